@@ -1,0 +1,95 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// The strict settings that every target of ours shares.
+let strict: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .treatAllWarnings(as: .error),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+]
+
+/// The kernels are written with `SIMD8<Float>` and need AVX2 and FMA, which the tool checks for before it calls them.
+#if arch(x86_64)
+let vectorised: [SwiftSetting] = strict + [.unsafeFlags(["-Xcc", "-march=x86-64-v3", "-Ounchecked"])]
+#else
+let vectorised: [SwiftSetting] = strict + [.unsafeFlags(["-Ounchecked"])]
+#endif
+
+func source(_ name: String, _ dependencies: [Target.Dependency], settings: [SwiftSetting] = strict) -> Target {
+    .target(name: name, dependencies: dependencies, swiftSettings: settings)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .testTarget(
+        name: "\(name)Tests", dependencies: [.byName(name: name), "TestSupport"] + dependencies, swiftSettings: strict)
+}
+
+let package = Package(
+    name: "peft",
+    products: [.executable(name: "peft", targets: ["peft"])],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+    ],
+    targets: [
+        .target(
+            name: "COpenBLAS",
+            linkerSettings: [.unsafeFlags(["-Xlinker", "-l:libopenblas.a"]), .linkedLibrary("m")]),
+        source("Diagnostics", []),
+        source("Tensors", ["COpenBLAS"], settings: vectorised),
+        source("Batches", ["Diagnostics"]),
+        source("JSONText", ["Diagnostics"]),
+        source("Configuration", ["Diagnostics", "JSONText", "Yams"]),
+        source("Tokenizers", ["Diagnostics", "JSONText"]),
+        source("Checkpoints", ["Tensors", "JSONText", "Diagnostics"]),
+        source("Layers", ["Tensors", "Batches", "Checkpoints", "Diagnostics"]),
+        source("Models", ["Layers", "Tensors", "Batches", "Configuration", "Diagnostics"]),
+        source("Methods", ["Layers", "Tensors", "Configuration", "Checkpoints", "Diagnostics", "JSONText"]),
+        source("Datasets", ["Tokenizers", "Batches", "Configuration", "Diagnostics", "JSONText"]),
+        source("Metrics", []),
+        source(
+            "Training",
+            [
+                "Tensors", "Layers", "Models", "Methods", "Datasets", "Metrics", "Checkpoints", "Configuration",
+                "Tokenizers", "Batches", "JSONText", "Diagnostics",
+            ]),
+        .executableTarget(
+            name: "peft",
+            dependencies: [
+                "Training", "Tensors", "Layers", "Models", "Methods", "Datasets", "Metrics", "Checkpoints",
+                "Configuration", "Tokenizers", "Batches", "JSONText", "Diagnostics",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            swiftSettings: strict),
+
+        .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: strict),
+        tests("Diagnostics", []),
+        tests("Tensors", []),
+        tests("JSONText", ["Diagnostics"]),
+        tests("Configuration", ["Diagnostics", "JSONText"]),
+        tests("Tokenizers", ["Diagnostics", "JSONText"]),
+        tests("Checkpoints", ["Tensors", "JSONText", "Diagnostics"]),
+        tests("Layers", ["Tensors", "Batches", "Checkpoints", "Diagnostics"]),
+        tests("Models", ["Layers", "Tensors", "Batches", "Checkpoints", "Configuration", "JSONText", "Diagnostics"]),
+        tests(
+            "Methods",
+            [
+                "Models", "Layers", "Tensors", "Batches", "Configuration", "Checkpoints", "Diagnostics", "JSONText",
+            ]),
+        tests("Datasets", ["Tokenizers", "Batches", "Configuration", "Diagnostics", "JSONText"]),
+        tests("Metrics", ["JSONText"]),
+        tests(
+            "Training",
+            [
+                "Models", "Methods", "Layers", "Tensors", "Batches", "Datasets", "Tokenizers", "Metrics",
+                "Configuration", "Checkpoints", "Diagnostics", "JSONText",
+            ]),
+        // The tool as its users run it: the built binary on real files.
+        .testTarget(
+            name: "CommandTests",
+            dependencies: ["TestSupport", "JSONText", "Checkpoints", "Tensors", "Configuration", "Diagnostics"],
+            swiftSettings: strict),
+    ]
+)

@@ -1,0 +1,32 @@
+/// Several token sequences laid one after the other, without padding.
+///
+/// Row i of every per-row array speaks of the same token. A row's label is the token that the model must predict
+/// *from* this row (the next one of its sequence), so labels are already shifted; `TokenBatch.ignored` where no loss
+/// is taken. The last token of a sequence predicts nothing and need not be a row at all.
+public struct TokenBatch: Sendable, Hashable {
+    /// A label that takes no part in the loss.
+    public static let ignored: Int32 = -1
+
+    /// The token of each row, [rows].
+    public var tokens: [Int32]
+    /// The position of each row within its sequence, [rows]; an index into the position embedding.
+    public var positions: [Int32]
+    /// The row where each sequence starts, and as last element the number of rows, [sequences + 1].
+    public var offsets: [Int]
+    /// What each row must predict, or `ignored`, [rows].
+    public var labels: [Int32]
+
+    public init(tokens: [Int32], positions: [Int32], offsets: [Int], labels: [Int32]) {
+        precondition(tokens.count == positions.count && tokens.count == labels.count, "TokenBatch: uneven rows")
+        precondition(offsets.first == 0 && offsets.last == tokens.count, "TokenBatch: offsets don't span the rows")
+        self.tokens = tokens
+        self.positions = positions
+        self.offsets = offsets
+        self.labels = labels
+    }
+
+    public var rowCount: Int { tokens.count }
+    public var sequenceCount: Int { offsets.count - 1 }
+    /// The number of rows that have a label.
+    public var labelCount: Int { labels.lazy.filter { $0 != Self.ignored }.count }
+}

@@ -1,0 +1,22 @@
+#ifndef COPENBLAS_H
+#define COPENBLAS_H
+
+#include <stdint.h>
+
+/// The two of OpenBLAS's entry points that the engine calls, declared here so that no header of Debian's
+/// architecture-dependent folders has to be found. The values of the enumerations are those of the CBLAS standard.
+enum { PEFTBlasRowMajor = 101, PEFTBlasNoTrans = 111, PEFTBlasTrans = 112 };
+
+void cblas_sgemm(int order, int transA, int transB, int m, int n, int k, float alpha, const float *a, int lda,
+                 const float *b, int ldb, float beta, float *c, int ldc);
+
+/// The name of the kernel set that OpenBLAS chose for this processor, such as "Haswell" or "SkylakeX".
+char *openblas_get_corename(void);
+
+/// Whether this processor runs the instructions that the kernels were compiled for (AVX2 and FMA on x86-64).
+int peft_processor_is_supported(void);
+
+/// The number of processors that this process may run on.
+int peft_available_processors(void);
+
+#endif

@@ -1,0 +1,78 @@
+/// The exit codes of the tool, after `sysexits.h`.
+public enum ExitStatus: Int32, Sendable {
+    case success = 0
+    /// The command line is wrong.
+    case usage = 64
+    /// A file or a configuration has content that can't be used.
+    case badData = 65
+    /// A file or folder that is to be read is missing or unreadable.
+    case missingInput = 66
+    /// A defect of the tool itself.
+    case internalError = 70
+    /// An output can't be created.
+    case cannotCreate = 73
+    /// Reading or writing failed half-way.
+    case inputOutput = 74
+    /// Stopped by the user after saving.
+    case interrupted = 130
+}
+
+/// Where in a text something stands; lines and columns count from 1, columns in bytes of UTF-8.
+public struct TextPosition: Hashable, Sendable {
+    public var line: Int
+    public var column: Int
+
+    public init(line: Int, column: Int) {
+        self.line = line
+        self.column = column
+    }
+}
+
+/// One thing that is wrong with what a user gave: what, where, and what to do.
+public struct Problem: Error, Hashable, Sendable, CustomStringConvertible {
+    public enum Severity: String, Sendable { case error, warning }
+
+    public var severity: Severity
+    /// The file's path as the user wrote it.
+    public var file: String?
+    public var position: TextPosition?
+    /// The configuration key or the tensor's name that the problem is about.
+    public var key: String?
+    public var message: String
+    public var exitStatus: ExitStatus
+
+    public init(
+        _ message: String, file: String? = nil, position: TextPosition? = nil, key: String? = nil,
+        severity: Severity = .error, exitStatus: ExitStatus = .badData
+    ) {
+        self.severity = severity
+        self.file = file
+        self.position = position
+        self.key = key
+        self.message = message
+        self.exitStatus = exitStatus
+    }
+
+    /// `run.yaml:4:9: error: peft.r: expected an integer, got 'eight'`
+    public var description: String {
+        var text = ""
+        if let file { text += file + ":" }
+        if let position { text += "\(position.line):\(position.column):" }
+        if !text.isEmpty { text += " " }
+        text += severity.rawValue + ": "
+        if let key { text += key + ": " }
+        return text + message
+    }
+}
+
+/// Several problems found in one pass, reported together.
+public struct Problems: Error, Hashable, Sendable, CustomStringConvertible {
+    public var list: [Problem]
+
+    public init(_ list: [Problem]) { self.list = list }
+
+    public var description: String { list.map(\.description).joined(separator: "\n") }
+}
+
+/// Receives what is worth telling the user but stops nothing; the executable decides how it is shown.
+public typealias WarningSink = (Problem) -> Void
