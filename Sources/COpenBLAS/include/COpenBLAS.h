@@ -16,6 +16,15 @@ char *openblas_get_corename(void);
 /// Whether this processor runs the instructions that the kernels were compiled for (AVX2 and FMA on x86-64).
 int peft_processor_is_supported(void);
 
+/// Tells the processor that the caller spins.
+static inline void peft_pause(void) {
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
 /// The number of processors that this process may run on.
 int peft_available_processors(void);
 

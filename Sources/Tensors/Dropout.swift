@@ -1,0 +1,40 @@
+/// A reproducible choice of elements that are set to zero, from a counter-based generator: the same key gives the same
+/// choice, so the backward pass draws it again and no mask is stored.
+public struct Dropout: Sendable, Hashable {
+    /// The share of elements that is dropped, 0 ≤ p < 1.
+    public let probability: Float
+    /// Names the choice; derived from the seed, the step and the place in the model.
+    public let key: UInt64
+
+    public init(probability: Float, key: UInt64) {
+        precondition(probability >= 0 && probability < 1, "Dropout: a probability of \(probability)")
+        self.probability = probability
+        self.key = key
+    }
+
+    /// What a kept element is multiplied by, 1 / (1 − p).
+    @inline(__always) var scale: Float { 1 / (1 - probability) }
+    /// An element is dropped where its random word, as a signed number, is below this.
+    @inline(__always) var threshold: Int32 {
+        Int32(truncatingIfNeeded: Int64((Double(probability) * 4_294_967_296).rounded()) - 2_147_483_648)
+    }
+
+    /// The factors (0 or `scale`) of the eight elements from `index` on.
+    @inline(__always) func factors(_ index: Int) -> Lanes {
+        let counter = UInt32(truncatingIfNeeded: index)
+        let low = UInt32(truncatingIfNeeded: key)
+        let high = UInt32(truncatingIfNeeded: key >> 32)
+        var x = SIMD8<UInt32>(repeating: counter) &+ SIMD8<UInt32>(0, 1, 2, 3, 4, 5, 6, 7)
+        x = x &* 0x9E37_79B9 &+ low
+        x ^= x &>> 16
+        x = x &* 0x7FEB_352D ^ high
+        x ^= x &>> 15
+        x = x &* 0x846C_A68B
+        x ^= x &>> 16
+        let kept = unsafeBitCast(x, to: SIMD8<Int32>.self) .>= threshold
+        return Lanes(repeating: 0).replacing(with: scale, where: kept)
+    }
+
+    /// The factor of one element: the same as its lane of `factors`.
+    @inline(__always) func factor(_ index: Int) -> Float { factors(index)[0] }
+}

@@ -1,0 +1,115 @@
+import Synchronization
+
+/// One recorded operation, or a trainable tensor where it has no inputs.
+public final class GradientNode: @unchecked Sendable {
+    /// Adds to the input's gradient what the gradient of the operation's output contributes.
+    typealias Pullback = (_ outputGradient: Tensor, _ inputGradient: inout Gradient) -> Void
+
+    private static let recorded = Atomic<UInt64>(0)
+
+    /// Grows along the computation: a node's inputs have smaller numbers.
+    let order: UInt64
+    fileprivate(set) var gradient = Gradient()
+    fileprivate var inputs: [(node: GradientNode, pullback: Pullback)]
+
+    init(inputs: [(node: GradientNode, pullback: Pullback)]) {
+        order = Self.recorded.add(1, ordering: .relaxed).newValue
+        self.inputs = inputs
+    }
+}
+
+/// The sum of the contributions to one tensor's gradient so far.
+struct Gradient {
+    fileprivate(set) var sum: Tensor?
+
+    /// Adds `contribution`, which the caller may go on sharing with others.
+    mutating func add(_ contribution: Tensor) {
+        guard sum != nil else {
+            sum = contribution
+            return
+        }
+        let (target, _) = accumulator(shape: contribution.shape)
+        addInPlace(contribution.data, to: target.data, count: contribution.count)
+    }
+
+    /// Memory that nobody else sees, holding the sum so far or, where `isFresh`, arbitrary content to be overwritten.
+    mutating func accumulator(shape: [Int]) -> (tensor: Tensor, isFresh: Bool) {
+        if let current = sum {
+            precondition(current.shape == shape, "gradient of shape \(current.shape) gets one of shape \(shape)")
+            sum = nil
+            var held = current
+            if !isUniquelyOwned(&held) { held = current.copy() }
+            sum = held
+            return (held, false)
+        }
+        let fresh = Tensor(uninitialized: shape)
+        sum = fresh
+        return (fresh, true)
+    }
+
+    private func isUniquelyOwned(_ tensor: inout Tensor) -> Bool { isKnownUniquelyReferenced(&tensor) }
+}
+
+extension Tensor {
+    /// Makes this tensor one whose gradient is wanted.
+    public func track() {
+        precondition(!isReadOnly, "track: the memory of a mapped file cannot be trained")
+        if node == nil { node = GradientNode(inputs: []) }
+    }
+
+    /// Makes this tensor a constant again and drops its gradient.
+    public func untrack() { node = nil }
+
+    /// The gradient that `backward` left on a tracked tensor.
+    public var gradient: Tensor? { node?.gradient.sum }
+
+    public func clearGradient() { node?.gradient = Gradient() }
+
+    /// Records that this tensor was computed from `inputs`; those that need no gradient are left out beforehand, by
+    /// `pullback(for:_:)`, so that what only they would need isn't kept.
+    func record(_ inputs: [(node: GradientNode, pullback: GradientNode.Pullback)?]) -> Tensor {
+        let present = inputs.compactMap { $0 }
+        if !present.isEmpty { node = GradientNode(inputs: present) }
+        return self
+    }
+
+    /// Runs the recorded computation backwards from this tensor, whose own gradient is `seed` (ones where nil), adding
+    /// to the gradients of the tracked tensors that it was computed from. The record is consumed on the way, so that
+    /// memory is free for reuse as soon as it has served.
+    public func backward(seed: Tensor? = nil) {
+        guard let root = node else { return }
+        root.gradient.add(seed ?? Tensor(repeating: 1, shape))
+        var pending = Self.nodes(below: root)
+        node = nil
+        while let current = pending.popLast() {
+            if current.inputs.isEmpty { continue }
+            guard let outputGradient = current.gradient.sum else { continue }
+            current.gradient = Gradient()
+            let inputs = current.inputs
+            current.inputs = []
+            for input in inputs { input.pullback(outputGradient, &input.node.gradient) }
+        }
+    }
+
+    /// Every recorded operation that `root` depends on, `root` last and each one after its inputs.
+    private static func nodes(below root: GradientNode) -> [GradientNode] {
+        var seen: Set<ObjectIdentifier> = [ObjectIdentifier(root)]
+        var found = [root]
+        var next = 0
+        while next < found.count {
+            for input in found[next].inputs where seen.insert(ObjectIdentifier(input.node)).inserted {
+                found.append(input.node)
+            }
+            next += 1
+        }
+        return found.sorted { $0.order < $1.order }
+    }
+}
+
+/// The entry of `record(_:)` for one input: nil where it needs no gradient.
+func pullback(
+    for input: Tensor?, _ pullback: @autoclosure () -> GradientNode.Pullback
+) -> (node: GradientNode, pullback: GradientNode.Pullback)? {
+    guard let node = input?.node else { return nil }
+    return (node, pullback())
+}

@@ -1,0 +1,95 @@
+import Glibc
+import Synchronization
+
+/// Keeps the memory of released tensors for the next ones of their size, so that a training step neither asks the
+/// kernel for pages nor has them zeroed again.
+///
+/// What it holds unused never lifts the process above the most that tensors needed at one time: before new memory is
+/// taken, unused buffers are given back until the sum fits under that mark.
+package final class BufferPool: Sendable {
+    package static let shared = BufferPool()
+
+    private struct State {
+        /// The addresses of unused buffers by their size in bytes; the last one released is the first one reused,
+        /// being warm in cache.
+        var unused: [Int: [UInt]] = [:]
+        var unusedBytes = 0
+        var liveBytes = 0
+        var peakLiveBytes = 0
+    }
+
+    private let state = Mutex(State())
+
+    /// Sizes grow by an eighth of a power of two at a step, so that batches of changing length still meet buffers
+    /// that fit, at most an eighth too large.
+    static func capacity(bytes: Int) -> Int {
+        if bytes <= 512 { return max(64, (bytes + 63) & ~63) }
+        let top = Int.bitWidth - 1 - (bytes - 1).leadingZeroBitCount
+        let step = 1 << max(6, top - 3)
+        return (bytes + step - 1) & ~(step - 1)
+    }
+
+    /// Memory of at least `bytes` bytes, aligned to a cache line, with arbitrary content.
+    func take(bytes: Int) -> UnsafeMutableRawPointer {
+        let capacity = Self.capacity(bytes: bytes)
+        let kept: UInt? = state.withLock { state in
+            state.liveBytes += capacity
+            state.peakLiveBytes = max(state.peakLiveBytes, state.liveBytes)
+            if let buffer = state.unused[capacity]?.popLast() {
+                state.unusedBytes -= capacity
+                return buffer
+            }
+            Self.trim(&state, to: state.peakLiveBytes - state.liveBytes)
+            return nil
+        }
+        return kept.flatMap { UnsafeMutableRawPointer(bitPattern: $0) } ?? Self.allocate(capacity)
+    }
+
+    func giveBack(_ buffer: UnsafeMutableRawPointer, bytes: Int) {
+        let capacity = Self.capacity(bytes: bytes)
+        let address = UInt(bitPattern: buffer)
+        state.withLock { state in
+            state.liveBytes -= capacity
+            state.unused[capacity, default: []].append(address)
+            state.unusedBytes += capacity
+        }
+    }
+
+    /// The most bytes that tensors took up at one time, mapped files not counted.
+    package var peakBytes: Int { state.withLock(\.peakLiveBytes) }
+
+    private static func trim(_ state: inout State, to limit: Int) {
+        guard state.unusedBytes > limit else { return }
+        for capacity in state.unused.keys.sorted(by: >) {
+            while state.unusedBytes > limit, let buffer = state.unused[capacity]?.popLast() {
+                release(buffer, capacity)
+                state.unusedBytes -= capacity
+            }
+            if state.unusedBytes <= limit { break }
+        }
+    }
+
+    /// From this size on memory comes from the kernel page by page, so that giving it back really does.
+    private static let mappingThreshold = 1 << 20
+
+    private static func allocate(_ capacity: Int) -> UnsafeMutableRawPointer {
+        if capacity >= mappingThreshold {
+            let memory = mmap(nil, capacity, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+            if let memory, memory != MAP_FAILED {
+                madvise(memory, capacity, MADV_HUGEPAGE)
+                return memory
+            }
+        } else {
+            var memory: UnsafeMutableRawPointer?
+            if posix_memalign(&memory, 64, capacity) == 0, let memory { return memory }
+        }
+        let message = "peft: out of memory: \(capacity) bytes for a tensor could not be had\n"
+        _ = message.withCString { write(2, $0, strlen($0)) }
+        exit(70)
+    }
+
+    private static func release(_ address: UInt, _ capacity: Int) {
+        guard let buffer = UnsafeMutableRawPointer(bitPattern: address) else { return }
+        if capacity >= mappingThreshold { munmap(buffer, capacity) } else { free(buffer) }
+    }
+}

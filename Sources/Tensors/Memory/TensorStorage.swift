@@ -1,0 +1,24 @@
+/// The memory of one or more tensors: pooled, or a part of something that `owner` keeps alive, such as a mapped file.
+public final class TensorStorage: @unchecked Sendable {
+    let base: UnsafeMutablePointer<Float>
+    let count: Int
+    let owner: AnyObject?
+
+    /// Pooled memory for `count` elements with arbitrary content.
+    init(count: Int) {
+        self.count = count
+        base = BufferPool.shared.take(bytes: count * 4).assumingMemoryBound(to: Float.self)
+        owner = nil
+    }
+
+    /// Foreign memory that is only read and lives as long as `owner`.
+    init(readOnly base: UnsafePointer<Float>, count: Int, owner: AnyObject) {
+        self.base = UnsafeMutablePointer(mutating: base)
+        self.count = count
+        self.owner = owner
+    }
+
+    deinit {
+        if owner == nil { BufferPool.shared.giveBack(base, bytes: count * 4) }
+    }
+}
