@@ -1,0 +1,125 @@
+import Diagnostics
+import Yams
+
+extension ConfigNode {
+    /// Reads a YAML text; an empty one is an empty mapping. Throws a `Problem` with the place of what is wrong.
+    static func parse(yaml: String, file: String?) throws -> ConfigNode {
+        let source = YAMLSource(text: yaml, file: file)
+        // The basic resolver has no rules: types are decided where a value is read.
+        guard let root = try source.compose() else {
+            return ConfigNode(.mapping([]), place: .file(file, nil))
+        }
+        var budget = YAMLSource.nodeLimit
+        return try source.node(root, budget: &budget) { .file(file, $0) }
+    }
+
+    /// Reads the value of an override; text that is no YAML stands for itself.
+    static func parse(override text: String, place: Place) -> ConfigNode {
+        let source = YAMLSource(text: text, file: nil)
+        var budget = YAMLSource.nodeLimit
+        guard let root = try? source.compose(),
+            let node = try? source.node(root, budget: &budget, place: { _ in place })
+        else {
+            let isEmpty = text.utf8.allSatisfy { $0 == UInt8(ascii: " ") }
+            return ConfigNode(isEmpty ? .null : .scalar(text, isQuoted: true), place: place)
+        }
+        return node
+    }
+}
+
+private struct YAMLSource {
+    /// Aliases can make a small file stand for an enormous tree.
+    static let nodeLimit = 100_000
+
+    let text: String
+    let file: String?
+    private let lines: [Substring.UTF8View]
+
+    init(text: String, file: String?) {
+        self.text = text
+        self.file = file
+        lines = text.utf8.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
+            .map { Substring($0).utf8 }
+    }
+
+    func compose() throws -> Node? {
+        do {
+            return try Yams.compose(yaml: text, .basic, .default, .utf8)
+        } catch let error as YamlError {
+            throw problem(error)
+        }
+    }
+
+    /// Columns count bytes here and Unicode scalars in libYAML.
+    private func position(_ mark: Mark?) -> TextPosition? {
+        guard let mark, mark.line > 0 else { return nil }
+        guard mark.line <= lines.count else { return TextPosition(line: mark.line, column: mark.column) }
+        let before = Substring(lines[mark.line - 1]).unicodeScalars.prefix(mark.column - 1)
+        return TextPosition(line: mark.line, column: Substring(before).utf8.count + 1)
+    }
+
+    private func problem(_ message: String, _ mark: Mark?) -> Problem {
+        Problem(message, file: file, position: position(mark))
+    }
+
+    private func problem(_ error: YamlError) -> Problem {
+        switch error {
+        case .scanner(let context, let text, let mark, _), .parser(let context, let text, let mark, _),
+            .composer(let context, let text, let mark, _):
+            let circumstance = context.map { "\($0.text.trimmed) " } ?? ""
+            return problem("not valid YAML: \(circumstance)\(text)", mark)
+        case .duplicatedKeysInMapping(let keys, let context):
+            let names = keys.map { "'\($0)'" }.joined(separator: ", ")
+            return problem(
+                "the \(keys.count == 1 ? "key" : "keys") \(names) "
+                    + "\(keys.count == 1 ? "appears" : "appear") more than once in this mapping",
+                context.mark)
+        case .reader(let text, let offset, _, _):
+            let before = self.text.utf8.prefix(offset ?? 0)
+            let line = before.count { $0 == UInt8(ascii: "\n") } + 1
+            let column = before.reversed().prefix { $0 != UInt8(ascii: "\n") }.count + 1
+            return Problem(
+                "not valid YAML: \(text)", file: file,
+                position: offset.map { _ in TextPosition(line: line, column: column) })
+        default: return Problem("not valid YAML: \(error)", file: file)
+        }
+    }
+
+    func node(
+        _ node: Node, budget: inout Int, place: (TextPosition?) -> ConfigNode.Place
+    ) throws -> ConfigNode {
+        budget -= 1
+        if budget < 0 { throw problem("more than \(Self.nodeLimit) values (do aliases repeat each other?)", node.mark) }
+        let content: ConfigNode.Content
+        switch node {
+        case .scalar(let scalar):
+            let isPlain = scalar.style == .plain || scalar.style == .any
+            let isNull = isPlain && ["", "null", "Null", "NULL", "~"].contains(scalar.string)
+            content = isNull ? .null : .scalar(scalar.string, isQuoted: !isPlain)
+        case .sequence(let sequence):
+            var values: [ConfigNode] = []
+            for value in sequence { values.append(try self.node(value, budget: &budget, place: place)) }
+            content = .list(values)
+        case .mapping(let mapping):
+            var entries: [ConfigNode.Entry] = []
+            for (key, value) in mapping {
+                guard let name = key.scalar?.string else { throw problem("a key must be a word", key.mark) }
+                entries.append(
+                    ConfigNode.Entry(
+                        key: name, keyPlace: place(position(key.mark)),
+                        value: try self.node(value, budget: &budget, place: place)))
+            }
+            content = .mapping(entries)
+        case .alias: throw problem("an alias without its anchor", node.mark)
+        }
+        return ConfigNode(content, place: place(position(node.mark)))
+    }
+}
+
+extension String {
+    fileprivate var trimmed: Substring {
+        var text = self[...]
+        while text.last?.isWhitespace == true { text.removeLast() }
+        return text
+    }
+}

@@ -1,0 +1,76 @@
+import Diagnostics
+
+/// A mapping of a configuration, read key by key with the default where it is read.
+///
+/// A value of the wrong type or out of range is recorded as a problem of the document, and the default is returned, so
+/// that reading goes on and all problems are reported together.
+public final class ConfigSection {
+    /// The keys that lead here, joined by points; empty for the root.
+    public let path: String
+    let journal: ConfigJournal
+    private let entries: [ConfigNode.Entry]
+    private let place: ConfigNode.Place
+
+    /// Opens the section that `node` is; `place` is where it would stand if it is absent.
+    init(path: String, node: ConfigNode?, place: ConfigNode.Place, journal: ConfigJournal) {
+        self.path = path
+        self.journal = journal
+        self.place = node?.place ?? place
+        switch node?.content {
+        case .mapping(let entries): self.entries = entries
+        case .null, nil: entries = []
+        default:
+            entries = []
+            let message = "expected keys with values, got \(node?.summary ?? "nothing")"
+            journal.problems.append(self.place.problem(message, key: path.isEmpty ? nil : path))
+        }
+        journal.open(path, entries)
+    }
+
+    /// The keys that are written here, in their order.
+    public var keys: [String] { entries.map(\.key) }
+
+    /// Whether `key` has a value other than null; it doesn't count as read.
+    public func has(_ key: String) -> Bool { entry(key).map { !$0.value.isNull } ?? false }
+
+    /// Records a problem at the value of `key`, or at the section where it is absent.
+    public func record(_ message: String, at key: String) {
+        journal.problems.append((entry(key)?.value.place ?? place).problem(message, key: fullPath(key)))
+    }
+
+    /// Takes everything here as known, for a command that needs only some of it.
+    public func ignoreUnread() { journal.ignoreUnread(of: path) }
+
+    /// The section `key`; empty where it is absent.
+    public func section(_ key: String) -> ConfigSection {
+        journal.read(key, of: path)
+        return ConfigSection(path: fullPath(key), node: entry(key)?.value, place: place, journal: journal)
+    }
+
+    /// The value of `key` as it stands, all that is below it taken as read; nil where it is absent or null.
+    public func node(_ key: String) -> ConfigNode? {
+        note(key, type: "anything", default: nil)
+        guard let node = value(key) else { return nil }
+        resolve(key, ConfigValue(node))
+        return node
+    }
+
+    func fullPath(_ key: String) -> String { path.isEmpty ? key : "\(path).\(key)" }
+
+    private func entry(_ key: String) -> ConfigNode.Entry? { entries.last { $0.key == key } }
+
+    /// The value of `key`, or nil where it is absent or null.
+    func value(_ key: String) -> ConfigNode? {
+        guard let node = entry(key)?.value, !node.isNull else { return nil }
+        return node
+    }
+
+    func note(_ key: String, type: String, default value: ConfigValue?, isRequired: Bool = false) {
+        journal.read(key, of: path)
+        journal.asked(
+            ConfigDocument.AskedKey(
+                section: path, key: key, type: type, defaultText: value.map { $0.flow() }, isRequired: isRequired))
+    }
+
+    func resolve(_ key: String, _ value: ConfigValue) { journal.resolve(key, of: path, to: value) }
+}

@@ -1,0 +1,132 @@
+import Configuration
+import Diagnostics
+import Testing
+
+@Suite("A configuration document") struct ConfigDocumentTests {
+    @Test(
+        "places what is wrong with the YAML itself",
+        arguments: [
+            (
+                "a: 1\nb: [1, 2\nc: 3",
+                "run.yaml:3:2: error: not valid YAML: while parsing a flow sequence did not find expected ',' or ']'"
+            ),
+            (
+                "a: 'x",
+                "run.yaml:1:6: error: not valid YAML: while scanning a quoted scalar found unexpected end of stream"
+            ),
+            ("r: 1\nk: 2\nr: 3", "run.yaml:1:1: error: the key 'r' appears more than once in this mapping"),
+            ("a: *b", "run.yaml:1:4: error: not valid YAML: found undefined alias"),
+            (
+                "a: 1\n---\nb: 2",
+                "run.yaml:2:1: error: not valid YAML: expected a single document in the stream but found another document"
+            ),
+            ("[a]: 1", "run.yaml:1:1: error: a key must be a word"),
+            (
+                "\ta: 1",
+                "run.yaml:1:1: error: not valid YAML: while scanning for the next token found character that cannot start any token"
+            ),
+        ])
+    func syntax(yaml: String, expected: String) { #expect(problems(yaml) == expected) }
+
+    @Test("refuses aliases that multiply into an enormous tree")
+    func aliases() {
+        var yaml = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n"
+        for level in 1..<12 {
+            yaml +=
+                "a\(level): &a\(level) [" + Array(repeating: "*a\(level - 1)", count: 10).joined(separator: ", ")
+                + "]\n"
+        }
+        #expect(problems(yaml) == "run.yaml:1:37: error: more than 100000 values (do aliases repeat each other?)")
+    }
+
+    @Test("takes overrides as YAML, the last one winning")
+    func overrides() throws {
+        let document = try ConfigDocument.parse(
+            yaml: "peft:\n  r: 8\n  alpha: 1\ndata: {max: 3}",
+            overrides: [
+                "peft.r=4", "peft.r=16", "peft.targets=[a, b]", "new.section.key=1e-4", "data.prompt={mr}: {x}",
+                "data.completion={ref}", "data.max=", "data.quoted=\"{mr}\\n\"", "data.equals=a=b",
+            ])
+        let peft = document.root.section("peft")
+        #expect(peft.int("r", default: 0) == 16)
+        #expect(peft.int("alpha", default: 0) == 1)
+        #expect(peft.strings("targets", default: []) == ["a", "b"])
+        #expect(document.root.section("new").section("section").double("key", default: 0) == 1e-4)
+        let data = document.root.section("data")
+        #expect(data.string("prompt", default: "") == "{mr}: {x}")
+        #expect(data.string("completion", default: "") == "{ref}")
+        #expect(data.string("quoted", default: "") == "{mr}\n")
+        #expect(data.string("equals", default: "") == "a=b")
+        #expect(data.int("max", default: 7) == 7)
+        try document.finish()
+    }
+
+    @Test("names the option where an override is wrong")
+    func wrongOverrides() {
+        #expect(
+            problems("peft: {r: 1}", overrides: ["peft.r=x", "peft.q=1"]) {
+                _ = $0.section("peft").int("r", default: 8)
+            }
+                == """
+                --set peft.r=x: error: peft.r: expected an integer, got 'x'
+                --set peft.q=1: error: peft.q: unknown key; did you mean 'r'?
+                """)
+        #expect(
+            problems("a: 1", overrides: ["a.b=2"]) == "--set a.b=2: error: a: is 1, which holds no keys")
+        #expect(
+            problems("", overrides: ["a"]) == "--set a: error: expected KEY=VALUE, such as --set peft.r=16")
+        #expect(
+            problems("", overrides: ["a..b=1"])
+                == "--set a..b=1: error: expected a key in front of '=', such as --set peft.r=16")
+    }
+
+    @Test("writes all that was read so that it reads back the same")
+    func resolved() throws {
+        func read(_ document: ConfigDocument) -> [String] {
+            let data = document.root.section("data")
+            let training = document.root.section("training")
+            return [
+                "\(document.root.section("model").requiredString("path"))",
+                "\(data.string("prompt", default: "{mr}\n"))", "\(data.string("odd", default: "true"))",
+                "\(data.string("control", default: "\u{7F}\u{85}\u{2028}\u{1F600}\u{FEFF}\"\\"))",
+                "\(data.string("number", default: "12"))", "\(data.optionalString("absent") ?? "-")",
+                "\(training.double("rate", default: 5e-5))", "\(training.int("steps", default: -1))",
+                "\(training.bool("shuffle", default: true))", "\(training.strings("targets", default: ["a b", "c"]))",
+                "\(data.node("extra").map { "\($0.content != .null)" } ?? "-")",
+            ]
+        }
+        let first = try ConfigDocument.parse(yaml: "model: {path: ../gpt2}\ndata:\n  extra: {a: [1, x], b: '2'}")
+        let values = read(first)
+        let yaml = first.resolvedYAML()
+        #expect(
+            yaml == #"""
+                model:
+                  path: "../gpt2"
+                data:
+                  prompt: "{mr}\n"
+                  odd: "true"
+                  control: "\u007F\u0085\u2028😀\uFEFF\"\\"
+                  number: "12"
+                  extra:
+                    a: [1, x]
+                    b: "2"
+                training:
+                  rate: 5.0e-05
+                  steps: -1
+                  shuffle: true
+                  targets: ["a b", c]
+
+                """#)
+        let second = try ConfigDocument.parse(yaml: yaml)
+        #expect(read(second) == values)
+        #expect(second.resolvedYAML() == yaml)
+        try second.finish()
+    }
+
+    @Test("says that its file is missing")
+    func missing() {
+        #expect(throws: Problem("no such file", file: "no.yaml", exitStatus: .missingInput)) {
+            try ConfigDocument.load(yamlFile: "no.yaml")
+        }
+    }
+}
