@@ -10,11 +10,13 @@ let strict: [SwiftSetting] = [
     .enableUpcomingFeature("MemberImportVisibility"),
 ]
 
-/// The kernels are written with `SIMD8<Float>` and need AVX2 and FMA, which the tool checks for before it calls them.
+/// The kernels are written with `SIMD8<Float>` and need AVX2 and FMA, which the tool checks for before it calls them;
+/// without `errno` from square roots these are vectorised too.
 #if arch(x86_64)
-let vectorised: [SwiftSetting] = strict + [.unsafeFlags(["-Xcc", "-march=x86-64-v3", "-Ounchecked"])]
+let vectorised: [SwiftSetting] =
+    strict + [.unsafeFlags(["-Xcc", "-march=x86-64-v3", "-Xcc", "-fno-math-errno", "-Ounchecked"])]
 #else
-let vectorised: [SwiftSetting] = strict + [.unsafeFlags(["-Ounchecked"])]
+let vectorised: [SwiftSetting] = strict + [.unsafeFlags(["-Xcc", "-fno-math-errno", "-Ounchecked"])]
 #endif
 
 func source(_ name: String, _ dependencies: [Target.Dependency], settings: [SwiftSetting] = strict) -> Target {
@@ -38,7 +40,8 @@ let package = Package(
             name: "COpenBLAS",
             linkerSettings: [.unsafeFlags(["-Xlinker", "-l:libopenblas.a"]), .linkedLibrary("m")]),
         source("Diagnostics", []),
-        source("Tensors", ["COpenBLAS"], settings: vectorised),
+        .target(name: "CVectors"),
+        source("Tensors", ["COpenBLAS", "CVectors"], settings: vectorised),
         source("Batches", ["Diagnostics"]),
         source("JSONText", ["Diagnostics"]),
         source("Configuration", ["Diagnostics", "JSONText", "Yams"]),
@@ -64,7 +67,8 @@ let package = Package(
             ],
             swiftSettings: strict),
 
-        .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: strict),
+        .target(
+            name: "TestSupport", dependencies: ["Tensors"], path: "Tests/TestSupport", swiftSettings: strict),
         tests("Diagnostics", []),
         tests("Tensors", []),
         tests("JSONText", ["Diagnostics"]),

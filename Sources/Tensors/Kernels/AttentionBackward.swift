@@ -1,0 +1,224 @@
+import CVectors
+
+/// What the way back through one head needs besides the head itself.
+struct AttentionHeadGradient {
+    var head: AttentionHead
+    var output: Rows
+    var outputGradient: Rows
+    /// Per query, as the forward pass left them.
+    var logSums: UnsafePointer<Float>
+    var queryGradient: UnsafeMutablePointer<Float>
+}
+
+/// The gradients of the heads of one group, which share their keys and values.
+///
+/// With P = exp(scale · Q Kᵀ − logSums), F the dropout factors and D = rowsum(dO ∘ O):
+/// dV = (P ∘ F)ᵀ dO, dS = P ∘ (F ∘ (dO Vᵀ) − D), dQ = scale · dS K, dK = scale · dSᵀ Q, again block by block.
+///
+/// All three gradients have rows `stride` apart and are added to what they hold where `adding`.
+func attentionBackward(
+    _ group: [AttentionHeadGradient], keyGradient: UnsafeMutablePointer<Float>,
+    valueGradient: UnsafeMutablePointer<Float>, stride: Int, adding: Bool
+) {
+    guard let shared = group.first?.head else { return }
+    let workspace = AttentionWorkspace(keys: shared.keys.count, headSize: shared.keys.width)
+    defer { withExtendedLifetime(workspace.storage) {} }
+    packTransposedPanels(shared.keys, into: workspace.keysTransposed)
+    packPanels(shared.keys, scale: 1, into: workspace.keys)
+    packTransposedPanels(shared.values, into: workspace.valuesTransposed)
+    let count = workspace.paddedKeys * workspace.width
+    workspace.keyGradient.update(repeating: 0, count: count)
+    workspace.valueGradient.update(repeating: 0, count: count)
+    for member in group {
+        var first = 0
+        while first < member.head.queries.count {
+            let count = min(AttentionBlock.queries, member.head.queries.count - first)
+            queryBlockBackward(member, workspace, first: first, count: count, stride: stride, adding: adding)
+            first += count
+        }
+    }
+    let keys = shared.keys
+    unpack(workspace.keyGradient, rows: keys.count, width: keys.width, 1, keyGradient, stride, adding)
+    unpack(workspace.valueGradient, rows: keys.count, width: keys.width, 1, valueGradient, stride, adding)
+}
+
+/// Scratch memory for the way back through a group of heads; `width` is the padded head size.
+private struct AttentionWorkspace {
+    let width: Int
+    let paddedKeys: Int
+    let storage: TensorStorage
+    /// Right operands for S = Q Kᵀ, dP = dO Vᵀ and dQ = dS K.
+    let keysTransposed: UnsafeMutablePointer<Float>
+    let valuesTransposed: UnsafeMutablePointer<Float>
+    let keys: UnsafeMutablePointer<Float>
+    let keyGradient: UnsafeMutablePointer<Float>
+    let valueGradient: UnsafeMutablePointer<Float>
+    /// A block of queries and of output gradients, by rows and as right operands.
+    let queries: UnsafeMutablePointer<Float>
+    let queryPanels: UnsafeMutablePointer<Float>
+    let outputGradients: UnsafeMutablePointer<Float>
+    let outputGradientPanels: UnsafeMutablePointer<Float>
+    let queryGradient: UnsafeMutablePointer<Float>
+    let probabilities: UnsafeMutablePointer<Float>
+    let scoreGradients: UnsafeMutablePointer<Float>
+    let rowTerms: UnsafeMutablePointer<Float>
+
+    init(keys count: Int, headSize: Int) {
+        width = Panel.padded(headSize)
+        paddedKeys = Panel.padded(count)
+        let (perKeys, perQueries) = (paddedKeys * width, AttentionBlock.queries * width)
+        let block = AttentionBlock.queries * AttentionBlock.keys
+        storage = TensorStorage(count: 5 * perKeys + 5 * perQueries + 2 * block + 2 * AttentionBlock.queries)
+        var next = storage.base
+        func take(_ count: Int) -> UnsafeMutablePointer<Float> {
+            defer { next += count }
+            return next
+        }
+        keysTransposed = take(perKeys)
+        valuesTransposed = take(perKeys)
+        keys = take(perKeys)
+        keyGradient = take(perKeys)
+        valueGradient = take(perKeys)
+        queries = take(perQueries)
+        queryPanels = take(perQueries)
+        outputGradients = take(perQueries)
+        outputGradientPanels = take(perQueries)
+        queryGradient = take(perQueries)
+        probabilities = take(block)
+        scoreGradients = take(block)
+        rowTerms = take(2 * AttentionBlock.queries)
+    }
+}
+
+private func queryBlockBackward(
+    _ member: AttentionHeadGradient, _ workspace: AttentionWorkspace, first: Int, count: Int, stride: Int, adding: Bool
+) {
+    let head = member.head
+    let (width, headSize) = (workspace.width, head.queries.width)
+    let rows = Panel.padded(count)
+    let queries = head.queries.slice(first, count)
+    let outputGradients = member.outputGradient.slice(first, count)
+    packRows(queries, scale: head.scale, into: workspace.queries)
+    packPanels(queries, scale: head.scale, into: workspace.queryPanels)
+    packRows(outputGradients, scale: 1, into: workspace.outputGradients)
+    packPanels(outputGradients, scale: 1, into: workspace.outputGradientPanels)
+    workspace.queryGradient.update(repeating: 0, count: rows * width)
+    let (logSums, dots) = (workspace.rowTerms, workspace.rowTerms + AttentionBlock.queries)
+    for row in 0..<rows {
+        logSums[row] = row < count ? member.logSums[first + row] : 0
+        dots[row] = row < count ? dot(outputGradients, member.output.slice(first, count), row: row) : 0
+    }
+    let blockKeys = AttentionBlock.keys
+    let visible = head.visibleKeys(before: first + count)
+    var key = 0
+    while key < visible {
+        let keysHere = min(blockKeys, visible - key)
+        for band in KeyBands(head: head, firstQuery: first, rows: rows, key: key, keys: keysHere) {
+            let row = band.rows.lowerBound
+            let probabilities = workspace.probabilities + row * blockKeys
+            let scoreGradients = workspace.scoreGradients + row * blockKeys
+            panelProduct(
+                workspace.queries + row * width, rowStep: width, depthStep: 1, workspace.keysTransposed + key * width,
+                panelStride: width * Panel.width, into: probabilities, stride: blockKeys, rows: band.rows.count,
+                columns: band.paddedKeys, depth: headSize, adding: false)
+            panelProduct(
+                workspace.outputGradients + row * width, rowStep: width, depthStep: 1,
+                workspace.valuesTransposed + key * width, panelStride: width * Panel.width, into: scoreGradients,
+                stride: blockKeys, rows: band.rows.count, columns: band.paddedKeys, depth: headSize, adding: false)
+            for row in band.rows {
+                softmaxBackward(
+                    head, probabilities: workspace.probabilities + row * blockKeys,
+                    scoreGradients: workspace.scoreGradients + row * blockKeys, query: first + row, key: key,
+                    band: band, logSum: logSums[row], dot: dots[row])
+            }
+            panelProduct(
+                scoreGradients, rowStep: blockKeys, depthStep: 1, workspace.keys + key * Panel.width,
+                panelStride: workspace.paddedKeys * Panel.width, into: workspace.queryGradient + row * width,
+                stride: width, rows: band.rows.count, columns: width, depth: band.keys, adding: true)
+        }
+        keyBlockBackward(head, workspace, first: first, rows: rows, key: key, keys: keysHere)
+        key += blockKeys
+    }
+    unpack(
+        workspace.queryGradient, rows: count, width: headSize, head.scale, member.queryGradient + first * stride,
+        stride, adding)
+}
+
+/// Adds what a block of scores contributes to the gradients of its keys and values; on the causal diagonal by bands of
+/// keys, each from the first query on that sees it.
+private func keyBlockBackward(
+    _ head: AttentionHead, _ workspace: AttentionWorkspace, first: Int, rows: Int, key: Int, keys: Int
+) {
+    let (width, blockKeys) = (workspace.width, AttentionBlock.keys)
+    let isCut = head.isCausal && head.past + first + 1 < key + keys
+    let height = isCut ? Panel.width : Panel.padded(keys)
+    for band in Swift.stride(from: 0, to: keys, by: height) {
+        let start = head.isCausal ? max(0, key + band - head.past - first) : 0
+        if start >= rows { break }
+        panelProduct(
+            workspace.probabilities + start * blockKeys + band, rowStep: 1, depthStep: blockKeys,
+            workspace.outputGradientPanels + start * Panel.width, panelStride: rows * Panel.width,
+            into: workspace.valueGradient + (key + band) * width, stride: width, rows: height, columns: width,
+            depth: rows - start, adding: true)
+        panelProduct(
+            workspace.scoreGradients + start * blockKeys + band, rowStep: 1, depthStep: blockKeys,
+            workspace.queryPanels + start * Panel.width, panelStride: rows * Panel.width,
+            into: workspace.keyGradient + (key + band) * width, stride: width, rows: height, columns: width,
+            depth: rows - start, adding: true)
+    }
+}
+
+/// Turns a row of scores into probabilities with dropout applied, and what reaches them into the scores' gradients.
+@inline(__always)
+private func softmaxBackward(
+    _ head: AttentionHead, probabilities: UnsafeMutablePointer<Float>, scoreGradients: UnsafeMutablePointer<Float>,
+    query: Int, key: Int, band: KeyBand, logSum: Float, dot: Float
+) {
+    let seen = band.visibleKeys(query: query, head: head, key: key)
+    for j in seen..<band.paddedKeys { probabilities[j] = -.infinity }
+    var j = 0
+    while j < band.paddedKeys {
+        let p = exponentialOfNonPositive(probabilities.lanes(j) - logSum)
+        var dp = scoreGradients.lanes(j)
+        var thinned = p
+        if let dropout = head.dropout {
+            let factors = dropout.factors(head.firstElement + query * head.elementStride + key + j)
+            dp *= factors
+            thinned *= factors
+        }
+        probabilities.setLanes(j, thinned)
+        scoreGradients.setLanes(j, p * (dp - dot))
+        j += 8
+    }
+}
+
+private func dot(_ a: Rows, _ b: Rows, row: Int) -> Float {
+    let (left, right) = (a.data + row * a.stride, b.data + row * b.stride)
+    var sums = Lanes(repeating: 0)
+    var i = 0
+    while i + 8 <= a.width {
+        sums.addProduct(left.lanes(i), right.lanes(i))
+        i += 8
+    }
+    var sum = sums.total
+    while i < a.width {
+        sum += left[i] * right[i]
+        i += 1
+    }
+    return sum
+}
+
+/// target (+)= scale · the first `width` columns of padded rows.
+private func unpack(
+    _ source: UnsafePointer<Float>, rows: Int, width: Int, _ scale: Float, _ target: UnsafeMutablePointer<Float>,
+    _ stride: Int, _ adding: Bool
+) {
+    let padded = Panel.padded(width)
+    for row in 0..<rows {
+        let (from, to) = (source + row * padded, target + row * stride)
+        for column in 0..<width {
+            let value = from[column] * scale
+            to[column] = adding ? to[column] + value : value
+        }
+    }
+}

@@ -1,0 +1,195 @@
+import CVectors
+import Glibc
+
+/// One head's attention: queries against keys and values, each a matrix of `headSize` columns somewhere in memory.
+///
+/// Keys that everyone sees, a prefix say, come first among the keys and lengthen `past`.
+struct AttentionHead {
+    var queries: Rows
+    var keys: Rows
+    var values: Rows
+    /// How many keys precede the first query's own: with `isCausal` query i sees the keys 0...past + i.
+    var past: Int
+    var isCausal: Bool
+    var scale: Float
+    /// Names the elements of the probability matrix for dropout: element (i, j) has the number
+    /// `firstElement + i * elementStride + j`.
+    var dropout: Dropout?
+    var firstElement = 0
+    var elementStride = 0
+
+    /// The number of keys that some query below `end` sees.
+    @inline(__always) func visibleKeys(before end: Int) -> Int {
+        isCausal ? min(keys.count, past + end) : keys.count
+    }
+}
+
+enum AttentionBlock {
+    /// Queries and keys whose scores are computed at a time: 64 × 64 floats, half of the first level of cache.
+    static let queries = 64
+    static let keys = 64
+    /// Queries of one part of the work, so that copying the keys costs little and long sequences still are shared out.
+    static let partQueries = 256
+}
+
+/// out = softmax(scale · Q Kᵀ + mask) V for the queries in `range`, block by block with a running maximum and sum
+/// (Milakov and Gimelshein 2018; Dao et al. 2022), and per query the logarithm of the sum of exponentials.
+///
+/// `logSums` may be nil. `output` is the row of query 0.
+func attentionForward(
+    _ head: AttentionHead, range: Range<Int>, output: UnsafeMutablePointer<Float>, outputStride: Int,
+    logSums: UnsafeMutablePointer<Float>?
+) {
+    let width = Panel.padded(head.queries.width)
+    let keyCount = head.visibleKeys(before: range.upperBound)
+    let paddedKeys = Panel.padded(keyCount)
+    let (blockQueries, blockKeys) = (AttentionBlock.queries, AttentionBlock.keys)
+    let scratch = TensorStorage(count: 2 * paddedKeys * width + blockQueries * (2 * width + blockKeys + 2))
+    defer { withExtendedLifetime(scratch) {} }
+    let keys = scratch.base
+    let values = keys + paddedKeys * width
+    let queries = values + paddedKeys * width
+    let sums = queries + blockQueries * width
+    let scores = sums + blockQueries * width
+    let maxima = scores + blockQueries * blockKeys
+    let totals = maxima + blockQueries
+    packTransposedPanels(head.keys.prefix(keyCount), into: keys)
+    packPanels(head.values.prefix(keyCount), scale: 1, into: values)
+
+    var first = range.lowerBound
+    while first < range.upperBound {
+        let count = min(blockQueries, range.upperBound - first)
+        let rows = Panel.padded(count)
+        packRows(head.queries.slice(first, count), scale: head.scale, into: queries)
+        sums.update(repeating: 0, count: rows * width)
+        maxima.update(repeating: -.infinity, count: rows)
+        totals.update(repeating: 0, count: rows)
+        let visible = head.visibleKeys(before: first + count)
+        var key = 0
+        while key < visible {
+            let keysHere = min(blockKeys, visible - key)
+            let bands = KeyBands(head: head, firstQuery: first, rows: rows, key: key, keys: keysHere)
+            for band in bands {
+                let row = band.rows.lowerBound
+                panelProduct(
+                    queries + row * width, rowStep: width, depthStep: 1, keys + key * width,
+                    panelStride: width * Panel.width, into: scores + row * blockKeys, stride: blockKeys,
+                    rows: band.rows.count, columns: band.paddedKeys, depth: head.queries.width, adding: false)
+                for row in band.rows {
+                    softmaxStep(
+                        head, scores: scores + row * blockKeys, query: min(first + row, range.upperBound - 1), key: key,
+                        band: band, maximum: maxima + row, total: totals + row, sums: sums + row * width,
+                        width: width)
+                }
+                panelProduct(
+                    scores + row * blockKeys, rowStep: blockKeys, depthStep: 1, values + key * Panel.width,
+                    panelStride: paddedKeys * Panel.width, into: sums + row * width, stride: width,
+                    rows: band.rows.count, columns: width, depth: band.keys, adding: true)
+            }
+            key += blockKeys
+        }
+        for row in 0..<count {
+            let target = output + (first + row) * outputStride
+            let from = sums + row * width
+            let factor = 1 / totals[row]
+            for column in 0..<head.queries.width { target[column] = from[column] * factor }
+            logSums?[first + row] = maxima[row] + log(totals[row])
+        }
+        first += count
+    }
+}
+
+/// Takes a row of scores of the keys from `key` on into the running softmax of its query: the scores become
+/// exponentials relative to the new maximum, dropout applied, and what was summed before is rescaled.
+@inline(__always)
+private func softmaxStep(
+    _ head: AttentionHead, scores: UnsafeMutablePointer<Float>, query: Int, key: Int, band: KeyBand,
+    maximum: UnsafeMutablePointer<Float>, total: UnsafeMutablePointer<Float>, sums: UnsafeMutablePointer<Float>,
+    width: Int
+) {
+    let seen = band.visibleKeys(query: query, head: head, key: key)
+    for j in seen..<band.paddedKeys { scores[j] = -.infinity }
+    var largest = Lanes(repeating: -.infinity)
+    var j = 0
+    while j < band.paddedKeys {
+        largest = peft_max(largest, scores.lanes(j))
+        j += 8
+    }
+    let new = max(maximum[0], largest.largest)
+    if new > maximum[0] {
+        let factor = exponentialOfNonPositive(Lanes(repeating: maximum[0] - new))
+        total[0] *= factor[0]
+        j = 0
+        while j < width {
+            sums.setLanes(j, sums.lanes(j) * factor)
+            j += 8
+        }
+        maximum[0] = new
+    }
+    // A row of nothing but −∞ so far keeps a maximum of −∞; its scores count 0.
+    let shift = new == -.infinity ? 0 : new
+    var sum = Lanes(repeating: 0)
+    j = 0
+    while j < band.paddedKeys {
+        var p = exponentialOfNonPositive(scores.lanes(j) - shift)
+        sum += p
+        if let dropout = head.dropout {
+            p *= dropout.factors(head.firstElement + query * head.elementStride + key + j)
+        }
+        scores.setLanes(j, p)
+        j += 8
+    }
+    total[0] += sum.total
+}
+
+/// Rows of queries of a block, and how many of the block's keys the last of them sees.
+struct KeyBand {
+    var rows: Range<Int>
+    var keys: Int
+    var paddedKeys: Int { Panel.padded(keys) }
+
+    /// How many of the band's keys query `query` sees, the block's first key being `key`.
+    @inline(__always) func visibleKeys(query: Int, head: AttentionHead, key: Int) -> Int {
+        head.isCausal ? max(0, min(keys, head.past + query + 1 - key)) : keys
+    }
+}
+
+/// A block of scores cut into bands of 16 queries where the causal diagonal runs through it, so that little is
+/// computed above the diagonal; one band elsewhere.
+struct KeyBands: Sequence, IteratorProtocol {
+    private let head: AttentionHead
+    private let firstQuery: Int
+    private let rows: Int
+    private let key: Int
+    private let keys: Int
+    private let height: Int
+    private var row = 0
+
+    init(head: AttentionHead, firstQuery: Int, rows: Int, key: Int, keys: Int) {
+        self.head = head
+        self.firstQuery = firstQuery
+        self.rows = rows
+        self.key = key
+        self.keys = keys
+        let isCut = head.isCausal && head.past + firstQuery + 1 < key + keys
+        height = isCut ? Panel.width : rows
+    }
+
+    @inline(__always) mutating func next() -> KeyBand? {
+        while row < rows {
+            let range = row..<Swift.min(rows, row + height)
+            row = range.upperBound
+            let seen = head.isCausal ? Swift.min(keys, head.past + firstQuery + range.upperBound - key) : keys
+            if seen > 0 { return KeyBand(rows: range, keys: seen) }
+        }
+        return nil
+    }
+}
+
+extension Rows {
+    @inline(__always) func prefix(_ count: Int) -> Rows { slice(0, count) }
+
+    @inline(__always) func slice(_ first: Int, _ count: Int) -> Rows {
+        Rows(data: data + first * stride, stride: stride, count: count, width: width)
+    }
+}

@@ -1,0 +1,61 @@
+/// yᵢ = tokenTable[tokensᵢ] + positionTable[positionsᵢ], shape [tokens, width].
+public func embed(tokens: [Int32], positions: [Int32], tokenTable: Tensor, positionTable: Tensor) -> Tensor {
+    let width = tokenTable.columnCount
+    precondition(
+        tokens.count == positions.count && positionTable.columnCount == width,
+        "embed: \(tokens.count) tokens, \(positions.count) positions, tables \(tokenTable.shape), "
+            + "\(positionTable.shape)")
+    checkIndices(tokens, table: tokenTable)
+    checkIndices(positions, table: positionTable)
+    let y = Tensor(uninitialized: [tokens.count, width])
+    WorkerPool.shared.run(over: tokens.count, grain: max(1, elementGrain / width)) { range in
+        for i in range {
+            let token = tokenTable.data + Int(tokens[i]) * width
+            let position = positionTable.data + Int(positions[i]) * width
+            addRows(token, position, into: y.data + i * width, count: width)
+        }
+    }
+    return y.record([
+        pullback(for: tokenTable) { dy, gradient in scatter(dy, to: tokens, of: tokenTable, &gradient) },
+        pullback(for: positionTable) { dy, gradient in scatter(dy, to: positions, of: positionTable, &gradient) },
+    ])
+}
+
+private func checkIndices(_ indices: [Int32], table: Tensor) {
+    let outside = indices.first { $0 < 0 || Int($0) >= table.rowCount }
+    precondition(outside == nil, "embed: row \(outside ?? 0) of a table \(table.shape)")
+}
+
+/// Adds each row of `dy` to the row of the table's gradient that it was read from.
+///
+/// The parts are column ranges, so that each sum is taken in the order of the rows whatever thread does it.
+private func scatter(_ dy: Tensor, to indices: [Int32], of table: Tensor, _ gradient: inout Gradient) {
+    let (target, isFresh) = gradient.accumulator(shape: table.shape)
+    let width = table.columnCount
+    if isFresh {
+        WorkerPool.shared.run(over: target.count, grain: elementGrain) { range in
+            (target.data + range.lowerBound).update(repeating: 0, count: range.count)
+        }
+    }
+    WorkerPool.shared.run(over: width, grain: 64) { columns in
+        for (i, index) in indices.enumerated() {
+            let row = target.data + Int(index) * width + columns.lowerBound
+            addRows(row, dy.data + i * width + columns.lowerBound, into: row, count: columns.count)
+        }
+    }
+}
+
+/// y = a + b on the calling thread.
+@inline(__always) func addRows(
+    _ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>, into y: UnsafeMutablePointer<Float>, count: Int
+) {
+    var i = 0
+    while i + 8 <= count {
+        y.setLanes(i, a.lanes(i) + b.lanes(i))
+        i += 8
+    }
+    while i < count {
+        y[i] = a[i] + b[i]
+        i += 1
+    }
+}
