@@ -1,0 +1,65 @@
+import Diagnostics
+import Glibc
+import JSONText
+
+/// Changes, which throw `Problem`s with the exit statuses `cannotCreate` and `inputOutput`.
+extension FileSystem {
+    /// Makes the folder `path` and those above it where they are missing.
+    public static func createFolder(_ path: String) throws {
+        if isFolder(path) { return }
+        let parent = split(path).folder
+        if parent != path && parent != "." { try createFolder(parent) }
+        if mkdir(path, 0o777) != 0 && !(errno == EEXIST && isFolder(path)) {
+            throw Problem(
+                "the folder can't be created: \(systemMessage(errno))", file: path, exitStatus: .cannotCreate)
+        }
+    }
+
+    /// Copies a file's content; the copy appears whole or not at all.
+    public static func copyFile(from source: String, to target: String) throws {
+        try FileBytes(path: source).withBytes { bytes in try AtomicFile.write(bytes, to: target) }
+    }
+
+    /// Removes a file, or a folder with all it holds, links unfollowed; what isn't there is no error.
+    public static func remove(_ path: String) throws {
+        var information = stat()
+        guard lstat(path, &information) == 0 else { return }
+        if information.st_mode & S_IFMT == S_IFDIR {
+            try removeContent(of: path)
+            if rmdir(path) != 0 && errno != ENOENT { throw removalProblem(path, errno) }
+        } else if unlink(path) != 0 && errno != ENOENT {
+            throw removalProblem(path, errno)
+        }
+    }
+
+    /// Removes all that a folder holds.
+    static func removeContent(of folder: String) throws {
+        for name in try names(in: folder) { try remove(join(folder, name)) }
+    }
+
+    private static func removalProblem(_ path: String, _ code: Int32) -> Problem {
+        Problem("can't be removed: \(systemMessage(code))", file: path, exitStatus: .inputOutput)
+    }
+
+    /// Renames within one file system, replacing a file or an empty folder, and makes the change permanent.
+    static func rename(_ source: String, to target: String) throws {
+        if Glibc.rename(source, target) != 0 {
+            throw Problem(
+                "can't be put in place: \(systemMessage(errno))", file: target, exitStatus: .cannotCreate)
+        }
+        try synchronize(split(target).folder)
+    }
+
+    /// Waits until a file's content, or a folder's list of names, is on the disk.
+    static func synchronize(_ path: String) throws {
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw writingProblem(path, errno) }
+        defer { close(descriptor) }
+        // File systems that can't do so for folders say EINVAL.
+        if fsync(descriptor) != 0 && errno != EINVAL { throw writingProblem(path, errno) }
+    }
+
+    static func writingProblem(_ path: String, _ code: Int32) -> Problem {
+        Problem("writing failed: \(systemMessage(code))", file: path, exitStatus: .inputOutput)
+    }
+}
