@@ -1,0 +1,50 @@
+"""What the check scripts share: the reference model of a folder, and the comparison of its logits with ours."""
+
+import json
+import os
+import sys
+import warnings
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+
+import torch
+import transformers
+
+transformers.utils.logging.disable_progress_bar()
+
+
+def quieten():
+    """Lets pass what the libraries say about themselves, and peft's word that it couldn't merge tied embeddings."""
+    warnings.filterwarnings("ignore", message="`is_gradient_checkpointing` is deprecated")
+    warnings.filterwarnings("ignore", message="Model has `tie_word_embeddings=True` and a tied layer is part")
+
+
+def reference_gpt2(folder):
+    # Without the dtype transformers would compute in that of the files.
+    model, loading = transformers.AutoModelForCausalLM.from_pretrained(
+        folder, dtype=torch.float32, output_loading_info=True)
+    wrong = {kind: sorted(map(str, names)) for kind, names in loading.items() if names}
+    if wrong:
+        sys.exit(f"{folder}: {wrong}")
+    return model.eval()
+
+
+@torch.no_grad()
+def compare(model, file, bound):
+    with open(file) as stream:
+        sequences = json.load(stream)["sequences"]
+    if not sequences:
+        sys.exit(f"{file}: no sequences")
+    worst = 0.0
+    for sequence in sequences:
+        ours = torch.tensor(sequence["logits"], dtype=torch.float64)
+        theirs = model(input_ids=torch.tensor([sequence["ids"]]), use_cache=False).logits[0].double()
+        if ours.dim() == 1:
+            theirs = theirs[-1]
+        if ours.shape != theirs.shape:
+            sys.exit(f"{file}: logits of shape {list(ours.shape)}, the reference's have {list(theirs.shape)}")
+        difference = ((ours - theirs).abs().max() / theirs.abs().max()).item()
+        # So that NaN, which no comparison is true of, fails too.
+        worst = difference if not difference <= worst else worst
+    print(json.dumps({"sequences": len(sequences), "max_relative_error": worst, "bound": bound}))
+    sys.exit(0 if worst <= bound else 1)
