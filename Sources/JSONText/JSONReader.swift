@@ -41,6 +41,9 @@ public struct JSONReader {
     /// Where the reader stands.
     public var position: TextPosition { TextPosition(line: line, column: offset - lineStart + 1) }
 
+    /// How many bytes lie before the place where the reader stands.
+    public var byteOffset: Int { offset }
+
     /// A problem at `position`, or where the reader stands.
     public func problem(_ message: String, at position: TextPosition? = nil, key: String? = nil) -> Problem {
         Problem(message, file: file, position: position ?? self.position, key: key)

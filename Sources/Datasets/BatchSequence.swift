@@ -1,0 +1,99 @@
+public import Batches
+import Dispatch
+import Synchronization
+
+/// The micro-batches of a data set, epoch after epoch; any of them can be asked for at any time.
+///
+/// The order depends on the seed and the epoch alone. From the first batch on, the examples to come are tokenized in the
+/// background.
+public final class BatchSequence: Sendable {
+    public let dataset: Dataset
+    public let batchSize: Int
+    private let shuffles: Bool
+    private let seed: UInt64
+    /// The order of the epoch asked for last.
+    private let order: Mutex<(epoch: Int, indices: [Int32])?>
+    private let lookahead = Lookahead()
+
+    public init(dataset: Dataset, batchSize: Int, shuffles: Bool, seed: UInt64) {
+        precondition(batchSize > 0, "BatchSequence: batches of \(batchSize) examples")
+        self.dataset = dataset
+        self.batchSize = batchSize
+        self.shuffles = shuffles
+        self.seed = seed
+        order = Mutex(nil)
+    }
+
+    deinit { lookahead.isStopped.store(true, ordering: .relaxed) }
+
+    /// The number of batches of an epoch; the last may be smaller.
+    public var count: Int { (dataset.count + batchSize - 1) / batchSize }
+
+    /// The examples of batch `index` of `epoch`, both counted from 0, as indices into the data set.
+    public func examples(epoch: Int, index: Int) -> [Int] {
+        precondition(index >= 0 && index < count, "BatchSequence: batch \(index) of \(count)")
+        return order(of: epoch)[index * batchSize..<min((index + 1) * batchSize, dataset.count)].map { Int($0) }
+    }
+
+    /// Batch `index` of `epoch`, both counted from 0. Throws a `Problem` with file and line where a record, of this
+    /// batch or one tokenized ahead, can't be used.
+    public func batch(epoch: Int, index: Int) throws -> TokenBatch {
+        try dataset.throwFailure()
+        if lookahead.start() { tokenizeAhead(epoch: epoch, from: index * batchSize) }
+        return TokenBatch(try examples(epoch: epoch, index: index).map { try dataset.example($0) })
+    }
+
+    private func order(of epoch: Int) -> [Int32] {
+        order.withLock { order in
+            if let order, order.epoch == epoch { return order.indices }
+            let indices =
+                shuffles
+                ? permutation(of: dataset.count, seed: seed, epoch: epoch)
+                : Array(0..<Int32(dataset.count))
+            order = (epoch, indices)
+            return indices
+        }
+    }
+
+    private func tokenizeAhead(epoch: Int, from start: Int) {
+        let indices = order(of: epoch)
+        DispatchQueue.global(qos: .utility).async { [dataset, lookahead] in
+            // After a resume in the middle, the start of the epoch is what the next one needs too.
+            for index in indices[start...] + indices[..<start] {
+                if lookahead.isStopped.load(ordering: .relaxed) || !dataset.prepare(Int(index)) { return }
+            }
+        }
+    }
+}
+
+/// Whether the background has begun, and whether it is to end.
+private final class Lookahead: Sendable {
+    let isStopped = Atomic(false)
+    private let isStarted = Atomic(false)
+
+    /// True the first time.
+    func start() -> Bool { !isStarted.exchange(true, ordering: .relaxed) }
+}
+
+extension TokenBatch {
+    /// The examples one behind the other; their last tokens predict nothing and are no rows.
+    public init(_ examples: [Example]) {
+        let rows = examples.reduce(0) { $0 + $1.tokens.count - 1 }
+        var tokens: [Int32] = []
+        var positions: [Int32] = []
+        var labels: [Int32] = []
+        var offsets = [0]
+        tokens.reserveCapacity(rows)
+        positions.reserveCapacity(rows)
+        labels.reserveCapacity(rows)
+        for example in examples {
+            let length = example.tokens.count - 1
+            tokens += example.tokens.prefix(length)
+            positions += 0..<Int32(length)
+            labels += repeatElement(Self.ignored, count: example.firstTarget - 1)
+            labels += example.tokens[example.firstTarget...]
+            offsets.append(tokens.count)
+        }
+        self.init(tokens: tokens, positions: positions, offsets: offsets, labels: labels)
+    }
+}

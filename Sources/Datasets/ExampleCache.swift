@@ -1,0 +1,35 @@
+/// Examples in one array of tokens.
+struct ExampleCache {
+    private var tokens: [Int32] = []
+    /// Where the example of each record starts in `tokens`, or -1 where it isn't here.
+    private var starts: [Int]
+    private var lengths: [Int32]
+    private var firstTargets: [Int32]
+    let capacity: Int
+
+    init(count: Int, capacity: Int) {
+        starts = Array(repeating: -1, count: count)
+        lengths = Array(repeating: 0, count: count)
+        firstTargets = lengths
+        self.capacity = capacity
+    }
+
+    var isFull: Bool { tokens.count >= capacity }
+
+    subscript(index: Int) -> Example? {
+        guard starts[index] >= 0 else { return nil }
+        let end = starts[index] + Int(lengths[index])
+        return Example(tokens: Array(tokens[starts[index]..<end]), firstTarget: Int(firstTargets[index]))
+    }
+
+    func contains(_ index: Int) -> Bool { starts[index] >= 0 }
+
+    /// Keeps `example` where there is room.
+    mutating func insert(_ example: Example, at index: Int) {
+        guard starts[index] < 0, tokens.count + example.tokens.count <= capacity else { return }
+        starts[index] = tokens.count
+        lengths[index] = Int32(example.tokens.count)
+        firstTargets[index] = Int32(example.firstTarget)
+        tokens.append(contentsOf: example.tokens)
+    }
+}

@@ -1,0 +1,39 @@
+/// A rendered prompt with the completions of all records that have it.
+public struct PromptGroup: Sendable, Hashable {
+    public var prompt: String
+    /// In the order of the files.
+    public var references: [String]
+
+    /// Groups the records of the files by their rendered prompts, in the order of first appearance. Throws a `Problem`
+    /// with file and line where a record is broken or lacks a field.
+    public static func load(paths: [String], prompt: Template, completion: Template) throws -> [PromptGroup] {
+        let records = try RecordSet(paths: paths)
+        let promptFields = prompt.fieldNames.count
+        var groups: [PromptGroup] = []
+        var places: [Bytes: Int] = [:]
+        try records.forEachInParallel({ file, index in
+            let values = try file.texts(of: prompt.fieldNames + completion.fieldNames, at: index)
+            return (prompt.render(values[..<promptFields]), completion.render(values[promptFields...]))
+        }) { _, texts in
+            if let place = places[Bytes(text: texts.0)] {
+                groups[place].references.append(texts.1)
+            } else {
+                places[Bytes(text: texts.0)] = groups.count
+                groups.append(PromptGroup(prompt: texts.0, references: [texts.1]))
+            }
+        }
+        return groups
+    }
+}
+
+/// A string that equals only those of the same bytes: `String` itself takes NFC and NFD for the same.
+private struct Bytes: Hashable {
+    let text: String
+
+    static func == (a: Bytes, b: Bytes) -> Bool { a.text.utf8.elementsEqual(b.text.utf8) }
+
+    func hash(into hasher: inout Hasher) {
+        var text = text
+        text.withUTF8 { hasher.combine(bytes: UnsafeRawBufferPointer($0)) }
+    }
+}
