@@ -1,0 +1,69 @@
+import Configuration
+import Datasets
+import Testing
+
+@Suite("The data settings") struct DataSettingsTests {
+    private func problems(_ yaml: String) -> String {
+        do {
+            let document = try ConfigDocument.parse(yaml: yaml, file: "run.yaml")
+            _ = DataSettings(document.root.section("data"), needsTrainingFiles: true)
+            try document.finish()
+            return ""
+        } catch { return "\(error)" }
+    }
+
+    @Test("come from the section's keys")
+    func reading() throws {
+        let document = try ConfigDocument.parse(
+            yaml: """
+                data: {train: [a.jsonl, b.csv], validation: c.json, prompt: "{mr}\\n", completion: "{ref}",
+                       max_length: 256, max_length_policy: keep_prompt_end, shuffle: false}
+                """)
+        let settings = DataSettings(document.root.section("data"), needsTrainingFiles: true)
+        try document.finish()
+        #expect(settings.train == ["a.jsonl", "b.csv"])
+        #expect(settings.validation == ["c.json"])
+        #expect(
+            try settings.templates == .completion(prompt: Template("{mr}\n"), completion: Template("{ref}")))
+        #expect(settings.maximumLength == 256)
+        #expect(settings.policy == .keepPromptEnd)
+        #expect(!settings.shuffles)
+        #expect(settings.blockSize == nil)
+    }
+
+    @Test(
+        "must not contradict each other",
+        arguments: [
+            ("data: {train: a.txt}", ""),
+            ("data: {train: a.txt, block_size: 128}", ""),
+            (
+                "data:\n  train: a.jsonl\n  text: '{t}'\n  prompt: '{p}'",
+                "run.yaml:4:11: error: data.prompt: can't be used together with text, on which all tokens are learned"
+            ),
+            (
+                "data:\n  train: a.jsonl\n  prompt: '{p}'",
+                "run.yaml:2:3: error: data.completion: missing: prompt and completion belong together"
+            ),
+            (
+                "data:\n  train: a.jsonl",
+                "run.yaml:2:3: error: data.prompt: missing: give prompt and completion, or text"
+            ),
+            ("data: {text: '{t}'}", "run.yaml:1:7: error: data.train: missing: name the file to train on"),
+            (
+                "data:\n  train: a.jsonl\n  prompt: '{p}'\n  completion: '{c'\n  block_size: 1\n  max_length_policy: cut",
+                """
+                run.yaml:4:15: error: data.completion: '{' must be followed by a field's name and '}'; \
+                write {{ for a brace
+                run.yaml:5:15: error: data.block_size: must be at least 2, got 1
+                run.yaml:6:22: error: data.max_length_policy: expected one of drop, keep_prompt_start, \
+                keep_prompt_end, error, got 'cut'
+                """
+            ),
+            (
+                "data: {train: a.txt, block_size: 8, max_length: 4}",
+                "run.yaml:1:49: error: data.max_length: can't be used together with block_size, "
+                    + "which is every example's length"
+            ),
+        ])
+    func contradictions(yaml: String, expected: String) { #expect(problems(yaml) == expected) }
+}
