@@ -6,10 +6,23 @@ public protocol Tokenizer: Sendable {
     /// The id that ends a text, where the tokenizer's files name one.
     var endOfTextID: Int32? { get }
 
+    /// The tokens that are found in a text as a whole, the special ones among them, by ascending id.
+    var addedTokens: [AddedToken] { get }
+
     /// The ids of `text`, added tokens recognised, nothing put in front or behind.
     func encode(_ text: String) -> [Int32]
 
     /// The bytes that `ids` stand for; they may end in the middle of a UTF-8 sequence. Special tokens are left out
-    /// when `skippingSpecialTokens` is true.
+    /// when `skippingSpecialTokens` is true, ids that don't exist always.
     func decode(_ ids: some Sequence<Int32>, skippingSpecialTokens: Bool) -> [UInt8]
+
+    /// The id of the token whose content, as the tokenizer's files spell it, is `content`.
+    func id(of content: String) -> Int32?
+}
+
+extension Tokenizer {
+    /// The text that `ids` stand for, with U+FFFD for each maximal part that is not UTF-8, as Hugging Face has it.
+    public func decodedString(_ ids: some Sequence<Int32>, skippingSpecialTokens: Bool) -> String {
+        String(decoding: decode(ids, skippingSpecialTokens: skippingSpecialTokens), as: UTF8.self)
+    }
 }

@@ -1,0 +1,167 @@
+/// Applies the merges to one word: the pair of lowest rank first, the leftmost of equals, until none merges
+/// (Sennrich, Haddow and Birch, 2016).
+struct WordMerger {
+    let merges: MergeTable
+    /// The id of each single byte, or -1 where the vocabulary lacks it; such bytes vanish, as in the library.
+    let byteIDs: UnsafePointer<Int32>
+
+    /// The longest word that goes by scanning all pairs for each merge; longer ones go by a heap.
+    static let scanLimit = 96
+
+    /// Writes the ids of the word of `count` bytes to `output`, which has room for as many; returns how many they are.
+    @inline(__always)
+    func merge(_ word: UnsafePointer<UInt8>, _ count: Int, into output: UnsafeMutablePointer<Int32>) -> Int {
+        count <= Self.scanLimit ? mergeByScanning(word, count, output) : mergeByHeap(word, count, output)
+    }
+
+    private func mergeByScanning(
+        _ word: UnsafePointer<UInt8>, _ byteCount: Int, _ output: UnsafeMutablePointer<Int32>
+    ) -> Int {
+        withUnsafeTemporaryAllocation(of: UInt32.self, capacity: 2 * Self.scanLimit) { memory -> Int in
+            guard let symbols = memory.baseAddress else { return 0 }
+            // ranks[i] is the rank of symbols[i] and symbols[i + 1].
+            let ranks = symbols + Self.scanLimit
+            var count = start(word, byteCount, symbols, ranks)
+            while count > 1 {
+                var best = MergeTable.none
+                var position = 0
+                for index in 0..<count - 1 where ranks[index] < best {
+                    best = ranks[index]
+                    position = index
+                }
+                if best == MergeTable.none { break }
+                symbols[position] = merges.merged(best)
+                count -= 1
+                var index = position + 1
+                while index < count {
+                    symbols[index] = symbols[index + 1]
+                    ranks[index] = ranks[index + 1]
+                    index += 1
+                }
+                if position > 0 { ranks[position - 1] = merges.rank(symbols[position - 1], symbols[position]) }
+                if position + 1 < count { ranks[position] = merges.rank(symbols[position], symbols[position + 1]) }
+            }
+            for index in 0..<count { output[index] = Int32(bitPattern: symbols[index]) }
+            return count
+        }
+    }
+
+    /// Writes the ids of the word's bytes and the ranks of neighbours; returns how many ids there are.
+    @inline(__always)
+    private func start(
+        _ word: UnsafePointer<UInt8>, _ byteCount: Int, _ symbols: UnsafeMutablePointer<UInt32>,
+        _ ranks: UnsafeMutablePointer<UInt32>
+    ) -> Int {
+        var count = 0
+        var previous: UInt8 = 0
+        for index in 0..<byteCount {
+            let byte = word[index]
+            let id = byteIDs[Int(byte)]
+            if id < 0 { continue }
+            symbols[count] = UInt32(bitPattern: id)
+            if count > 0 { ranks[count - 1] = merges.rank(bytes: previous, byte) }
+            previous = byte
+            count += 1
+        }
+        return count
+    }
+
+    /// The same in n log n for a word of any length: a heap of pairs by rank and position over a linked list.
+    private func mergeByHeap(
+        _ word: UnsafePointer<UInt8>, _ byteCount: Int, _ output: UnsafeMutablePointer<Int32>
+    ) -> Int {
+        withUnsafeTemporaryAllocation(of: UInt32.self, capacity: 4 * byteCount) { memory -> Int in
+            guard let symbols = memory.baseAddress else { return 0 }
+            let ranks = symbols + byteCount
+            let count = start(word, byteCount, symbols, ranks)
+            if count == 0 { return 0 }
+            let none = UInt32.max
+            let next = ranks + byteCount
+            let previous = next + byteCount
+            var heap = RankHeap(capacity: count)
+            for index in 0..<count {
+                next[index] = index + 1 < count ? UInt32(index + 1) : none
+                previous[index] = index > 0 ? UInt32(index - 1) : none
+                if index + 1 == count { ranks[index] = MergeTable.none }
+                if ranks[index] != MergeTable.none { heap.append(rank: ranks[index], position: UInt32(index)) }
+            }
+            heap.order()
+            while let (rank, position) = heap.popFirst() {
+                let left = Int(position)
+                // Stale: a neighbour merged since.
+                if ranks[left] != rank { continue }
+                let right = Int(next[left])
+                symbols[left] = merges.merged(rank)
+                ranks[right] = MergeTable.none
+                next[left] = next[right]
+                ranks[left] = MergeTable.none
+                if next[left] != none {
+                    previous[Int(next[left])] = position
+                    ranks[left] = merges.rank(symbols[left], symbols[Int(next[left])])
+                    if ranks[left] != MergeTable.none { heap.push(rank: ranks[left], position: position) }
+                }
+                if previous[left] != none {
+                    let before = Int(previous[left])
+                    ranks[before] = merges.rank(symbols[before], symbols[left])
+                    if ranks[before] != MergeTable.none { heap.push(rank: ranks[before], position: UInt32(before)) }
+                }
+            }
+            var length = 0
+            var index: UInt32 = 0
+            while index != none {
+                output[length] = Int32(bitPattern: symbols[Int(index)])
+                length += 1
+                index = next[Int(index)]
+            }
+            return length
+        }
+    }
+}
+
+/// A binary heap of pairs, lowest rank first, then lowest position.
+private struct RankHeap {
+    private var items: [UInt64] = []
+
+    init(capacity: Int) { items.reserveCapacity(capacity) }
+
+    mutating func append(rank: UInt32, position: UInt32) { items.append(UInt64(rank) << 32 | UInt64(position)) }
+
+    /// Makes a heap of what was appended.
+    mutating func order() {
+        // A sorted array is a heap.
+        items.sort()
+    }
+
+    mutating func push(rank: UInt32, position: UInt32) {
+        let item = UInt64(rank) << 32 | UInt64(position)
+        items.append(item)
+        items.withUnsafeMutableBufferPointer { items in
+            var index = items.count - 1
+            while index > 0 {
+                let parent = (index - 1) / 2
+                if items[parent] <= item { break }
+                items[index] = items[parent]
+                index = parent
+            }
+            items[index] = item
+        }
+    }
+
+    mutating func popFirst() -> (rank: UInt32, position: UInt32)? {
+        guard let first = items.first, let item = items.popLast() else { return nil }
+        items.withUnsafeMutableBufferPointer { items in
+            if items.isEmpty { return }
+            var index = 0
+            while true {
+                var child = 2 * index + 1
+                if child >= items.count { break }
+                if child + 1 < items.count, items[child + 1] < items[child] { child += 1 }
+                if items[child] >= item { break }
+                items[index] = items[child]
+                index = child
+            }
+            items[index] = item
+        }
+        return (UInt32(truncatingIfNeeded: first >> 32), UInt32(truncatingIfNeeded: first))
+    }
+}
