@@ -38,7 +38,9 @@ enum ByteAlphabet {
                 var length = 1
                 if first >= 0x80 {
                     // The alphabet ends below U+0180, in two bytes of UTF-8.
-                    code = first < 0xE0 && index + 1 < token.count ? (code & 0x1F) << 6 | Int(token[index + 1] & 0x3F) : 0x7FF
+                    code =
+                        first < 0xE0 && index + 1 < token.count
+                        ? (code & 0x1F) << 6 | Int(token[index + 1] & 0x3F) : 0x7FF
                     length = 2
                 }
                 guard code < table.count, table[code] >= 0 else {

@@ -84,7 +84,9 @@ public final class ByteLevelBPE: Tokenizer {
     }
 
     /// Appends the ids of `text[range]`, in which the matchers from `matcher` on have still to look.
-    private func append(_ text: UnsafePointer<UInt8>, _ range: Range<Int>, matcher: Int, to workspace: EncodingWorkspace) {
+    private func append(
+        _ text: UnsafePointer<UInt8>, _ range: Range<Int>, matcher: Int, to workspace: EncodingWorkspace
+    ) {
         if matcher == matchers.count { return appendText(text, range, to: workspace) }
         for piece in matchers[matcher].pieces(text, range) {
             if let id = piece.id {
@@ -100,7 +102,8 @@ public final class ByteLevelBPE: Tokenizer {
             guard let base = byteIDs.baseAddress else { return }
             let merger = WordMerger(merges: merges, byteIDs: base)
             if addsPrefixSpace, text[range.lowerBound] != UInt8(ascii: " ") {
-                let prefixed = [UInt8(ascii: " ")] + UnsafeBufferPointer(start: text + range.lowerBound, count: range.count)
+                let prefixed =
+                    [UInt8(ascii: " ")] + UnsafeBufferPointer(start: text + range.lowerBound, count: range.count)
                 prefixed.withUnsafeBufferPointer { prefixed in
                     guard let start = prefixed.baseAddress else { return }
                     appendPrepared(start, 0..<prefixed.count, merger, to: workspace)

@@ -53,7 +53,7 @@ final class Vocabulary: @unchecked Sendable {
                     let hash = ByteHash.hash(base + start, Int(offsets[entry + 1]) - start)
                     var slot = Int(truncatingIfNeeded: hash) & mask
                     while slots[slot] != 0 { slot = (slot + 1) & mask }
-                    slots[slot] = hash >> 32 << 32 | UInt64(entry + 1)
+                    slots[slot] = (hash >> 32) << 32 | UInt64(entry + 1)
                 }
             }
         }
