@@ -43,6 +43,9 @@ package func multiply(
     precondition(a.columns == b.rows, "multiply: [\(a.rows), \(a.columns)] by [\(b.rows), \(b.columns)]")
     let (m, n, k) = (a.rows, b.columns, a.columns)
     if m == 0 || n == 0 { return }
+    if SkinnyProduct.suits(a, b) {
+        return SkinnyProduct.run(a, b, into: c, stride: stride, alpha: alpha, beta: beta, epilogue: epilogue)
+    }
     let grid = TileGrid(rows: m, columns: n, depth: k)
     WorkerPool.shared.run(grid.count) { index in
         let tile = grid[index]

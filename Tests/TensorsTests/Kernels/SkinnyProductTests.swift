@@ -1,0 +1,64 @@
+import Tensors
+import TestSupport
+import Testing
+
+@Suite struct `Products of a few rows` {
+    private struct Case: CustomStringConvertible {
+        var (rows, depth, columns) = (1, 1, 1)
+        var isTransposed = false
+        var description: String { "\(rows) × \(depth) × \(columns)\(isTransposed ? ", by columns" : "")" }
+
+        func run(_ a: Tensor, _ b: Tensor, alpha: Float, beta: Float, start: Float) -> [Float] {
+            let c = Tensor(repeating: start, [a.rowCount, columns])
+            multiply(
+                Matrix(a.data, rows: a.rowCount, columns: depth),
+                Matrix(b.data, rows: depth, columns: columns, isTransposed: isTransposed), into: c.data,
+                stride: columns, alpha: alpha, beta: beta)
+            return c.values
+        }
+
+        var left: Tensor { Tensor(noise(rows * depth, seed: 3), shape: [rows, depth]) }
+        var right: Tensor { Tensor(noise(depth * columns, seed: 4), shape: [depth * columns]) }
+    }
+
+    private static let cases = [
+        (1, 1, 1), (1, 768, 2304), (3, 100, 35), (16, 769, 50), (5, 17, 1001), (4, 3072, 24), (1, 40, 5000), (2, 8, 7),
+    ].flatMap { sizes in
+        [false, true].map { Case(rows: sizes.0, depth: sizes.1, columns: sizes.2, isTransposed: $0) }
+    }
+
+    @Test(arguments: cases.indices) func `agree with sums in double precision`(index: Int) {
+        let test = Self.cases[index]
+        let (a, b) = (test.left.values.map(Double.init), test.right.values.map(Double.init))
+        var expected: [Double] = []
+        for i in 0..<test.rows {
+            for j in 0..<test.columns {
+                var sum = 0.0
+                for l in 0..<test.depth {
+                    let y = test.isTransposed ? b[j * test.depth + l] : b[l * test.columns + j]
+                    sum += a[i * test.depth + l] * y
+                }
+                expected.append(-0.5 * sum + 2 * 0.25)
+            }
+        }
+        let found = test.run(test.left, test.right, alpha: -0.5, beta: 2, start: 0.25)
+        #expect(largestDifference(found.map(Double.init), expected) < 2e-6, "\(test)")
+    }
+
+    @Test(arguments: cases.indices) func `overwrite what was there, NaN included, unless it is to be added`(index: Int)
+    {
+        let test = Self.cases[index]
+        let found = test.run(test.left, test.right, alpha: 1, beta: 0, start: .nan)
+        #expect(found == test.run(test.left, test.right, alpha: 1, beta: 1, start: 0), "\(test)")
+    }
+
+    @Test(arguments: cases.indices) func `give a row the same bits alone and among others`(index: Int) {
+        let test = Self.cases[index]
+        let all = test.run(test.left, test.right, alpha: 1, beta: 0, start: 0)
+        for row in 0..<test.rows {
+            let alone = Tensor(test.left.values[row * test.depth..<(row + 1) * test.depth], shape: [1, test.depth])
+            let found = test.run(alone, test.right, alpha: 1, beta: 0, start: 0)
+            #expect(found == Array(all[row * test.columns..<(row + 1) * test.columns]), "\(test), row \(row)")
+        }
+    }
+}
