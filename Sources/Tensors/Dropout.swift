@@ -27,7 +27,7 @@ public struct Dropout: Sendable, Hashable {
         var x = SIMD8<UInt32>(repeating: counter) &+ SIMD8<UInt32>(0, 1, 2, 3, 4, 5, 6, 7)
         x = x &* 0x9E37_79B9 &+ low
         x ^= x &>> 16
-        x = x &* 0x7FEB_352D ^ high
+        x = (x ^ high) &* 0x7FEB_352D
         x ^= x &>> 15
         x = x &* 0x846C_A68B
         x ^= x &>> 16

@@ -16,4 +16,12 @@ PEFT_INLINE peft_lanes peft_where_less(peft_lanes a, peft_lanes b, peft_lanes x,
     return a < b ? x : y;
 }
 
+typedef double peft_double_lanes __attribute__((ext_vector_type(8)));
+
+/// sum + x², exact for any x before the addition.
+PEFT_INLINE peft_double_lanes peft_add_square(peft_double_lanes sum, peft_lanes x) {
+    peft_double_lanes wide = __builtin_convertvector(x, peft_double_lanes);
+    return sum + wide * wide;
+}
+
 #endif

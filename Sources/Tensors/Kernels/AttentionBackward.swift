@@ -192,7 +192,8 @@ private func softmaxBackward(
     }
 }
 
-private func dot(_ a: Rows, _ b: Rows, row: Int) -> Float {
+/// The product of a row of each.
+func dot(_ a: Rows, _ b: Rows, row: Int) -> Float {
     let (left, right) = (a.data + row * a.stride, b.data + row * b.stride)
     var sums = Lanes(repeating: 0)
     var i = 0

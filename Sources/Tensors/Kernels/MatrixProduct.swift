@@ -29,6 +29,11 @@ package struct Matrix {
 package struct Tile {
     package var rows: Range<Int>
     package var columns: Range<Int>
+
+    package init(rows: Range<Int>, columns: Range<Int>) {
+        self.rows = rows
+        self.columns = columns
+    }
 }
 
 /// C ← α · A · B + β · C, with A [m, k], B [k, n], C [m, n] of row stride `stride`, on all threads.

@@ -22,7 +22,7 @@ package final class BufferPool: Sendable {
 
     /// Sizes grow by an eighth of a power of two at a step, so that batches of changing length still meet buffers
     /// that fit, at most an eighth too large.
-    static func capacity(bytes: Int) -> Int {
+    package static func capacity(bytes: Int) -> Int {
         if bytes <= 512 { return max(64, (bytes + 63) & ~63) }
         let top = Int.bitWidth - 1 - (bytes - 1).leadingZeroBitCount
         let step = 1 << max(6, top - 3)
@@ -30,7 +30,7 @@ package final class BufferPool: Sendable {
     }
 
     /// Memory of at least `bytes` bytes, aligned to a cache line, with arbitrary content.
-    func take(bytes: Int) -> UnsafeMutableRawPointer {
+    package func take(bytes: Int) -> UnsafeMutableRawPointer {
         let capacity = Self.capacity(bytes: bytes)
         let kept: UInt? = state.withLock { state in
             state.liveBytes += capacity
@@ -45,7 +45,7 @@ package final class BufferPool: Sendable {
         return kept.flatMap { UnsafeMutableRawPointer(bitPattern: $0) } ?? Self.allocate(capacity)
     }
 
-    func giveBack(_ buffer: UnsafeMutableRawPointer, bytes: Int) {
+    package func giveBack(_ buffer: UnsafeMutableRawPointer, bytes: Int) {
         let capacity = Self.capacity(bytes: bytes)
         let address = UInt(bitPattern: buffer)
         state.withLock { state in
@@ -54,6 +54,11 @@ package final class BufferPool: Sendable {
             state.unusedBytes += capacity
         }
     }
+
+    package init() {}
+
+    /// The bytes kept for reuse.
+    package var unusedBytes: Int { state.withLock(\.unusedBytes) }
 
     /// The most bytes that tensors took up at one time, mapped files not counted.
     package var peakBytes: Int { state.withLock(\.peakLiveBytes) }

@@ -1,0 +1,47 @@
+import CVectors
+
+/// Σ x², in double precision and in an order fixed by the size alone. It is finite exactly where every element is, since
+/// no square of a float overflows a double.
+public func sumOfSquares(_ x: Tensor) -> Double {
+    let parts = (x.count + elementGrain - 1) / elementGrain
+    var sums = [Double](repeating: 0, count: parts)
+    sums.withUnsafeMutableBufferPointer { sums in
+        nonisolated(unsafe) let sums = sums
+        WorkerPool.shared.run(over: x.count, grain: elementGrain) { range in
+            sums[range.lowerBound / elementGrain] = sumOfSquares(x.data + range.lowerBound, count: range.count)
+        }
+    }
+    return sums.reduce(0, +)
+}
+
+private func sumOfSquares(_ x: UnsafePointer<Float>, count: Int) -> Double {
+    var sums = (SIMD8<Double>(repeating: 0), SIMD8<Double>(repeating: 0))
+    var i = 0
+    while i + 16 <= count {
+        sums.0 = peft_add_square(sums.0, x.lanes(i))
+        sums.1 = peft_add_square(sums.1, x.lanes(i + 8))
+        i += 16
+    }
+    var sum = (sums.0 + sums.1).sum()
+    while i < count {
+        sum += Double(x[i]) * Double(x[i])
+        i += 1
+    }
+    return sum
+}
+
+/// x ← factor · x.
+public func scaleInPlace(_ x: Tensor, by factor: Float) {
+    precondition(!x.isReadOnly, "scaleInPlace: the memory of a mapped file cannot be changed")
+    WorkerPool.shared.run(over: x.count, grain: elementGrain) { range in
+        var i = range.lowerBound
+        while i + 8 <= range.upperBound {
+            x.data.setLanes(i, x.data.lanes(i) * factor)
+            i += 8
+        }
+        while i < range.upperBound {
+            x.data[i] *= factor
+            i += 1
+        }
+    }
+}

@@ -1,0 +1,95 @@
+import CVectors
+import Glibc
+
+/// The pieces of a cross-entropy whose logits exist only a chunk at a time, in scratch memory.
+///
+/// Row i of the chunk starts at `logits + i * stride`, holds `vocabulary` logits z and has the label tᵢ. Writes
+/// lossesᵢ = log Σ exp z − z[tᵢ] and overwrites the row with what it contributes to the logits' gradient,
+/// (softmax(z) − onehot(tᵢ)) · scale.
+package func softmaxCrossEntropyInPlace(
+    logits: UnsafeMutablePointer<Float>, rows: Int, vocabulary: Int, stride: Int, labels: UnsafePointer<Int32>,
+    scale: Float, losses: UnsafeMutablePointer<Float>
+) {
+    WorkerPool.shared.run(over: rows, grain: rowGrain(vocabulary)) { range in
+        for row in range {
+            let z = logits + row * stride
+            let label = checked(labels[row], vocabulary)
+            let target = z[label]
+            let largest = rowMaximum(z, count: vocabulary)
+            let sum = sumOfExponentials(z, count: vocabulary, largest: largest, storing: z)
+            losses[row] = Float(Double(largest) - Double(target) + log(sum))
+            let factor = Float(Double(scale) / sum)
+            var j = 0
+            while j + 8 <= vocabulary {
+                z.setLanes(j, z.lanes(j) * factor)
+                j += 8
+            }
+            while j < vocabulary {
+                z[j] *= factor
+                j += 1
+            }
+            z[label] -= scale
+        }
+    }
+}
+
+/// The losses alone; the logits stay as they are.
+package func softmaxCrossEntropy(
+    logits: UnsafePointer<Float>, rows: Int, vocabulary: Int, stride: Int, labels: UnsafePointer<Int32>,
+    losses: UnsafeMutablePointer<Float>
+) {
+    WorkerPool.shared.run(over: rows, grain: rowGrain(vocabulary)) { range in
+        for row in range {
+            let z = logits + row * stride
+            let largest = rowMaximum(z, count: vocabulary)
+            let sum = sumOfExponentials(z, count: vocabulary, largest: largest, storing: nil)
+            losses[row] = Float(Double(largest) - Double(z[checked(labels[row], vocabulary)]) + log(sum))
+        }
+    }
+}
+
+@inline(__always) private func checked(_ label: Int32, _ vocabulary: Int) -> Int {
+    precondition(label >= 0 && Int(label) < vocabulary, "softmaxCrossEntropy: label \(label) of \(vocabulary)")
+    return Int(label)
+}
+
+private func rowMaximum(_ z: UnsafePointer<Float>, count: Int) -> Float {
+    var maxima = (Lanes(repeating: -.infinity), Lanes(repeating: -.infinity))
+    var j = 0
+    while j + 16 <= count {
+        maxima.0 = peft_max(maxima.0, z.lanes(j))
+        maxima.1 = peft_max(maxima.1, z.lanes(j + 8))
+        j += 16
+    }
+    var largest = peft_max(maxima.0, maxima.1).largest
+    while j < count {
+        largest = max(largest, z[j])
+        j += 1
+    }
+    return largest
+}
+
+/// Σ exp(z − largest), summed as floats within blocks and as doubles over them; the exponentials go to `target`.
+@inline(__always) private func sumOfExponentials(
+    _ z: UnsafePointer<Float>, count: Int, largest: Float, storing target: UnsafeMutablePointer<Float>?
+) -> Double {
+    var sum = 0.0
+    var j = 0
+    while j + 8 <= count {
+        let end = min(count & ~7, j + 512)
+        var partial = Lanes(repeating: 0)
+        while j < end {
+            let value = exponentialOfNonPositive(z.lanes(j) - largest)
+            target?.setLanes(j, value)
+            partial += value
+            j += 8
+        }
+        sum += Double(partial.total)
+    }
+    if j < count {
+        let value = exponentialOfNonPositive(Lanes(z + j, count: count - j, otherwise: -.infinity) - largest)
+        if let target { value.store(target + j, count: count - j) }
+        sum += Double(value.total)
+    }
+    return sum
+}

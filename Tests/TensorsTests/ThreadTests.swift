@@ -1,0 +1,131 @@
+import Synchronization
+import Tensors
+import TestSupport
+import Testing
+
+/// What depends on the number of threads, which all tests of the process share.
+@Suite(.serialized)
+struct ThreadTests {
+    /// Whether `compute` gives the same bits with 1, 2, 3 and 4 threads.
+    private func isIndependentOfThreads(_ compute: () -> [[Float]]) -> Bool {
+        let before = WorkerPool.shared.threadCount
+        defer { WorkerPool.shared.threadCount = before }
+        let results = (1...4).map { threads in
+            WorkerPool.shared.threadCount = threads
+            return compute().map { $0.map(\.bitPattern) }
+        }
+        return results.allSatisfy { $0 == results[0] }
+    }
+
+    private func results(of operation: ([Tensor]) -> Tensor, at inputs: [Tensor]) -> [[Float]] {
+        let tracked = inputs.map { $0.copy() }
+        for input in tracked { input.track() }
+        let y = operation(tracked)
+        let values = y.values
+        y.backward(seed: Tensor(noise(y.count, seed: 5), shape: y.shape))
+        return [values] + tracked.map { $0.gradient?.values ?? [] }
+    }
+
+    @Test("matrix products", arguments: [(1, 3000, 700), (100, 2304, 768), (301, 777, 130), (1000, 500, 300)])
+    func products(m: Int, n: Int, k: Int) {
+        let (a, b) = (Tensor(noise(m * k), shape: [m, k]), Tensor(noise(k * n, seed: 2), shape: [k, n]))
+        let same = isIndependentOfThreads {
+            let c = Tensor(uninitialized: [m, n])
+            multiply(
+                Matrix(a.data, rows: m, columns: k), Matrix(b.data, rows: k, columns: n), into: c.data, stride: n,
+                alpha: 1, beta: 0)
+            return [c.values]
+        }
+        #expect(same)
+    }
+
+    @Test("attention, both ways")
+    func attentionBits() {
+        let heads = AttentionHeads(count: 4, keyValueCount: 2, size: 24)
+        let qkv = Tensor(noise(430 * heads.packedWidth, scale: 2), shape: [430, heads.packedWidth])
+        let thinning = Dropout(probability: 0.1, key: 8)
+        let same = isIndependentOfThreads {
+            results(
+                of: {
+                    attention(
+                        $0[0], offsets: [0, 300, 301, 430], heads: heads, scale: 0.2, isCausal: true, dropout: thinning)
+                }, at: [qkv])
+        }
+        #expect(same)
+    }
+
+    @Test("layer norm, activation, embedding, dropout, residual, both ways")
+    func elementwiseBits() {
+        let (rows, width) = (300, 200)
+        let x = Tensor(noise(rows * width), shape: [rows, width])
+        let thinning = Dropout(probability: 0.1, key: 8)
+        let (weight, bias) = (Tensor(noise(width), shape: [width]), Tensor(noise(width, seed: 3), shape: [width]))
+        let tokens = (0..<rows).map { Int32($0 * 7 % 23) }
+        let same = isIndependentOfThreads {
+            results(of: { layerNorm($0[0], weight: $0[1], bias: $0[2], epsilon: 1e-5) }, at: [x, weight, bias])
+                + results(of: { activate($0[0], .geluNew) }, at: [x])
+                + results(of: { dropout($0[0], thinning) }, at: [x])
+                + results(of: { addResidual($0[0], $0[1], dropout: thinning) }, at: [x, x])
+                + results(
+                    of: { embed(tokens: tokens, positions: tokens, tokenTable: $0[0], positionTable: $0[1]) },
+                    at: [x, x])
+        }
+        #expect(same)
+    }
+
+    @Test("cross-entropy, AdamW, sums of squares")
+    func kernelBits() {
+        let (rows, vocabulary) = (40, 5003)
+        let logits = Tensor(noise(rows * vocabulary, scale: 5), shape: [rows, vocabulary])
+        let labels = (0..<rows).map { Int32($0 * 100) }
+        let same = isIndependentOfThreads {
+            let (z, m, v) = (logits.copy(), Tensor(zeros: logits.shape), Tensor(zeros: logits.shape))
+            var losses = [Float](repeating: 0, count: rows)
+            softmaxCrossEntropyInPlace(
+                logits: z.data, rows: rows, vocabulary: vocabulary, stride: vocabulary, labels: labels, scale: 0.1,
+                losses: &losses)
+            let p = logits.copy()
+            adamW(
+                parameter: p, gradient: z, firstMoment: m, secondMoment: v,
+                AdamWStep(
+                    learningRate: 0.1, beta1: 0.9, beta2: 0.99, epsilon: 1e-8, weightDecay: 0.1, number: 1,
+                    gradientScale: 1))
+            let sum = sumOfSquares(p).bitPattern
+            let halves = [Float(bitPattern: UInt32(sum >> 32)), Float(bitPattern: UInt32(truncatingIfNeeded: sum))]
+            return [z.values, losses, p.values, m.values, v.values, halves]
+        }
+        #expect(same)
+    }
+
+    @Test("every part of many small runs is done exactly once, nested runs included")
+    func pool() {
+        let before = WorkerPool.shared.threadCount
+        defer { WorkerPool.shared.threadCount = before }
+        for threads in [1, 2, 4, 3] {
+            WorkerPool.shared.threadCount = threads
+            for round in 0..<2000 {
+                let count = round % 17
+                var done = [Int32](repeating: 0, count: count)
+                done.withUnsafeMutableBufferPointer { done in
+                    nonisolated(unsafe) let done = done
+                    WorkerPool.shared.run(count) { done[$0] += 1 }
+                }
+                #expect(done.allSatisfy { $0 == 1 })
+            }
+            let total = Atomic<Int>(0)
+            WorkerPool.shared.run(50) { outer in
+                WorkerPool.shared.run(20) { inner in total.add(outer * 20 + inner, ordering: .relaxed) }
+            }
+            #expect(total.load(ordering: .relaxed) == 999 * 1000 / 2)
+        }
+    }
+
+    @Test("ranges cover the whole exactly once", arguments: [(0, 4), (1, 4), (4, 4), (1001, 10)])
+    func ranges(total: Int, grain: Int) {
+        let seen = Mutex([Range<Int>]())
+        WorkerPool.shared.run(over: total, grain: grain) { range in seen.withLock { $0.append(range) } }
+        let ranges = seen.withLock { $0.sorted { $0.lowerBound < $1.lowerBound } }
+        #expect(ranges.flatMap { Array($0) } == Array(0..<total))
+        #expect(ranges.allSatisfy { $0.count <= grain })
+    }
+}
