@@ -23,7 +23,12 @@ public final class AtomicFile {
         } catch .system(let code) {
             throw Problem("can't be created: \(systemMessage(code))", file: path, exitStatus: .cannotCreate)
         }
-        if ftruncate(file.descriptor, 0) != 0 { throw FileSystem.writingProblem(path, errno) }
+        var information = stat()
+        if fstat(file.descriptor, &information) != 0
+            || information.st_size > 0 && ftruncate(file.descriptor, 0) != 0
+        {
+            throw FileSystem.writingProblem(path, errno)
+        }
     }
 
     deinit { if !isCommitted { unlink(temporary) } }

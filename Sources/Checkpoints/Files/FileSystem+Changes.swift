@@ -9,9 +9,14 @@ extension FileSystem {
         if isFolder(path) { return }
         let parent = split(path).folder
         if parent != path && parent != "." { try createFolder(parent) }
-        if mkdir(path, 0o777) != 0 && !(errno == EEXIST && isFolder(path)) {
+        if mkdir(path, 0o777) != 0 {
+            let code = errno
+            if code == EEXIST {
+                if isFolder(path) { return }
+                throw Problem("is a file where a folder is to be made", file: path, exitStatus: .cannotCreate)
+            }
             throw Problem(
-                "the folder can't be created: \(systemMessage(errno))", file: path, exitStatus: .cannotCreate)
+                "the folder can't be created: \(systemMessage(code))", file: path, exitStatus: .cannotCreate)
         }
     }
 

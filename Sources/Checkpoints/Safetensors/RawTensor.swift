@@ -22,9 +22,7 @@ public struct RawTensor: @unchecked Sendable {
             return Tensor(readOnly: base.assumingMemoryBound(to: Float.self), shape: shape, owner: owner)
         }
         guard elementType.isFloatingPoint, elementType.bitCount >= 8 else {
-            throw Problem(
-                "the stored type is \(elementType), from which floating-point weights can't be read", file: file,
-                key: name)
+            throw unreadable("floating-point weights")
         }
         let tensor = Tensor(uninitialized: shape)
         withExtendedLifetime(owner) { convertToFloat(bytes, elementType, to: tensor.data, count: count) }
@@ -41,6 +39,7 @@ public struct RawTensor: @unchecked Sendable {
                 .float8E5M2FNUZ:
                 try tensor().values.map(Double.init)
             case .unsigned64: load(UInt64.self) { Double($0) }
+            case .complex64, .float4, .float6E2M3, .float6E3M2: throw unreadable("numbers")
             default: try integers().map { Double($0) }
             }
         }
@@ -66,10 +65,13 @@ public struct RawTensor: @unchecked Sendable {
                     return integer
                 }
             default:
-                throw Problem(
-                    "the stored type is \(elementType), from which integers can't be read", file: file, key: name)
+                throw unreadable("integers")
             }
         }
+    }
+
+    private func unreadable(_ what: String) -> Problem {
+        Problem("the stored type is \(elementType), from which \(what) can't be read", file: file, key: name)
     }
 
     private func load<Stored: BitwiseCopyable, Element>(

@@ -185,7 +185,11 @@ struct SafetensorsHeader {
             previous = tensor.name
         }
         if end < bytes.count {
-            throw Problem("the last \(bytes.count - end) bytes of the file belong to no tensor", file: file)
+            let rest = bytes.count - end
+            throw Problem(
+                rest == 1
+                    ? "the last byte of the file belongs to no tensor"
+                    : "the last \(rest) bytes of the file belong to no tensor", file: file)
         }
     }
 }
