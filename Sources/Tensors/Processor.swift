@@ -1,0 +1,17 @@
+import COpenBLAS
+
+/// The processor that the process runs on.
+public enum Processor {
+    /// Whether it has the instructions that the kernels were compiled for; nothing else of this module may run where it
+    /// hasn't.
+    public static var isSupported: Bool { peft_processor_is_supported() != 0 }
+
+    /// What it must have, in words.
+    public static var requirement: String {
+        #if arch(x86_64)
+        "AVX2, FMA and BMI2 (Intel since Haswell, 2013; AMD since Excavator, 2015)"
+        #else
+        "nothing special"
+        #endif
+    }
+}

@@ -1,0 +1,26 @@
+import ArgumentParser
+import Tensors
+
+/// The options that every command which calculates has.
+struct CommonOptions: ParsableArguments {
+    @Option(
+        help: ArgumentHelp(
+            "Threads to calculate with; by default one for each processor. Results don't depend on it.",
+            valueName: "n"))
+    var threads: Int?
+
+    @Flag(name: .shortAndLong, help: "Show results, warnings and errors only.")
+    var quiet = false
+
+    func validate() throws {
+        if let threads, !(1...1024).contains(threads) {
+            throw ValidationError("--threads must be between 1 and 1024, got \(threads)")
+        }
+    }
+
+    /// Takes the options into effect; the first thing that a command's `run` does.
+    func apply() {
+        if let threads { WorkerPool.shared.threadCount = threads }
+        Console.isQuiet = quiet
+    }
+}

@@ -1,0 +1,113 @@
+import Diagnostics
+import Glibc
+import Synchronization
+
+/// The two streams of the process: results to stdout, everything for people to stderr.
+enum Console {
+    private struct State {
+        var isQuiet = false
+        /// The line at the bottom of the terminal that is written anew again and again.
+        var status = ""
+    }
+
+    private static let state = Mutex(State())
+
+    static let outputIsTerminal = isatty(STDOUT_FILENO) == 1
+    static let errorIsTerminal = isatty(STDERR_FILENO) == 1
+    /// Whether a line on stderr can be written anew.
+    static let errorCanRedraw = errorIsTerminal && environment("TERM") != "dumb"
+    /// Whether stderr shows colours; https://no-color.org.
+    private static let errorHasColors = errorCanRedraw && (environment("NO_COLOR") ?? "").isEmpty
+
+    /// Whether notes are left out.
+    static var isQuiet: Bool {
+        get { state.withLock { $0.isQuiet } }
+        set { state.withLock { $0.isQuiet = newValue } }
+    }
+
+    /// Writes a part of the result to stdout, at once.
+    ///
+    /// Where its reader is gone, as of `peft generate | head -1`, the process ends: nobody wants the rest.
+    static func write(_ text: String) {
+        if Output.write(text, to: STDOUT_FILENO) { return }
+        let code = errno
+        if code == EPIPE { exit(ExitStatus.success.rawValue) }
+        report(
+            Problem("stdout can't be written: \(String(cString: strerror(code)))", exitStatus: .inputOutput))
+        exit(ExitStatus.inputOutput.rawValue)
+    }
+
+    /// Writes a line of the result to stdout.
+    static func line(_ text: String) { write(text + "\n") }
+
+    /// Tells the user what happens, unless it is to be quiet.
+    static func note(_ text: String) {
+        if !isQuiet { message(text) }
+    }
+
+    /// Shows a warning or an error; fits as a `WarningSink`.
+    static func report(_ problem: Problem) {
+        message(errorHasColors ? colored(problem) : problem.description)
+    }
+
+    /// Shows a line at the bottom of the terminal in place of the one before; an empty one takes it away.
+    static func showStatus(_ text: String) {
+        state.withLock { state in
+            if text == state.status { return }
+            state.status = text
+            Output.write("\r" + text + "\u{1B}[K", to: STDERR_FILENO)
+        }
+    }
+
+    /// Leaves the status line as it stands, on a line of its own.
+    static func finish() {
+        state.withLock { state in
+            if state.status.isEmpty { return }
+            state.status = ""
+            Output.write("\n", to: STDERR_FILENO)
+        }
+    }
+
+    private static func message(_ text: String) {
+        state.withLock { state in
+            let clearing = state.status.isEmpty ? "" : "\r\u{1B}[K"
+            Output.write(clearing + text + "\n" + state.status, to: STDERR_FILENO)
+        }
+    }
+
+    private static func colored(_ problem: Problem) -> String {
+        let word = problem.severity.rawValue + ":"
+        let text = problem.description
+        guard let range = text.firstRange(of: word) else { return text }
+        let color = problem.severity == .error ? "\u{1B}[1;31m" : "\u{1B}[1;33m"
+        return text[..<range.lowerBound] + color + word + "\u{1B}[0m" + text[range.upperBound...]
+    }
+
+    private static func environment(_ name: String) -> String? { getenv(name).map { String(cString: $0) } }
+}
+
+/// Writing to a descriptor without a buffer, so that nothing is lost when the process ends.
+private enum Output {
+    /// Writes all of a text; false where that failed, with `errno` set.
+    @discardableResult
+    static func write(_ text: String, to descriptor: Int32) -> Bool {
+        var text = text
+        return text.withUTF8 { bytes in
+            var rest = UnsafeRawBufferPointer(bytes)
+            while !rest.isEmpty {
+                let count = Glibc.write(descriptor, rest.baseAddress, rest.count)
+                if count < 0 {
+                    if errno == EINTR { continue }
+                    if errno == EAGAIN {
+                        var wait = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
+                        poll(&wait, 1, -1)
+                        continue
+                    }
+                    return false
+                }
+                rest = UnsafeRawBufferPointer(rebasing: rest[count...])
+            }
+            return true
+        }
+    }
+}

@@ -1,0 +1,49 @@
+extension Int {
+    /// `1,234,567`
+    var grouped: String {
+        let digits = Array(String(magnitude))
+        var text = self < 0 ? "-" : ""
+        for (index, digit) in digits.enumerated() {
+            if index > 0, (digits.count - index) % 3 == 0 { text += "," }
+            text.append(digit)
+        }
+        return text
+    }
+
+    /// A number of bytes: `512 bytes`, `12.3 MB`.
+    var asBytes: String {
+        let units = ["kB", "MB", "GB", "TB"]
+        if self < 1000 { return "\(self) bytes" }
+        var value = Double(self) / 1000
+        var unit = 0
+        while value >= 999.95, unit + 1 < units.count {
+            value /= 1000
+            unit += 1
+        }
+        return "\(value.text(decimals: 1)) \(units[unit])"
+    }
+}
+
+extension Double {
+    /// The value with that many digits behind the point, `12.30`; `nan` and `inf` as such.
+    func text(decimals: Int) -> String {
+        guard isFinite, magnitude < 1e15 else { return "\(self)" }
+        var factor = 1.0
+        for _ in 0..<decimals { factor *= 10 }
+        let scaled = Int((magnitude * factor).rounded(.toNearestOrEven))
+        let sign = self < 0 && scaled > 0 ? "-" : ""
+        if decimals == 0 { return sign + String(scaled) }
+        let digits = String(repeating: "0", count: Swift.max(0, decimals + 1 - String(scaled).count)) + String(scaled)
+        return sign + digits.dropLast(decimals) + "." + digits.suffix(decimals)
+    }
+
+    /// A number of seconds: `8 s`, `3:05`, `1:02:03`.
+    var asDuration: String {
+        guard isFinite, self >= 0, self < 1e9 else { return "?" }
+        let seconds = Int(rounded())
+        if seconds < 60 { return "\(seconds) s" }
+        let padded = { (value: Int) in value < 10 ? "0\(value)" : "\(value)" }
+        let (minutes, rest) = (seconds / 60, padded(seconds % 60))
+        return minutes < 60 ? "\(minutes):\(rest)" : "\(minutes / 60):\(padded(minutes % 60)):\(rest)"
+    }
+}

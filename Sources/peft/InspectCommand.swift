@@ -1,0 +1,34 @@
+import ArgumentParser
+import JSONText
+
+/// Says what a file or folder holds, from headers and configurations alone.
+struct InspectCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "inspect",
+        abstract: "Say what a model, an adapter, a run's output or a safetensors file holds.",
+        discussion: """
+            Only headers and configurations are read, so that the size of the weights doesn't matter.
+
+            EXAMPLES:
+              peft inspect embedded/base
+              peft inspect runs/demo --json
+              peft inspect model.safetensors --tensors
+            """)
+
+    @Argument(
+        help: ArgumentHelp(
+            "A model's folder or its name in the local Hub cache, an adapter's folder, the output folder of a run, or a "
+                + "safetensors file."))
+    var path: String
+
+    @Flag(help: "List every tensor: its name, type and shape.")
+    var tensors = false
+
+    @Flag(help: "Print one JSON object, tensors included.")
+    var json = false
+
+    func run() throws {
+        let inspection = try Inspection(path: path, warn: Console.report)
+        Console.line(json ? inspection.json.text(.indented) : inspection.text(listingTensors: tensors))
+    }
+}

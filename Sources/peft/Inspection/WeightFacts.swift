@@ -1,0 +1,77 @@
+import Checkpoints
+import JSONText
+
+/// What the headers of safetensors files say together.
+struct WeightFacts {
+    struct TypeShare {
+        let type: ElementType
+        var tensorCount = 0
+        var elementCount = 0
+        var byteCount = 0
+    }
+
+    let files: [SafetensorsFile]
+    /// The elements of all tensors but masks that old checkpoints store beside the parameters.
+    let parameterCount: Int
+    /// By type, the type with most bytes first.
+    let types: [TypeShare]
+
+    var tensorCount: Int { files.reduce(0) { $0 + $1.tensors.count } }
+    var byteCount: Int { files.reduce(0) { $0 + $1.byteCount } }
+
+    init(_ files: [SafetensorsFile]) {
+        self.files = files
+        var shares: [ElementType: TypeShare] = [:]
+        var parameterCount = 0
+        for tensor in files.lazy.flatMap(\.tensors) {
+            var share = shares[tensor.elementType] ?? TypeShare(type: tensor.elementType)
+            share.tensorCount += 1
+            share.elementCount += tensor.count
+            share.byteCount += tensor.byteRange.count
+            shares[tensor.elementType] = share
+            if !Self.isMask(tensor) { parameterCount += tensor.count }
+        }
+        self.parameterCount = parameterCount
+        types = shares.values.sorted { ($1.byteCount, $0.type.rawValue) < ($0.byteCount, $1.type.rawValue) }
+    }
+
+    /// GPT-2's attention masks: `h.0.attn.bias` of shape [1, 1, 1024, 1024] and `h.0.attn.masked_bias`.
+    private static func isMask(_ tensor: TensorEntry) -> Bool {
+        tensor.name.hasSuffix(".attn.masked_bias") || tensor.name.hasSuffix(".attn.bias") && tensor.shape.count == 4
+    }
+
+    var json: [JSONValue.Member] {
+        [
+            .init("tensor_count", .integer(tensorCount)),
+            .init("parameters", .integer(parameterCount)),
+            .init("bytes", .integer(byteCount)),
+            .init(
+                "dtypes",
+                .object(
+                    types.map {
+                        .init(
+                            $0.type.rawValue,
+                            [
+                                "tensors": .integer($0.tensorCount), "elements": .integer($0.elementCount),
+                                "bytes": .integer($0.byteCount),
+                            ])
+                    })),
+            .init("files", .array(files.map(Self.json))),
+        ]
+    }
+
+    private static func json(_ file: SafetensorsFile) -> JSONValue {
+        let metadata = file.metadata.sorted { $0.key < $1.key }
+        return [
+            "path": .string(file.path), "bytes": .integer(file.byteCount),
+            "metadata": .object(metadata.map { .init($0.key, .string($0.value)) }),
+            "tensors": .array(
+                file.tensors.map { tensor in
+                    [
+                        "name": .string(tensor.name), "dtype": .string(tensor.elementType.rawValue),
+                        "shape": .array(tensor.shape.map { .integer($0) }),
+                    ]
+                }),
+        ]
+    }
+}

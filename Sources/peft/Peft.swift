@@ -1,0 +1,32 @@
+import ArgumentParser
+
+/// The root command.
+struct Peft: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "peft",
+        abstract: "Fine-tune language models on CPUs.",
+        discussion: """
+            A run is described by a YAML file; configs/ has a commented one for each use.
+
+            EXAMPLES:
+              peft train --config configs/demo.yaml
+              peft eval --config configs/demo.yaml --rouge --compare-base
+              peft generate --adapter runs/demo --prompt 'name[The Eagle]'
+              peft merge --adapter runs/demo --output runs/demo-merged
+              peft inspect runs/demo
+
+            EXIT STATUS:
+               0  success
+              64  wrong usage
+              65  data or a configuration can't be used
+              66  an input is missing
+              70  a defect of peft
+              73  an output can't be created
+              74  reading or writing failed
+             130  interrupted, after saving
+            """,
+        version: "0.1.0",
+        subcommands: [
+            InspectCommand.self
+        ])
+}

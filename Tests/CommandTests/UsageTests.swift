@@ -1,0 +1,51 @@
+import Testing
+
+@Suite("Usage")
+struct UsageTests {
+    static let commands = ["inspect"]
+
+    @Test("the tool's help goes to stdout and names every command")
+    func helpOfTheTool() throws {
+        let outcome = try peft("--help")
+        #expect(outcome.status == 0)
+        #expect(outcome.errors == "")
+        for command in Self.commands { #expect(outcome.output.contains("\n  \(command) ")) }
+    }
+
+    @Test("each command's help has an example of it", arguments: commands)
+    func helpOfACommand(command: String) throws {
+        let outcome = try peft(command, "--help")
+        #expect(outcome.status == 0)
+        #expect(outcome.errors == "")
+        #expect(outcome.output.contains("EXAMPLES:\n  peft \(command) "))
+    }
+
+    @Test("the version is a line of its own")
+    func version() throws {
+        let outcome = try peft("--version")
+        #expect(outcome.status == 0)
+        #expect(outcome.output == "0.1.0\n")
+    }
+
+    @Test("an unknown command is wrong usage")
+    func unknownCommand() throws {
+        let outcome = try peft("inspekt")
+        #expect(outcome.status == 64)
+        #expect(outcome.output == "")
+        #expect(
+            outcome.errors == """
+                Error: Unexpected argument 'inspekt'
+                Usage: peft <subcommand>
+                  See 'peft --help' for more information.
+
+                """)
+    }
+
+    @Test("a missing argument is wrong usage")
+    func missingArgument() throws {
+        let outcome = try peft("inspect")
+        #expect(outcome.status == 64)
+        #expect(outcome.output == "")
+        #expect(outcome.errors.hasPrefix("Error: Missing expected argument '<path>'\n"))
+    }
+}
