@@ -25,6 +25,14 @@ public struct TokenBatch: Sendable, Hashable {
         self.labels = labels
     }
 
+    /// Whole sequences one after the other, without labels.
+    public init(sequences: [[Int32]]) {
+        self.init(
+            tokens: sequences.flatMap { $0 }, positions: sequences.flatMap { $0.indices.map(Int32.init) },
+            offsets: sequences.reduce(into: [0]) { $0.append($0[$0.count - 1] + $1.count) },
+            labels: sequences.flatMap { $0.map { _ in Self.ignored } })
+    }
+
     public var rowCount: Int { tokens.count }
     public var sequenceCount: Int { offsets.count - 1 }
     /// The number of rows that have a label.

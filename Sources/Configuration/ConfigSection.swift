@@ -1,4 +1,4 @@
-import Diagnostics
+public import Diagnostics
 
 /// A mapping of a configuration, read key by key with the default where it is read.
 ///
@@ -73,4 +73,16 @@ public final class ConfigSection {
     }
 
     func resolve(_ key: String, _ value: ConfigValue) { journal.resolve(key, of: path, to: value) }
+}
+
+extension ConfigSection {
+    /// A problem at the value of `key`, or at the section where it is absent, for what shows only after reading.
+    public func problem(_ message: String, at key: String) -> Problem {
+        (entry(key)?.value.place ?? place).problem(message, key: fullPath(key))
+    }
+
+    /// Throws what is wrong with the document so far, unknown keys not counted.
+    public func throwProblems() throws(Problems) {
+        if !journal.problems.isEmpty { throw Problems(journal.problems) }
+    }
 }

@@ -51,6 +51,9 @@ struct Gradient {
 }
 
 extension Tensor {
+    /// Whether an operation on this tensor is recorded.
+    public var needsGradient: Bool { node != nil && isRecording }
+
     /// Makes this tensor one whose gradient is wanted.
     public func track() {
         precondition(!isReadOnly, "track: the memory of a mapped file cannot be trained")
@@ -106,10 +109,22 @@ extension Tensor {
     }
 }
 
+/// Runs `body` without recording anything, as if nothing were trained; for evaluation in the middle of training.
+///
+/// To be called, like every operation, from one thread at a time.
+public func withoutGradients<Result>(_ body: () throws -> Result) rethrows -> Result {
+    let before = isRecording
+    isRecording = false
+    defer { isRecording = before }
+    return try body()
+}
+
+nonisolated(unsafe) private var isRecording = true
+
 /// The entry of `record(_:)` for one input: nil where it needs no gradient.
 func pullback(
     for input: Tensor?, _ pullback: @autoclosure () -> GradientNode.Pullback
 ) -> (node: GradientNode, pullback: GradientNode.Pullback)? {
-    guard let node = input?.node else { return nil }
+    guard isRecording, let node = input?.node else { return nil }
     return (node, pullback())
 }

@@ -12,7 +12,6 @@ public final class Tensor: @unchecked Sendable {
     /// The number of elements of the last dimension, and of all the others together.
     public var columnCount: Int { shape.last ?? 1 }
     public var rowCount: Int { shape.isEmpty ? 1 : shape.dropLast().reduce(1, *) }
-    public var needsGradient: Bool { node != nil }
     /// Whether the memory belongs to something else, a mapped file say, and must not be written.
     public var isReadOnly: Bool { storage.owner != nil }
 
@@ -59,6 +58,12 @@ public final class Tensor: @unchecked Sendable {
 
     /// The same elements, sharing memory, as a constant.
     public func detached() -> Tensor { Tensor(shape: shape, storage: storage) }
+
+    /// Consecutive rows, sharing memory, as a constant.
+    func rows(_ start: Int, _ count: Int) -> Tensor {
+        let part = TensorStorage(readOnly: data + start * columnCount, count: count * columnCount, owner: storage)
+        return Tensor(shape: [count, columnCount], storage: part)
+    }
 
     /// A copy in memory of its own, without record.
     public func copy() -> Tensor {

@@ -26,9 +26,9 @@ package struct Matrix {
 }
 
 /// A block of a product's result that has just been computed and is still in cache.
-package struct Tile {
-    package var rows: Range<Int>
-    package var columns: Range<Int>
+public struct Tile {
+    public var rows: Range<Int>
+    public var columns: Range<Int>
 
     package init(rows: Range<Int>, columns: Range<Int>) {
         self.rows = rows

@@ -40,16 +40,7 @@ func dropoutBackward(
     _ dy: UnsafePointer<Float>, _ dx: UnsafeMutablePointer<Float>, count: Int, dropout: Dropout, adding: Bool
 ) {
     WorkerPool.shared.run(over: count, grain: elementGrain) { range in
-        var i = range.lowerBound
-        while i + 8 <= range.upperBound {
-            let value = dy.lanes(i) * dropout.factors(i)
-            dx.setLanes(i, adding ? dx.lanes(i) + value : value)
-            i += 8
-        }
-        while i < range.upperBound {
-            let value = dy[i] * dropout.factor(i)
-            dx[i] = adding ? dx[i] + value : value
-            i += 1
-        }
+        let start = range.lowerBound
+        applyDropout(dropout, index: start, dy + start, dx + start, count: range.count, adding: adding)
     }
 }

@@ -1,0 +1,57 @@
+/// A module of a model as methods find it: by its path, with its parameters and, where it has one, its adapter slot.
+public struct NamedModule {
+    public enum Kind {
+        case linear(Linear)
+        /// A table of rows, such as a token embedding.
+        case embedding
+        case norm
+        /// A block or another group of modules.
+        case container
+    }
+
+    /// The path in the checkpoint's names, such as `transformer.h.0.attn.c_attn`.
+    public let path: String
+    public let kind: Kind
+
+    public init(path: String, kind: Kind) {
+        self.path = path
+        self.kind = kind
+    }
+}
+
+/// A model as methods see it: named modules, named parameters, and a head that can be given a weight of its own.
+public protocol AdaptableModel: AnyObject {
+    /// The class that `transformers` loads the model with, such as `GPT2LMHeadModel`.
+    var transformersClass: String { get }
+
+    /// All modules, a container before what it holds.
+    var modules: [NamedModule] { get }
+
+    /// All parameters, in the order of the checkpoint; without the head's weight where it is the token embedding.
+    var parameters: [Parameter] { get }
+
+    /// The modules that `target_modules` names where the configuration doesn't, by the method's name.
+    func defaultTargets(method: String) -> [String]?
+
+    /// The path of the output layer, which `all-linear` leaves out.
+    var outputLayerPath: String { get }
+
+    /// The table that turns tokens into vectors.
+    var tokenEmbedding: Parameter { get }
+
+    /// Whether the output layer's weight is the token embedding.
+    var isHeadTied: Bool { get }
+
+    /// Gives the output layer a weight of its own, equal to the token embedding as it is now. No effect where it has one.
+    func untieHead()
+
+    /// Makes the output layer's weight the token embedding again, as `untieHead` found it.
+    func retieHead()
+}
+
+extension AdaptableModel {
+    /// The parameters below a module's path.
+    public func parameters(of path: String) -> [Parameter] {
+        parameters.filter { $0.name.hasPrefix(path + ".") }
+    }
+}

@@ -1,0 +1,41 @@
+public import Tensors
+
+/// What a forward pass is for: training with dropout from a seed, or inference, and with it the memory of the tokens
+/// that went before.
+public final class ForwardContext {
+    /// Names the random choices of this pass; nil where nothing is random.
+    private let randomKey: UInt64?
+    private var drawn: UInt64 = 0
+    /// Keys and values of earlier tokens, to which this pass adds its own; nil outside of generation.
+    public let cache: KeyValueCache?
+
+    private init(randomKey: UInt64?, cache: KeyValueCache?) {
+        self.randomKey = randomKey
+        self.cache = cache
+    }
+
+    /// A pass without anything random.
+    public static func inference(cache: KeyValueCache? = nil) -> ForwardContext {
+        ForwardContext(randomKey: nil, cache: cache)
+    }
+
+    /// A pass whose random choices follow from the run's seed and a number that no other pass of the run has.
+    public static func training(seed: UInt64, pass: UInt64) -> ForwardContext {
+        ForwardContext(randomKey: mixed(mixed(seed) ^ pass), cache: nil)
+    }
+
+    /// The next dropout of the pass; nil where nothing is dropped.
+    public func dropout(_ probability: Float) -> Dropout? {
+        guard let randomKey, probability > 0 else { return nil }
+        drawn += 1
+        return Dropout(probability: probability, key: mixed(randomKey &+ drawn))
+    }
+}
+
+/// The output function of SplitMix64 (Steele, Lea and Flood 2014), which spreads nearby numbers over all 64 bits.
+private func mixed(_ value: UInt64) -> UInt64 {
+    var z = value &+ 0x9E37_79B9_7F4A_7C15
+    z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
+    z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
+    return z ^ (z >> 31)
+}

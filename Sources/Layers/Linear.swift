@@ -1,0 +1,52 @@
+public import Tensors
+
+/// A linear layer y = act(x · Wᵀ + b) with a slot for one adapter.
+public final class Linear {
+    /// The module's path in the model, such as `transformer.h.0.attn.c_attn`.
+    public let path: String
+    public let weight: Parameter
+    public let bias: Parameter?
+    /// Whether the weight is kept as [inputs, outputs].
+    public let isInputByOutput: Bool
+    public var adapter: (any LinearAdapter)?
+
+    public init(path: String, weight: Parameter, bias: Parameter?, isInputByOutput: Bool) {
+        self.path = path
+        self.weight = weight
+        self.bias = bias
+        self.isInputByOutput = isInputByOutput
+    }
+
+    public var inputSize: Int { weight.shape[isInputByOutput ? 0 : 1] }
+    public var outputSize: Int { weight.shape[isInputByOutput ? 1 : 0] }
+
+    /// The weight as the product needs it.
+    public var base: any BaseWeight { DenseWeight(weight.tensor, isInputByOutput: isInputByOutput) }
+
+    /// x [rows, inputs] → y [rows, outputs].
+    public func callAsFunction(_ x: Tensor, _ context: ForwardContext, activation: Activation? = nil) -> Tensor {
+        let product = LinearProduct(layer: self, input: x, context: context, activation: activation)
+        return adapter?.apply(to: product) ?? product.completed(adding: nil)
+    }
+}
+
+/// One use of a linear layer, which its adapter completes: with a low-rank term in the same pass, or in steps of its
+/// own.
+public struct LinearProduct {
+    public let layer: Linear
+    /// x [rows, inputs]
+    public let input: Tensor
+    public let context: ForwardContext
+    public let activation: Activation?
+
+    /// act(x · Wᵀ + u · Bᵀ + b), everything fused.
+    public func completed(adding term: LowRankTerm?) -> Tensor {
+        linear(input, layer.base, bias: layer.bias?.tensor, lowRank: term, activation: activation)
+    }
+}
+
+/// What a method puts into a linear layer's slot.
+public protocol LinearAdapter: AnyObject {
+    /// The layer's output with the adapter's part.
+    func apply(to product: LinearProduct) -> Tensor
+}

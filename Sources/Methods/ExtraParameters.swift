@@ -1,0 +1,93 @@
+import Configuration
+import Diagnostics
+import Layers
+import Tensors
+
+/// Parameters of the model itself that train beside an adapter, and what they were before.
+final class ExtraParameters {
+    struct Entry {
+        /// The name in the adapter's file, without the leading `base_model.model.`.
+        let savedName: String
+        let parameter: Parameter
+        let original: Tensor
+        let decays: Bool
+    }
+
+    private(set) var entries: [Entry] = []
+    private let model: any AdaptableModel
+    private var untiedHead = false
+
+    init(model: any AdaptableModel) { self.model = model }
+
+    /// Adds a parameter, once.
+    func add(_ parameter: Parameter, savedName: String) {
+        if entries.contains(where: { $0.parameter === parameter }) { return }
+        let entry = Entry(
+            savedName: savedName, parameter: parameter, original: parameter.tensor,
+            decays: decays(parameter.name, in: model))
+        entries.append(entry)
+    }
+
+    /// Adds every parameter of the modules that `modules_to_save` names.
+    func add(modulesToSave entries: [String], _ section: ConfigSection) throws {
+        for entry in entries {
+            let paths = model.modules.map(\.path).filter { TargetSelection.matches($0, entry) }
+            if paths.isEmpty {
+                let names = model.modules.map(\.path).filter { $0.allSatisfy { !$0.isNumber } || $0.contains(".0.") }
+                throw Problems([
+                    section.problem(
+                        "'\(entry)' matches no module; there are \(names.joined(separator: ", "))",
+                        at: "modules_to_save")
+                ])
+            }
+            for path in paths {
+                if model.isHeadTied, path == model.outputLayerPath || !tiedParameters(below: path).isEmpty {
+                    model.untieHead()
+                    untiedHead = true
+                }
+                for parameter in model.parameters(of: path) { add(parameter, savedName: parameter.name) }
+            }
+        }
+    }
+
+    /// The head's weight where it is shared and lies below a module's path.
+    private func tiedParameters(below path: String) -> [Parameter] {
+        model.parameters(of: path).filter { $0 === model.tokenEmbedding }
+    }
+
+    /// Gives every parameter memory of its own and, where it is to be trained, asks for its gradient.
+    func takeOver(tracking: Bool) {
+        for entry in entries { entry.parameter.takeOver(tracking: tracking) }
+    }
+
+    var trainable: [TrainableParameter] {
+        entries.map { TrainableParameter(name: $0.savedName, tensor: $0.parameter.tensor, decays: $0.decays) }
+    }
+
+    func restore() {
+        for entry in entries { entry.parameter.restore(entry.original) }
+        if untiedHead { model.retieHead() }
+    }
+
+    /// Leaves `weight` times the change in the parameters; they become constants again.
+    func merge(weight: Float) {
+        for entry in entries {
+            let merged = entry.parameter.tensor.copy()
+            if weight != 1 {
+                for i in 0..<merged.count {
+                    merged.data[i] = entry.original.data[i] + weight * (merged.data[i] - entry.original.data[i])
+                }
+            }
+            entry.parameter.tensor = merged
+        }
+    }
+}
+
+/// Whether weight decay touches a parameter of the model: not biases, nor the weights of norms, as `Trainer` has it.
+func decays(_ name: String, in model: any AdaptableModel) -> Bool {
+    if name.contains("bias") { return false }
+    return !model.modules.contains { module in
+        guard case .norm = module.kind else { return false }
+        return name.hasPrefix(module.path + ".")
+    }
+}

@@ -1,0 +1,66 @@
+public import Configuration
+import Diagnostics
+public import Layers
+import Tensors
+
+/// Full fine-tuning: every parameter of the model trains, and an ordinary checkpoint comes out.
+public struct Full: PEFTMethod {
+    public static let name = "full"
+    public static let adapterType: String? = nil
+
+    public init() {}
+
+    public init(_ section: ConfigSection, startingFrom defaults: Full?) {}
+
+    public func install(into model: any AdaptableModel, _ context: InstallationContext) -> any Installation {
+        FullInstallation(model, tracking: context.isTraining)
+    }
+}
+
+private final class FullInstallation: Installation {
+    private let parameters: ExtraParameters
+
+    init(_ model: any AdaptableModel, tracking: Bool) {
+        parameters = ExtraParameters(model: model)
+        for parameter in model.parameters { parameters.add(parameter, savedName: parameter.name) }
+        parameters.takeOver(tracking: tracking)
+    }
+
+    var trainable: [TrainableParameter] { parameters.trainable }
+
+    func deliver() -> Delivery { .checkpoint }
+
+    func load(_ tensors: [String: Tensor], file: String) throws(Problems) {
+        try loadExactly(tensors, into: trainable.map { ($0.name, $0.tensor) }, file: file)
+    }
+
+    func merge(weight: Float) { parameters.merge(weight: weight) }
+
+    func remove() { parameters.restore() }
+}
+
+/// Copies the tensors of a file into those of a method, which must be the same set with the same shapes.
+func loadExactly(
+    _ tensors: [String: Tensor], into targets: [(name: String, tensor: Tensor)], file: String
+) throws(Problems) {
+    var problems: [Problem] = []
+    var expected: Set<String> = []
+    for (name, target) in targets {
+        expected.insert(name)
+        guard let found = tensors[name] else {
+            problems.append(Problem("is missing; shape \(target.shape) is expected", file: file, key: name))
+            continue
+        }
+        if found.shape != target.shape {
+            problems.append(
+                Problem("has shape \(found.shape), but \(target.shape) is expected", file: file, key: name))
+        }
+    }
+    for name in tensors.keys.sorted() where !expected.contains(name) {
+        problems.append(Problem("is unexpected: the configuration has no place for it", file: file, key: name))
+    }
+    if !problems.isEmpty { throw Problems(problems) }
+    for (name, target) in targets {
+        if let found = tensors[name] { target.data.update(from: found.data, count: target.count) }
+    }
+}

@@ -1,0 +1,92 @@
+public import Configuration
+public import Diagnostics
+public import JSONText
+public import Layers
+public import Tensors
+
+/// A way of fine-tuning: which parameters train, how they are delivered, and whether they merge.
+public protocol PEFTMethod {
+    /// `peft.method` in a run's configuration, such as `lora`.
+    static var name: String { get }
+
+    /// `peft_type` in `adapter_config.json`, such as `LORA`; nil where no adapter comes out.
+    static var adapterType: String? { get }
+
+    /// Reads the settings from the `peft` section of a run, or from `adapter_config.json`, whose names are the same.
+    ///
+    /// - Parameter defaults: The settings of the adapter that training starts from, if it starts from one.
+    /// - Throws: `Problems` for settings out of range or at odds with each other.
+    init(_ section: ConfigSection, startingFrom defaults: Self?) throws
+
+    /// Puts the method into a model: afterwards its parameters, and no others, ask for gradients.
+    ///
+    /// - Throws: `Problems` where the settings don't fit the model; then the model is as it was.
+    func install(into model: any AdaptableModel, _ context: InstallationContext) throws -> any Installation
+}
+
+/// What a method may need to know of the run besides its settings.
+public struct InstallationContext {
+    /// The seed of everything that begins at random.
+    public var seed: UInt64
+    /// Where the base model lies, as the adapter's files shall name it.
+    public var basePath: String
+    /// Whether parameters are to be trained, rather than only used.
+    public var isTraining: Bool
+
+    public init(seed: UInt64, basePath: String, isTraining: Bool) {
+        self.seed = seed
+        self.basePath = basePath
+        self.isTraining = isTraining
+    }
+}
+
+/// A parameter that an optimizer trains.
+public struct TrainableParameter {
+    /// The name in the delivered file.
+    public let name: String
+    public let tensor: Tensor
+    /// Whether weight decay touches it: not biases and norms.
+    public let decays: Bool
+
+    public init(name: String, tensor: Tensor, decays: Bool) {
+        self.name = name
+        self.tensor = tensor
+        self.decays = decays
+    }
+}
+
+/// What a method leaves behind for others to load.
+public enum Delivery {
+    /// An adapter as `adapter_config.json` and the tensors of `adapter_model.safetensors`.
+    case adapter(configuration: JSONValue, tensors: [(name: String, tensor: Tensor)])
+    /// The whole model, as an ordinary checkpoint.
+    case checkpoint
+}
+
+/// A method in a model.
+public protocol Installation: AnyObject {
+    /// What trains, each tensor once.
+    var trainable: [TrainableParameter] { get }
+
+    /// The method's result as it stands.
+    func deliver() -> Delivery
+
+    /// Takes over the tensors of an adapter file, by their names without the leading `base_model.model.`.
+    ///
+    /// - Throws: `Problems` that list every missing, unexpected and misshapen tensor; then nothing was changed.
+    func load(_ tensors: [String: Tensor], file: String) throws(Problems)
+
+    /// Folds `weight` times the method's change into the model's own parameters and takes the method out.
+    func merge(weight: Float)
+
+    /// Takes the method out: the model computes as before, to the bit.
+    func remove()
+}
+
+/// Every method that the tool knows.
+public var methods: [any PEFTMethod.Type] {
+    [
+        Full.self,
+        LoRA.self,
+    ]
+}

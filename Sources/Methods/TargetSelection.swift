@@ -1,0 +1,163 @@
+import Configuration
+import Diagnostics
+import Layers
+
+/// Which modules a method works on, in the words of peft's configuration.
+struct TargetSelection: Equatable {
+    enum Modules: Equatable {
+        /// A module is meant where its path is the entry or ends with a dot and the entry.
+        case list([String])
+        /// A module is meant where the regular expression matches its whole path.
+        case expression(String)
+        /// Every linear layer but the output layer.
+        case allLinear
+    }
+
+    /// nil: the model's own default.
+    var modules: Modules?
+    var excluded: Modules?
+    var layers: [Int]?
+    /// The path segment in front of a layer's number; nil: the first segment that is a number.
+    var layersPattern: [String]
+
+    init(_ section: ConfigSection, defaults: TargetSelection?) {
+        modules = Self.modules(section, "target_modules") ?? defaults?.modules
+        excluded = Self.modules(section, "exclude_modules") ?? defaults?.excluded
+        layers = section.optionalInts("layers_to_transform", in: 0...) ?? defaults?.layers
+        layersPattern = section.optionalStrings("layers_pattern") ?? defaults?.layersPattern ?? []
+    }
+
+    private static func modules(_ section: ConfigSection, _ key: String) -> Modules? {
+        guard let node = section.node(key) else { return nil }
+        if case .scalar(let text, _) = node.content { return text == "all-linear" ? .allLinear : .expression(text) }
+        let entries = section.optionalStrings(key) ?? []
+        return entries == ["all-linear"] ? .allLinear : .list(entries)
+    }
+
+    /// The linear layers that are meant, in the model's order.
+    ///
+    /// - Throws: `Problems` where nothing is meant, an entry matches nothing, or something else than a linear layer is
+    ///   meant; each says what exists.
+    func linears(of model: any AdaptableModel, method: String, _ section: ConfigSection) throws -> [Linear] {
+        let names = Self.linearNames(of: model)
+        guard let wanted = modules ?? model.defaultTargets(method: method).map(Modules.list) else {
+            throw Problems([section.problem("must be given; the model has \(names)", at: "target_modules")])
+        }
+        var problems: [Problem] = []
+        if layers != nil, case .expression = wanted {
+            problems.append(
+                section.problem(
+                    "goes with a list of target_modules, not with a regular expression", at: "layers_to_transform"))
+        }
+        let isWanted = try matcher(wanted, model, "target_modules", section, &problems)
+        let isExcluded = try excluded.map { try matcher($0, model, "exclude_modules", section, &problems) }
+        var found: [Linear] = []
+        var seenLayers: Set<Int> = []
+        for module in model.modules where isWanted(module.path) && isExcluded?(module.path) != true {
+            if let layers {
+                guard let layer = layerIndex(of: module.path) else { continue }
+                seenLayers.insert(layer)
+                guard layers.contains(layer) else { continue }
+            }
+            guard case .linear(let linear) = module.kind else {
+                problems.append(
+                    section.problem(
+                        "\(module.path) is no linear layer, and \(method) works on those; the model has \(names)",
+                        at: "target_modules"))
+                continue
+            }
+            found.append(linear)
+        }
+        for layer in layers ?? [] where !seenLayers.isEmpty && !seenLayers.contains(layer) {
+            problems.append(
+                section.problem(
+                    "there is no layer \(layer); the layers are 0 to \(seenLayers.max() ?? 0)",
+                    at: "layers_to_transform"))
+        }
+        if found.isEmpty, problems.isEmpty {
+            problems.append(
+                section.problem(
+                    "together with the other settings selects nothing; the model has \(names)", at: "target_modules"))
+        }
+        if !problems.isEmpty { throw Problems(problems) }
+        return found
+    }
+
+    /// A test of paths; reports entries that no module answers to.
+    private func matcher(
+        _ modules: Modules, _ model: any AdaptableModel, _ key: String, _ section: ConfigSection,
+        _ problems: inout [Problem]
+    ) throws -> (String) -> Bool {
+        switch modules {
+        case .allLinear:
+            let paths = Set(
+                model.modules.compactMap { module -> String? in
+                    guard case .linear = module.kind, module.path != model.outputLayerPath else { return nil }
+                    return module.path
+                })
+            return paths.contains
+        case .list(let entries):
+            for entry in entries where !model.modules.contains(where: { Self.matches($0.path, entry) }) {
+                problems.append(
+                    section.problem(
+                        "'\(entry)' matches no module; the model has \(Self.linearNames(of: model))", at: key))
+            }
+            return { path in entries.contains { Self.matches(path, $0) } }
+        case .expression(let pattern):
+            do {
+                let expression = try Regex(pattern)
+                let matches = { (path: String) in (try? expression.wholeMatch(in: path)) != nil }
+                if !model.modules.contains(where: { matches($0.path) }) {
+                    problems.append(
+                        section.problem(
+                            "the regular expression '\(pattern)' matches no whole path; the paths are like "
+                                + "\(Self.examplePath(of: model)), and the model has \(Self.linearNames(of: model))",
+                            at: key))
+                }
+                return matches
+            } catch {
+                throw Problems([section.problem("'\(pattern)' is no regular expression: \(error)", at: key)])
+            }
+        }
+    }
+
+    static func matches(_ path: String, _ entry: String) -> Bool { path == entry || path.hasSuffix("." + entry) }
+
+    /// The number of the block that a module belongs to.
+    private func layerIndex(of path: String) -> Int? {
+        let segments = path.split(separator: ".")
+        if layersPattern.isEmpty { return segments.lazy.compactMap { Int($0) }.first }
+        for (pattern, number) in zip(segments, segments.dropFirst()) where layersPattern.contains(String(pattern)) {
+            if let index = Int(number) { return index }
+        }
+        return nil
+    }
+
+    /// The last segments of the linear layers' paths, as a reader would write them into `target_modules`.
+    static func linearNames(of model: any AdaptableModel) -> String {
+        var names: [String] = []
+        for module in model.modules {
+            guard case .linear = module.kind, let name = module.path.split(separator: ".").last.map(String.init),
+                !names.contains(name)
+            else { continue }
+            names.append(name)
+        }
+        return "the linear layers " + names.joined(separator: ", ")
+    }
+
+    private static func examplePath(of model: any AdaptableModel) -> String {
+        for module in model.modules {
+            if case .linear = module.kind { return module.path }
+        }
+        return model.outputLayerPath
+    }
+
+    /// The list as peft's file holds it: `all-linear` written out, a default named.
+    func resolved(_ linears: [Linear], default entries: [String]?) -> Modules {
+        switch modules {
+        case .allLinear?: .list(linears.map(\.path))
+        case nil: .list(entries ?? linears.map(\.path))
+        case let modules?: modules
+        }
+    }
+}

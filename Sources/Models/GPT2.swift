@@ -1,0 +1,184 @@
+public import Batches
+public import Configuration
+import Diagnostics
+public import Layers
+public import Tensors
+
+/// GPT-2 (Radford et al. 2019): h = wte[token] + wpe[position]; in each block h ← h + attn(ln_1(h)), then
+/// h ← h + mlp(ln_2(h)); logits = ln_f(h) · wteᵀ.
+public final class GPT2: Architecture {
+    public static let modelType = "gpt2"
+
+    public let transformersClass = "GPT2LMHeadModel"
+    public let outputLayerPath = "lm_head"
+    public private(set) var head: Linear
+    public private(set) var modules: [NamedModule]
+
+    private let configuration: GPT2Configuration
+    private let ownParameters: [Parameter]
+    public let tokenEmbedding: Parameter
+    private let positionEmbedding: Parameter
+    private let blocks: [Block]
+    private let finalNorm: LayerNorm
+
+    public init(configuration section: ConfigSection, source: any ParameterSource) throws {
+        let configuration = try GPT2Configuration(section)
+        let root = ParameterScope(source)
+        let scope = root["transformer"]
+        let width = configuration.width
+        let spread = Initializer.normal(standardDeviation: configuration.initializerRange)
+        tokenEmbedding = scope["wte"].parameter("weight", [configuration.vocabularySize, width], spread)
+        positionEmbedding = scope["wpe"].parameter("weight", [configuration.positionCount, width], spread)
+        blocks = (0..<configuration.layerCount).map { Block(scope["h"]["\($0)"], index: $0, configuration) }
+        finalNorm = LayerNorm(scope["ln_f"], width: width, epsilon: configuration.normEpsilon)
+        let headWeight =
+            configuration.isHeadTied
+            ? tokenEmbedding : root["lm_head"].parameter("weight", [configuration.vocabularySize, width], spread)
+        head = Linear(path: outputLayerPath, weight: headWeight, bias: nil, isInputByOutput: false)
+        self.configuration = configuration
+        ownParameters = root.parameters
+        modules =
+            [
+                NamedModule(path: "transformer", kind: .container),
+                NamedModule(path: "transformer.wte", kind: .embedding),
+                NamedModule(path: "transformer.wpe", kind: .embedding),
+            ] + blocks.flatMap(\.modules) + [
+                NamedModule(path: "transformer.ln_f", kind: .norm),
+                NamedModule(path: "lm_head", kind: .linear(head)),
+            ]
+        let isTied = configuration.isHeadTied
+        try root.finish { Self.isBuffer($0) || (isTied && $0 == "lm_head.weight") }
+    }
+
+    public var isHeadTied: Bool { head.weight === tokenEmbedding }
+    public var parameters: [Parameter] {
+        isHeadTied || !configuration.isHeadTied ? ownParameters : ownParameters + [head.weight]
+    }
+
+    public func untieHead() {
+        if isHeadTied { setHead(Parameter(name: "lm_head.weight", tensor: tokenEmbedding.tensor)) }
+    }
+
+    public func retieHead() {
+        if configuration.isHeadTied { setHead(tokenEmbedding) }
+    }
+
+    private func setHead(_ weight: Parameter) {
+        head = Linear(path: outputLayerPath, weight: weight, bias: nil, isInputByOutput: false)
+        modules[modules.count - 1] = NamedModule(path: outputLayerPath, kind: .linear(head))
+    }
+
+    public var vocabularySize: Int { configuration.vocabularySize }
+    public var maximumLength: Int { configuration.positionCount }
+    public var endOfTextID: Int32? { configuration.endOfTextID }
+
+    /// The causal masks that checkpoints of old releases hold beside the weights.
+    private static func isBuffer(_ name: String) -> Bool {
+        name.hasSuffix(".attn.bias") || name.hasSuffix(".attn.masked_bias")
+    }
+
+    public func defaultTargets(method: String) -> [String]? {
+        switch method {
+        case "lora": ["c_attn"]
+        default: nil
+        }
+    }
+
+    public func states(_ batch: TokenBatch, rows: [Int]?, _ context: ForwardContext) -> Tensor {
+        precondition(
+            batch.positions.allSatisfy { $0 < configuration.positionCount }, "GPT2: a position past n_positions")
+        var h = embed(
+            tokens: batch.tokens, positions: batch.positions, tokenTable: tokenEmbedding.tensor,
+            positionTable: positionEmbedding.tensor)
+        if let choice = context.dropout(configuration.embeddingDropout) { h = dropout(h, choice) }
+        for (index, block) in blocks.enumerated() {
+            let isLast = index == blocks.count - 1
+            h = block(h, batch, rows: isLast ? rows : nil, context)
+        }
+        if blocks.isEmpty, let rows { h = gatherRows(h, rows) }
+        return finalNorm(h)
+    }
+
+    public func makeCache(sequences: Int, capacity: Int) -> KeyValueCache {
+        KeyValueCache(
+            layerCount: configuration.layerCount, sequences: sequences, capacity: capacity, width: configuration.width)
+    }
+}
+
+extension GPT2 {
+    /// One block: attention and feed-forward, each after a norm and added to the residual stream.
+    private final class Block {
+        private let index: Int
+        private let path: String
+        private let configuration: GPT2Configuration
+        private let attentionNorm: LayerNorm
+        private let queryKeyValue: Linear
+        private let attentionOutput: Linear
+        private let feedForwardNorm: LayerNorm
+        private let feedForward: Linear
+        private let feedForwardOutput: Linear
+
+        init(_ scope: ParameterScope, index: Int, _ configuration: GPT2Configuration) {
+            self.index = index
+            self.configuration = configuration
+            path = scope.path
+            let (width, inner) = (configuration.width, configuration.innerWidth)
+            let spread = configuration.initializerRange
+            // The residual stream's variance grows with every sub-layer that is added to it (the paper, section 2.3).
+            let residualSpread = spread / (2 * Float(configuration.layerCount)).squareRoot()
+            attentionNorm = LayerNorm(scope["ln_1"], width: width, epsilon: configuration.normEpsilon)
+            queryKeyValue = Self.conv1D(scope["attn"]["c_attn"], width, 3 * width, spread)
+            attentionOutput = Self.conv1D(scope["attn"]["c_proj"], width, width, residualSpread)
+            feedForwardNorm = LayerNorm(scope["ln_2"], width: width, epsilon: configuration.normEpsilon)
+            feedForward = Self.conv1D(scope["mlp"]["c_fc"], width, inner, spread)
+            feedForwardOutput = Self.conv1D(scope["mlp"]["c_proj"], inner, width, residualSpread)
+        }
+
+        /// GPT-2's linear layers keep their weight as [inputs, outputs].
+        private static func conv1D(_ scope: ParameterScope, _ inputs: Int, _ outputs: Int, _ spread: Float) -> Linear {
+            let weight = scope.parameter("weight", [inputs, outputs], .normal(standardDeviation: spread))
+            let bias = scope.parameter("bias", [outputs], .constant(0))
+            return Linear(path: scope.path, weight: weight, bias: bias, isInputByOutput: true)
+        }
+
+        var modules: [NamedModule] {
+            [
+                NamedModule(path: path, kind: .container),
+                NamedModule(path: attentionNorm.path, kind: .norm),
+                NamedModule(path: "\(path).attn", kind: .container),
+                NamedModule(path: queryKeyValue.path, kind: .linear(queryKeyValue)),
+                NamedModule(path: attentionOutput.path, kind: .linear(attentionOutput)),
+                NamedModule(path: feedForwardNorm.path, kind: .norm),
+                NamedModule(path: "\(path).mlp", kind: .container),
+                NamedModule(path: feedForward.path, kind: .linear(feedForward)),
+                NamedModule(path: feedForwardOutput.path, kind: .linear(feedForwardOutput)),
+            ]
+        }
+
+        /// h [rows, width] → h [rows wanted, width].
+        func callAsFunction(_ h: Tensor, _ batch: TokenBatch, rows: [Int]?, _ context: ForwardContext) -> Tensor {
+            var h = h
+            var a = attend(queryKeyValue(attentionNorm(h), context), batch, context)
+            if let rows {
+                a = gatherRows(a, rows)
+                h = gatherRows(h, rows)
+            }
+            h = addResidual(h, attentionOutput(a, context), dropout: context.dropout(configuration.residualDropout))
+            let f = feedForward(feedForwardNorm(h), context, activation: configuration.activation)
+            return addResidual(
+                h, feedForwardOutput(f, context), dropout: context.dropout(configuration.residualDropout))
+        }
+
+        private func attend(_ qkv: Tensor, _ batch: TokenBatch, _ context: ForwardContext) -> Tensor {
+            let scale = configuration.attentionScale(layer: index)
+            let heads = AttentionHeads(
+                count: configuration.headCount, keyValueCount: configuration.headCount, size: configuration.headSize)
+            if let cache = context.cache {
+                return cache.attend(qkv, layer: index, offsets: batch.offsets, heads: heads, scale: scale)
+            }
+            return attention(
+                qkv, offsets: batch.offsets, heads: heads, scale: scale, isCausal: true,
+                dropout: context.dropout(configuration.attentionDropout))
+        }
+    }
+}

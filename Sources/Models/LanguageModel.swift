@@ -1,0 +1,38 @@
+public import Batches
+public import Layers
+public import Tensors
+
+/// A model that predicts the next token.
+public protocol LanguageModel: AdaptableModel {
+    var vocabularySize: Int { get }
+    /// The most tokens, virtual ones included, that a sequence can have.
+    var maximumLength: Int { get }
+    /// The token that ends a text, as the model's configuration names it.
+    var endOfTextID: Int32? { get }
+    /// The output layer: h [rows, width] → logits [rows, vocabulary].
+    var head: Linear { get }
+
+    /// The hidden states that the output layer reads, [rows wanted, width].
+    ///
+    /// - Parameter rows: The rows of the batch that are wanted, in ascending order; nil for all. What only the others
+    ///   would need isn't computed.
+    func states(_ batch: TokenBatch, rows: [Int]?, _ context: ForwardContext) -> Tensor
+
+    /// An empty memory for generation.
+    func makeCache(sequences: Int, capacity: Int) -> KeyValueCache
+}
+
+extension LanguageModel {
+    /// The cross-entropy over the batch's labelled rows; `scale` as in `languageModelLoss`.
+    public func loss(_ batch: TokenBatch, scale: Float, _ context: ForwardContext) -> Loss {
+        let rows = batch.labels.indices.filter { batch.labels[$0] != TokenBatch.ignored }
+        let hidden = states(batch, rows: rows.count == batch.rowCount ? nil : rows, context)
+        return languageModelLoss(
+            hidden, labels: rows.map { batch.labels[$0] }, head: head.base, lowRank: nil, scale: scale)
+    }
+
+    /// The scores of every next token, [rows wanted, vocabulary].
+    public func logits(_ batch: TokenBatch, rows: [Int]?, _ context: ForwardContext) -> Tensor {
+        head(states(batch, rows: rows, context), context)
+    }
+}

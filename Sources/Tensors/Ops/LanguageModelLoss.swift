@@ -1,0 +1,83 @@
+/// The loss of one micro-batch and what its backward pass starts from.
+public struct Loss {
+    /// scale · Σ −log p(label), [1]; recorded where the hidden states or the head need a gradient.
+    public let tensor: Tensor
+    /// Σ −log p(label) over the labelled rows, in nats.
+    public let sum: Double
+    /// The number of labelled rows.
+    public let count: Int
+}
+
+/// The cross-entropy of a language model's head over the labelled rows: logits = h · Wᵀ + u · Bᵀ, computed by chunks of
+/// rows, so that tokens × vocabulary never exists, with the gradients coming out of the same pass.
+///
+/// - Parameters:
+///   - hidden: h [rows, width], one row for each label.
+///   - labels: the token that each row must predict.
+///   - scale: what the sum of the rows' losses is multiplied by before it is differentiated.
+public func languageModelLoss(
+    _ hidden: Tensor, labels: [Int32], head: any BaseWeight, lowRank: LowRankTerm?, scale: Float
+) -> Loss {
+    precondition(hidden.rowCount == labels.count, "languageModelLoss: \(hidden.shape) for \(labels.count) labels")
+    let (rows, width, vocabulary) = (hidden.rowCount, hidden.columnCount, head.outputSize)
+    let isRecorded = [hidden, head.trainable, lowRank?.u, lowRank?.b].contains { $0?.needsGradient == true }
+    var (dh, dw, du, db) = (Gradient(), Gradient(), Gradient(), Gradient())
+    let chunk = max(1, min(rows, chunkBytes / (4 * vocabulary)))
+    let losses = Tensor(uninitialized: [rows])
+    if rows > 0 {
+        let logits = Tensor(uninitialized: [chunk, vocabulary])
+        let hiddenGradient = hidden.needsGradient ? dh.accumulator(shape: hidden.shape).tensor : nil
+        let lowRankGradient = lowRank.flatMap { $0.u.needsGradient ? du.accumulator(shape: $0.u.shape).tensor : nil }
+        for start in stride(from: 0, to: rows, by: chunk) {
+            let count = min(chunk, rows - start)
+            let h = hidden.rows(start, count)
+            let term = lowRank.map { LowRankTerm(u: $0.u.rows(start, count), b: $0.b) }
+            head.multiply(h.data, rows: count, into: logits.data, beta: 0) { tile in
+                if let term { addLowRank(term, to: logits.data, stride: vocabulary, tile) }
+            }
+            labels.withUnsafeBufferPointer { labels in
+                guard let first = labels.baseAddress else { return }
+                if isRecorded {
+                    softmaxCrossEntropyInPlace(
+                        logits: logits.data, rows: count, vocabulary: vocabulary, stride: vocabulary,
+                        labels: first + start, scale: scale, losses: losses.data + start)
+                } else {
+                    softmaxCrossEntropy(
+                        logits: logits.data, rows: count, vocabulary: vocabulary, stride: vocabulary,
+                        labels: first + start, losses: losses.data + start)
+                }
+            }
+            guard isRecorded else { continue }
+            let dz = logits.rows(0, count)
+            if let hiddenGradient {
+                head.multiplyTransposed(dz.data, rows: count, into: hiddenGradient.data + start * width, beta: 0)
+            }
+            if head.trainable != nil { weightGradient(h, dz, head, &dw) }
+            if let term {
+                if let lowRankGradient {
+                    var part = Gradient()
+                    thinProduct(dz, term.b, &part)
+                    if let sum = part.sum {
+                        (lowRankGradient.data + start * sum.columnCount).update(from: sum.data, count: sum.count)
+                    }
+                }
+                if term.b.needsGradient { thinTransposedProduct(dz, term.u, &db) }
+            }
+        }
+    }
+    let sum = (0..<rows).reduce(0.0) { $0 + Double(losses.data[$1]) }
+    let tensor = Tensor([Float(sum) * scale], shape: [1])
+    let gradients = [(hidden, dh.sum), (head.trainable, dw.sum), (lowRank?.u, du.sum), (lowRank?.b, db.sum)]
+    let recorded = tensor.record(
+        gradients.map { input, gradient in
+            pullback(for: input) { seed, target in
+                guard let gradient else { return }
+                precondition(seed.data[0] == 1, "languageModelLoss: the scale is given before, not as a seed")
+                target.add(gradient)
+            }
+        })
+    return Loss(tensor: recorded, sum: sum, count: rows)
+}
+
+/// The most memory that a chunk of logits may take.
+private let chunkBytes = 48 << 20

@@ -1,0 +1,130 @@
+/// A term u · Bᵀ that is added to a linear layer's product tile by tile, while the tile is in cache.
+public struct LowRankTerm {
+    /// [rows, rank]
+    public let u: Tensor
+    /// [outputs, rank]
+    public let b: Tensor
+
+    public init(u: Tensor, b: Tensor) {
+        precondition(u.columnCount == b.columnCount, "LowRankTerm: ranks \(u.columnCount) and \(b.columnCount)")
+        self.u = u
+        self.b = b
+    }
+}
+
+/// y = act(x · Wᵀ + u · Bᵀ + bias) for x [rows, inputs] → y [rows, outputs]; everything after the first product happens
+/// while a tile of it is in cache.
+public func linear(
+    _ x: Tensor, _ weight: any BaseWeight, bias: Tensor?, lowRank: LowRankTerm?, activation: Activation?
+) -> Tensor {
+    precondition(x.columnCount == weight.inputSize, "linear: \(x.shape) by a weight of \(weight.inputSize) inputs")
+    let inputs = [x, weight.trainable, bias, lowRank?.u, lowRank?.b]
+    let isRecorded = inputs.contains { $0?.needsGradient == true }
+    let y = Tensor(uninitialized: [x.rowCount, weight.outputSize])
+    let preActivation = activation != nil && isRecorded ? Tensor(uninitialized: y.shape) : nil
+    linearForward(x, weight, bias, lowRank, activation, y, preActivation: preActivation)
+    guard isRecorded else { return y }
+
+    // The gradient before the activation is wanted by up to five pullbacks, one after the other.
+    let before = SharedGradient { dy in
+        guard let activation, let preActivation else { return dy }
+        let dz = Tensor(uninitialized: dy.shape)
+        WorkerPool.shared.run(over: dy.count, grain: elementGrain) { range in
+            let i = range.lowerBound
+            activationBackward(
+                preActivation.data + i, dy: dy.data + i, dx: dz.data + i, count: range.count, activation, adding: false)
+        }
+        return dz
+    }
+    return y.record([
+        pullback(for: weight.trainable) { dy, dw in weightGradient(x, before(dy), weight, &dw) },
+        pullback(for: bias) { dy, db in biasGradient(before(dy), &db) },
+        pullback(for: lowRank?.b) { dy, db in
+            if let lowRank { thinTransposedProduct(before(dy), lowRank.u, &db) }
+        },
+        pullback(for: lowRank?.u) { dy, du in if let lowRank { thinProduct(before(dy), lowRank.b, &du) } },
+        pullback(for: x) { dy, dx in
+            let dz = before(dy)
+            let (target, isFresh) = dx.accumulator(shape: x.shape)
+            weight.multiplyTransposed(dz.data, rows: x.rowCount, into: target.data, beta: isFresh ? 0 : 1)
+        },
+    ])
+}
+
+/// What several pullbacks of one operation need of its output's gradient, computed at the first of them.
+final class SharedGradient {
+    private let compute: (Tensor) -> Tensor
+    private var result: Tensor?
+
+    init(_ compute: @escaping (Tensor) -> Tensor) { self.compute = compute }
+
+    func callAsFunction(_ dy: Tensor) -> Tensor {
+        if let result { return result }
+        let computed = compute(dy)
+        result = computed
+        return computed
+    }
+}
+
+/// z = x · Wᵀ + u · Bᵀ + bias, y = act(z).
+private func linearForward(
+    _ x: Tensor, _ weight: any BaseWeight, _ bias: Tensor?, _ lowRank: LowRankTerm?, _ activation: Activation?,
+    _ y: Tensor, preActivation: Tensor?
+) {
+    let z = preActivation ?? y
+    let stride = weight.outputSize
+    let needsEpilogue = bias != nil || lowRank != nil || activation != nil
+    let epilogue: ((Tile) -> Void)? = { tile in
+        if let lowRank { addLowRank(lowRank, to: z.data, stride: stride, tile) }
+        if let activation {
+            applyActivation(
+                z.data, bias: bias.map { UnsafePointer($0.data) }, preactivation: z.data, output: y.data,
+                stride: stride, tile: tile, activation)
+        } else if let bias {
+            applyBias(bias.data, to: z.data, stride: stride, tile: tile)
+        }
+    }
+    weight.multiply(x.data, rows: x.rowCount, into: z.data, beta: 0, epilogue: needsEpilogue ? epilogue : nil)
+}
+
+/// z ← z + u · Bᵀ within one tile.
+func addLowRank(_ term: LowRankTerm, to z: UnsafeMutablePointer<Float>, stride: Int, _ tile: Tile) {
+    let rank = term.u.columnCount
+    gemm(
+        Matrix(term.u.data + tile.rows.lowerBound * rank, rows: tile.rows.count, columns: rank),
+        Matrix(
+            term.b.data + tile.columns.lowerBound * rank, rows: rank, columns: tile.columns.count, isTransposed: true),
+        into: z + tile.rows.lowerBound * stride + tile.columns.lowerBound, stride: stride, alpha: 1, beta: 1)
+}
+
+/// dW = dzᵀ · x, in the weight's own layout.
+func weightGradient(_ x: Tensor, _ dz: Tensor, _ weight: any BaseWeight, _ gradient: inout Gradient) {
+    guard let tensor = weight.trainable else { return }
+    let (left, right) = weight.isInputByOutput ? (x, dz) : (dz, x)
+    let (target, isFresh) = gradient.accumulator(shape: tensor.shape)
+    multiply(
+        Matrix(left.data, rows: left.columnCount, columns: left.rowCount, isTransposed: true),
+        Matrix(right.data, rows: right.rowCount, columns: right.columnCount), into: target.data,
+        stride: right.columnCount, alpha: 1, beta: isFresh ? 0 : 1)
+}
+
+/// db = the sum of dz over the rows.
+func biasGradient(_ dz: Tensor, _ gradient: inout Gradient) {
+    let (rows, columns) = (dz.rowCount, dz.columnCount)
+    let (target, isFresh) = gradient.accumulator(shape: [columns])
+    WorkerPool.shared.run(over: columns, grain: 64) { range in
+        if isFresh { (target.data + range.lowerBound).update(repeating: 0, count: range.count) }
+        for row in 0..<rows {
+            let source = dz.data + row * columns
+            var i = range.lowerBound
+            while i + 8 <= range.upperBound {
+                target.data.setLanes(i, target.data.lanes(i) + source.lanes(i))
+                i += 8
+            }
+            while i < range.upperBound {
+                target.data[i] += source[i]
+                i += 1
+            }
+        }
+    }
+}

@@ -1,0 +1,20 @@
+/// y[i] = x[rows[i]]: some rows of x, in the order given; no row twice.
+public func gatherRows(_ x: Tensor, _ rows: [Int]) -> Tensor {
+    let width = x.columnCount
+    let y = Tensor(uninitialized: [rows.count, width])
+    WorkerPool.shared.run(over: rows.count, grain: 64) { range in
+        for i in range { (y.data + i * width).update(from: x.data + rows[i] * width, count: width) }
+    }
+    return y.record([
+        pullback(for: x) { dy, dx in
+            let (target, isFresh) = dx.accumulator(shape: x.shape)
+            if isFresh { target.data.update(repeating: 0, count: target.count) }
+            WorkerPool.shared.run(over: rows.count, grain: 64) { range in
+                for i in range {
+                    let (source, destination) = (dy.data + i * width, target.data + rows[i] * width)
+                    for column in 0..<width { destination[column] += source[column] }
+                }
+            }
+        }
+    ])
+}

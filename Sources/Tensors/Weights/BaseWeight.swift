@@ -1,0 +1,59 @@
+/// The weight of a linear layer, y = x · Wᵀ with W [outputs, inputs], however it is kept in memory.
+public protocol BaseWeight: AnyObject {
+    var inputSize: Int { get }
+    var outputSize: Int { get }
+    /// Whether the file keeps it as [inputs, outputs], as GPT-2's Conv1D does; `fan_in_fan_out` in adapter files.
+    var isInputByOutput: Bool { get }
+    /// The weight itself where it is trained, so that its gradient is wanted.
+    var trainable: Tensor? { get }
+
+    /// y ← x · Wᵀ + β · y for x [rows, inputs], y [rows, outputs]; `epilogue` is called for each finished tile of y.
+    func multiply(
+        _ x: UnsafePointer<Float>, rows: Int, into y: UnsafeMutablePointer<Float>, beta: Float,
+        epilogue: ((Tile) -> Void)?)
+
+    /// dx ← dy · W + β · dx for dy [rows, outputs], dx [rows, inputs].
+    func multiplyTransposed(
+        _ dy: UnsafePointer<Float>, rows: Int, into dx: UnsafeMutablePointer<Float>, beta: Float)
+}
+
+/// A weight of 32-bit floats in the layout of its file, read where it lies.
+public final class DenseWeight: BaseWeight {
+    /// [inputs, outputs] or [outputs, inputs].
+    public var tensor: Tensor
+    public let isInputByOutput: Bool
+
+    public init(_ tensor: Tensor, isInputByOutput: Bool) {
+        precondition(tensor.shape.count == 2, "DenseWeight: shape \(tensor.shape)")
+        self.tensor = tensor
+        self.isInputByOutput = isInputByOutput
+    }
+
+    public var inputSize: Int { tensor.shape[isInputByOutput ? 0 : 1] }
+    public var outputSize: Int { tensor.shape[isInputByOutput ? 1 : 0] }
+    public var trainable: Tensor? { tensor.needsGradient ? tensor : nil }
+
+    public func multiply(
+        _ x: UnsafePointer<Float>, rows: Int, into y: UnsafeMutablePointer<Float>, beta: Float,
+        epilogue: ((Tile) -> Void)?
+    ) {
+        Tensors.multiply(
+            Matrix(x, rows: rows, columns: inputSize), logical(isTransposed: true), into: y, stride: outputSize,
+            alpha: 1, beta: beta, epilogue: epilogue)
+    }
+
+    public func multiplyTransposed(
+        _ dy: UnsafePointer<Float>, rows: Int, into dx: UnsafeMutablePointer<Float>, beta: Float
+    ) {
+        Tensors.multiply(
+            Matrix(dy, rows: rows, columns: outputSize), logical(isTransposed: false), into: dx, stride: inputSize,
+            alpha: 1, beta: beta)
+    }
+
+    /// W [outputs, inputs], or Wᵀ.
+    private func logical(isTransposed: Bool) -> Matrix {
+        Matrix(
+            tensor.data, rows: isTransposed ? inputSize : outputSize, columns: isTransposed ? outputSize : inputSize,
+            isTransposed: isTransposed != isInputByOutput)
+    }
+}

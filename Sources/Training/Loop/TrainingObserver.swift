@@ -1,0 +1,80 @@
+public import Diagnostics
+
+/// What a run is about to do.
+public struct TrainingPlan: Sendable {
+    /// Parameters of one kind that train, such as all `lora_A` matrices.
+    public struct Group: Sendable, Hashable {
+        /// The names with their layer numbers replaced by `*`.
+        public let pattern: String
+        public let tensorCount: Int
+        public let parameterCount: Int
+    }
+
+    public let method: String
+    public let groups: [Group]
+    public let trainableCount: Int
+    /// The parameters of the base model, and those that the method adds.
+    public let totalCount: Int
+    /// One line for each data set: records, dropped, truncated, tokens.
+    public let dataSummaries: [String]
+    public let stepCount: Int
+    public let stepsPerEpoch: Int
+    /// The step that the run continues after; 0 for a fresh one.
+    public let firstStep: Int
+    public let outputFolder: String
+    public let threadCount: Int
+}
+
+/// One logged stretch of training, as it stands in `metrics.jsonl`.
+public struct StepMetrics: Sendable, Hashable {
+    public let step: Int
+    public let epoch: Double
+    /// The mean loss per target token since the last logged step, in nats.
+    public let loss: Double
+    /// The norm of all gradients together before clipping, at this step.
+    public let gradientNorm: Double
+    public let learningRate: Double
+    /// Tokens that went through the model so far.
+    public let tokens: Int
+    /// Since the last logged step.
+    public let tokensPerSecond: Double
+    public let elapsedSeconds: Double
+    /// The most memory that the process held at one time.
+    public let peakMemoryBytes: Int
+}
+
+/// One evaluation in the course of training.
+public struct EvaluationMetrics: Sendable, Hashable {
+    public let step: Int
+    public let epoch: Double
+    /// The mean loss per target token over the validation data, in nats.
+    public let loss: Double
+    public let tokens: Int
+    public let elapsedSeconds: Double
+}
+
+/// How a run ended.
+public struct TrainingSummary: Sendable, Hashable {
+    public let outputFolder: String
+    public let steps: Int
+    /// Whether the user stopped it; then a checkpoint of the last step was saved.
+    public let wasInterrupted: Bool
+    public let finalLoss: Double?
+    public let evaluationLoss: Double?
+    public let tokens: Int
+    public let elapsedSeconds: Double
+    public let peakMemoryBytes: Int
+}
+
+/// Is told how training goes; it prints, training doesn't.
+public protocol TrainingObserver: AnyObject {
+    func started(_ plan: TrainingPlan)
+    /// After every step, for a progress bar: the step's own loss and the average rate.
+    func progressed(step: Int, of total: Int, loss: Double, tokensPerSecond: Double, secondsLeft: Double)
+    /// After every `logging_steps` steps and after the last one.
+    func logged(_ metrics: StepMetrics)
+    func evaluated(_ metrics: EvaluationMetrics)
+    func saved(step: Int, folder: String)
+    func warned(_ problem: Problem)
+    func finished(_ summary: TrainingSummary)
+}
