@@ -4,6 +4,11 @@ public struct PromptGroup: Sendable, Hashable {
     /// In the order of the files.
     public var references: [String]
 
+    public init(prompt: String, references: [String]) {
+        self.prompt = prompt
+        self.references = references
+    }
+
     /// Groups the records of the files by their rendered prompts, in the order of first appearance. Throws a `Problem`
     /// with file and line where a record is broken or lacks a field.
     public static func load(paths: [String], prompt: Template, completion: Template) throws -> [PromptGroup] {
