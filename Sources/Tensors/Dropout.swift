@@ -5,18 +5,17 @@ public struct Dropout: Sendable, Hashable {
     public let probability: Float
     /// Names the choice; derived from the seed, the step and the place in the model.
     public let key: UInt64
+    /// What a kept element is multiplied by, 1 / (1 − p).
+    let scale: Float
+    /// An element is dropped where its random number of 31 bits is below this.
+    let threshold: Int32
 
     public init(probability: Float, key: UInt64) {
         precondition(probability >= 0 && probability < 1, "Dropout: a probability of \(probability)")
         self.probability = probability
         self.key = key
-    }
-
-    /// What a kept element is multiplied by, 1 / (1 − p).
-    @inline(__always) var scale: Float { 1 / (1 - probability) }
-    /// An element is dropped where its random word, as a signed number, is below this.
-    @inline(__always) var threshold: Int32 {
-        Int32(truncatingIfNeeded: Int64((Double(probability) * 4_294_967_296).rounded()) - 2_147_483_648)
+        scale = 1 / (1 - probability)
+        threshold = Int32(Double(probability) * 2_147_483_648)
     }
 
     /// The factors (0 or `scale`) of the eight elements from `index` on.
@@ -31,8 +30,11 @@ public struct Dropout: Sendable, Hashable {
         x ^= x &>> 15
         x = x &* 0x846C_A68B
         x ^= x &>> 16
-        let kept = unsafeBitCast(x, to: SIMD8<Int32>.self) .>= threshold
-        return Lanes(repeating: 0).replacing(with: scale, where: kept)
+        // The sign of the difference, spread over all bits, blanks the dropped ones; a comparison would be done lane by
+        // lane.
+        let dropped = (unsafeBitCast(x &>> 1, to: SIMD8<Int32>.self) &- threshold) &>> 31
+        let bits = ~unsafeBitCast(dropped, to: SIMD8<UInt32>.self) & SIMD8(repeating: scale.bitPattern)
+        return unsafeBitCast(bits, to: Lanes.self)
     }
 
     /// The factor of one element: the same as its lane of `factors`.

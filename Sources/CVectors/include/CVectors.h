@@ -16,6 +16,34 @@ PEFT_INLINE peft_lanes peft_where_less(peft_lanes a, peft_lanes b, peft_lanes x,
     return a < b ? x : y;
 }
 
+PEFT_INLINE peft_lanes peft_load(const float *from) {
+    peft_lanes value;
+    __builtin_memcpy(&value, from, sizeof value);
+    return value;
+}
+
+PEFT_INLINE void peft_store(float *to, peft_lanes value) { __builtin_memcpy(to, &value, sizeof value); }
+
+/// to[j * to_stride + i] = from[i * from_stride + j] for i, j < 8: by pairs of floats, of pairs, of halves.
+PEFT_INLINE void peft_transpose(const float *from, long from_stride, float *to, long to_stride) {
+    peft_lanes a[8], b[8], c[8];
+    for (int i = 0; i < 8; i++) a[i] = peft_load(from + i * from_stride);
+    for (int i = 0; i < 8; i += 2) {
+        b[i] = __builtin_shufflevector(a[i], a[i + 1], 0, 8, 1, 9, 4, 12, 5, 13);
+        b[i + 1] = __builtin_shufflevector(a[i], a[i + 1], 2, 10, 3, 11, 6, 14, 7, 15);
+    }
+    for (int i = 0; i < 8; i += 4) {
+        for (int j = 0; j < 2; j++) {
+            c[i + 2 * j] = __builtin_shufflevector(b[i + j], b[i + j + 2], 0, 1, 8, 9, 4, 5, 12, 13);
+            c[i + 2 * j + 1] = __builtin_shufflevector(b[i + j], b[i + j + 2], 2, 3, 10, 11, 6, 7, 14, 15);
+        }
+    }
+    for (int i = 0; i < 4; i++) {
+        peft_store(to + i * to_stride, __builtin_shufflevector(c[i], c[i + 4], 0, 1, 2, 3, 8, 9, 10, 11));
+        peft_store(to + (i + 4) * to_stride, __builtin_shufflevector(c[i], c[i + 4], 4, 5, 6, 7, 12, 13, 14, 15));
+    }
+}
+
 typedef double peft_double_lanes __attribute__((ext_vector_type(8)));
 
 /// sum + x², exact for any x before the addition.

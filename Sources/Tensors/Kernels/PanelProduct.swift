@@ -1,3 +1,5 @@
+import CVectors
+
 /// Sizes of the small products inside attention: all operands are copied into scratch memory whose rows and columns
 /// are padded with zeros to these, so that the inner loop has no remainders.
 enum Panel {
@@ -141,12 +143,24 @@ func packTransposedPanels(_ source: Rows, into target: UnsafeMutablePointer<Floa
     for panel in 0..<Panel.padded(source.count) / Panel.width {
         let first = panel * Panel.width
         let to = target + panel * width * Panel.width
-        let full = first + Panel.width <= source.count
-        if !full || width != source.width { to.update(repeating: 0, count: width * Panel.width) }
-        for row in first..<min(source.count, first + Panel.width) {
-            let from = source.data + row * source.stride
-            let slot = to + (row - first)
-            for column in 0..<source.width { slot[column * Panel.width] = from[column] }
+        let rows = min(Panel.width, source.count - first)
+        if rows < Panel.width || width != source.width { to.update(repeating: 0, count: width * Panel.width) }
+        var row = 0
+        while row < rows {
+            let from = source.data + (first + row) * source.stride
+            let height = row + 8 <= rows ? 8 : 1
+            var column = 0
+            if height == 8 {
+                while column + 8 <= source.width {
+                    peft_transpose(from + column, source.stride, to + column * Panel.width + row, Panel.width)
+                    column += 8
+                }
+            }
+            while column < source.width {
+                for i in 0..<height { to[column * Panel.width + row + i] = from[i * source.stride + column] }
+                column += 1
+            }
+            row += height
         }
     }
 }
