@@ -47,3 +47,22 @@ extension Double {
         return minutes < 60 ? "\(minutes):\(rest)" : "\(minutes / 60):\(padded(minutes % 60)):\(rest)"
     }
 }
+
+extension Double {
+    /// `2.00e-4`, and 0 as `0`.
+    var scientific: String {
+        guard isFinite, self != 0 else { return self == 0 ? "0" : "\(self)" }
+        var (value, exponent) = (magnitude, 0)
+        while value >= 9.995 { (value, exponent) = (value / 10, exponent + 1) }
+        while value < 0.9995 { (value, exponent) = (value * 10, exponent - 1) }
+        return (self < 0 ? "-" : "") + value.text(decimals: 2) + "e\(exponent)"
+    }
+}
+
+extension String {
+    /// The text with spaces behind it up to `width` characters.
+    func padded(_ width: Int) -> String { self + String(repeating: " ", count: Swift.max(0, width - count)) }
+
+    /// The text with spaces in front of it up to `width` characters.
+    func leftPadded(_ width: Int) -> String { String(repeating: " ", count: Swift.max(0, width - count)) + self }
+}

@@ -50,16 +50,12 @@ extension Inspection {
     private var tensorLines: [String] {
         let tensors = weights.files.flatMap(\.tensors)
         let width = tensors.map(\.name.count).max() ?? 0
-        return [""]
-            + tensors.map { tensor in
-                let padding = String(repeating: " ", count: width - tensor.name.count)
-                return "\(tensor.name)\(padding)  \(tensor.summary)"
-            }
+        return [""] + tensors.map { "\($0.name.padded(width))  \($0.summary)" }
     }
 
     private static func aligned(_ rows: [(label: String, value: String)]) -> [String] {
         let width = rows.map(\.label.count).max() ?? 0
-        return rows.map { $0.label + String(repeating: " ", count: width - $0.label.count + 2) + $0.value }
+        return rows.map { $0.label.padded(width + 2) + $0.value }
     }
 
     /// What is set in an adapter's configuration: everything but null, false and empty, which mean absence in it.

@@ -1,0 +1,26 @@
+import Diagnostics
+import Glibc
+import Synchronization
+
+/// Ctrl-C and SIGTERM, as a flag that a command looks at where it can stop; the second signal ends the process at once.
+enum Interruption {
+    private static let count = Atomic<Int>(0)
+
+    /// Whether the user wants the process to stop.
+    static var isRequested: Bool { count.load(ordering: .relaxed) > 0 }
+
+    /// Takes the signals over; before that, and in commands that don't call this, they end the process.
+    ///
+    /// The handler does nothing but what POSIX allows in one: an atomic addition, `write` and `_exit`.
+    static func catchSignals() {
+        var action = sigaction()
+        action.__sigaction_handler.sa_handler = { _ in
+            if Interruption.count.add(1, ordering: .relaxed).newValue > 1 { _exit(ExitStatus.interrupted.rawValue) }
+        }
+        // Reads and writes go on where they were.
+        action.sa_flags = SA_RESTART
+        sigemptyset(&action.sa_mask)
+        sigaction(SIGINT, &action, nil)
+        sigaction(SIGTERM, &action, nil)
+    }
+}

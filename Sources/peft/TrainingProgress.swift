@@ -1,0 +1,117 @@
+import Diagnostics
+import Glibc
+import Training
+
+/// Shows how training goes: on a terminal a line that is redrawn, otherwise a line for each logged step.
+final class TrainingProgress: TrainingObserver {
+    private var plan: TrainingPlan?
+    private var lastDrawing = 0.0
+    private var hasSaidStopping = false
+
+    /// Redrawing more often than this, in seconds, costs time and can't be read.
+    private static let interval = 0.1
+
+    func started(_ plan: TrainingPlan) {
+        self.plan = plan
+        for line in Self.table(plan) { Console.note(line) }
+        for line in plan.dataSummaries { Console.note(line) }
+        Console.note(Self.course(plan))
+    }
+
+    func progressed(step: Int, of total: Int, loss: Double, tokensPerSecond: Double, secondsLeft: Double) {
+        if Interruption.isRequested, !hasSaidStopping {
+            hasSaidStopping = true
+            Console.note("stopping: saving after this step; once more Ctrl-C ends at once and saves nothing")
+        }
+        guard Console.errorCanRedraw, !Console.isQuiet else { return }
+        let now = Self.seconds
+        guard now - lastDrawing >= Self.interval || step == total else { return }
+        lastDrawing = now
+        let facts =
+            " \(step.grouped)/\(total.grouped)  loss \(loss.text(decimals: 4))  \(Self.rate(tokensPerSecond))"
+            + "  \(secondsLeft.asDuration) left"
+        Console.showStatus(Self.bar(share: Double(step) / Double(max(1, total)), besides: facts) + facts)
+    }
+
+    func logged(_ metrics: StepMetrics) {
+        // The line at the bottom says it all while someone watches.
+        if Console.errorCanRedraw, metrics.step != plan?.stepCount { return }
+        let total = plan.map { "/\($0.stepCount.grouped)" } ?? ""
+        Console.note(
+            "step \(metrics.step.grouped)\(total)  epoch \(metrics.epoch.text(decimals: 2))"
+                + "  loss \(metrics.loss.text(decimals: 4))  grad norm \(metrics.gradientNorm.text(decimals: 3))"
+                + "  rate \(metrics.learningRate.scientific)  \(Self.rate(metrics.tokensPerSecond))")
+    }
+
+    func evaluated(_ metrics: EvaluationMetrics) {
+        Console.note(
+            "step \(metrics.step.grouped)  evaluation loss \(metrics.loss.text(decimals: 4))"
+                + "  (\(metrics.tokens.grouped) tokens, \(metrics.elapsedSeconds.text(decimals: 1)) s)")
+    }
+
+    func saved(step: Int, folder: String) { Console.note("step \(step.grouped)  saved \(folder)") }
+
+    func warned(_ problem: Problem) { Console.report(problem) }
+
+    func finished(_ summary: TrainingSummary) {
+        Console.finish()
+        let losses = [
+            summary.finalLoss.map { "loss \($0.text(decimals: 4))" },
+            summary.evaluationLoss.map { "evaluation loss \($0.text(decimals: 4))" },
+        ].compactMap { $0 }
+        let facts =
+            losses + [
+                "\(summary.tokens.grouped) tokens", summary.elapsedSeconds.asDuration,
+                "peak memory \(summary.peakMemoryBytes.asBytes)",
+            ]
+        let word = summary.wasInterrupted ? "interrupted after" : "finished"
+        Console.note("\(word) \(summary.steps.grouped) steps: \(facts.joined(separator: ", "))")
+        Console.note(
+            summary.wasInterrupted
+                ? "go on with the same command and --resume" : "the result is in \(summary.outputFolder)")
+    }
+
+    /// What trains: a row for each kind of parameter, and the share of the whole.
+    private static func table(_ plan: TrainingPlan) -> [String] {
+        let rows =
+            [("method \(plan.method) trains", "tensors", "parameters")]
+            + plan.groups.map { ($0.pattern, $0.tensorCount.grouped, $0.parameterCount.grouped) }
+        let widths = (
+            rows.map(\.0.count).max() ?? 0, rows.map(\.1.count).max() ?? 0, rows.map(\.2.count).max() ?? 0
+        )
+        let share = 100 * Double(plan.trainableCount) / Double(max(1, plan.totalCount))
+        return rows.map { name, tensors, parameters in
+            name.padded(widths.0) + "  " + tensors.leftPadded(widths.1) + "  " + parameters.leftPadded(widths.2)
+        } + [
+            "\(plan.trainableCount.grouped) of \(plan.totalCount.grouped) parameters train "
+                + "(\(share.text(decimals: 2)) %)"
+        ]
+    }
+
+    private static func course(_ plan: TrainingPlan) -> String {
+        let start = plan.firstStep > 0 ? ", going on after step \(plan.firstStep.grouped)" : ""
+        let threads = plan.threadCount == 1 ? "1 thread" : "\(plan.threadCount) threads"
+        return "\(plan.stepCount.grouped) steps, \(plan.stepsPerEpoch.grouped) an epoch\(start), on \(threads), "
+            + "into \(plan.outputFolder)"
+    }
+
+    private static func rate(_ tokensPerSecond: Double) -> String {
+        tokensPerSecond.isFinite ? "\(Int(tokensPerSecond.rounded()).grouped) tokens/s" : "? tokens/s"
+    }
+
+    /// A bar as wide as fits beside the facts, at most 30 columns; nothing on a narrow terminal.
+    private static func bar(share: Double, besides facts: String) -> String {
+        var size = winsize()
+        let columns = ioctl(STDERR_FILENO, UInt(TIOCGWINSZ), &size) == 0 && size.ws_col > 0 ? Int(size.ws_col) : 80
+        let width = min(30, columns - facts.count - 3)
+        if width < 5 { return "" }
+        let full = Int((share * Double(width)).rounded(.down))
+        return "[" + String(repeating: "=", count: full) + String(repeating: " ", count: width - full) + "]"
+    }
+
+    private static var seconds: Double {
+        var time = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &time)
+        return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
+    }
+}
