@@ -49,16 +49,20 @@ struct MergeList {
             byteOfID[Int(id)] = Int16(byte)
         }
         var joined: [UInt8] = []
+        // A merge mostly makes the token behind the one that the merge before it made.
+        var guess = 0
         for pair in pairs {
             joined.removeAll(keepingCapacity: true)
             joined.append(contentsOf: pair.left)
             joined.append(contentsOf: pair.right)
             guard let left = vocabulary.id(of: pair.left), let right = vocabulary.id(of: pair.right),
-                let id = joined.withUnsafeBytes({ vocabulary.id(of: $0) })
+                let entry = joined.withUnsafeBytes({ vocabulary.entry(of: $0, guess: guess) })
             else { throw missingToken(pair, joined, vocabulary) }
+            guess = entry + 1
             let bytes = (byteOfID[Int(left)], byteOfID[Int(right)])
             table.append(
-                UInt32(bitPattern: left), UInt32(bitPattern: right), makes: UInt32(bitPattern: id),
+                UInt32(bitPattern: left), UInt32(bitPattern: right),
+                makes: UInt32(bitPattern: vocabulary.id(ofEntry: entry)),
                 bytes: bytes.0 >= 0 && bytes.1 >= 0
                     ? (UInt8(truncatingIfNeeded: bytes.0), UInt8(truncatingIfNeeded: bytes.1)) : nil)
         }

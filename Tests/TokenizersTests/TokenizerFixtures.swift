@@ -1,0 +1,69 @@
+import Diagnostics
+import FoundationEssentials
+import JSONText
+import TestSupport
+import Tokenizers
+
+/// The number and the FNV-1a hash of ids, as scripts/fixtures/tokenizer.py writes them.
+struct Digest: Equatable {
+    var count: Int
+    var hash: String
+
+    init(_ ids: [Int32]) {
+        count = ids.count
+        hash = ids.withUnsafeBytes { fnv($0) }
+    }
+
+    init(_ node: JSONNode) throws {
+        count = try node.integer("count")
+        hash = try node.string("hash")
+    }
+}
+
+func fnv(_ bytes: some Sequence<UInt8>) -> String {
+    var value: UInt64 = 0xCBF2_9CE4_8422_2325
+    for byte in bytes { value = (value ^ UInt64(byte)) &* 0x100_0000_01B3 }
+    let digits = String(value, radix: 16)
+    return String(repeating: "0", count: 16 - digits.count) + digits
+}
+
+func tokenizerFixture(_ name: String) throws -> JSONNode {
+    try JSONNode.load(path: fixture("tokenizers/\(name)").path())
+}
+
+/// GPT-2's tokenizer, from the two files in the repository.
+let gpt2 = Result { try loadTokenizer(folder: fixture("tokenizers/gpt2").path()) }
+
+/// The digests of a text made of each code point, by chunks, beside the expected ones.
+func digestsOfCodePoints(
+    _ node: JSONNode, _ tokenizer: any Tokenizer, _ text: (Character) -> String
+) throws -> (actual: [Digest], expected: [Digest]) {
+    let size = try node.integer("size")
+    let expected = try node.array("chunks").map { try Digest($0) }
+    let actual = expected.indices.map { chunk in
+        let scalars = (chunk * size..<(chunk + 1) * size).compactMap { UnicodeScalar(UInt32($0)) }
+        return Digest(tokenizer.encode(scalars.map { text(Character($0)) }.joined()))
+    }
+    return (actual, expected)
+}
+
+/// A folder that holds `files` while `body` runs.
+func withFolder<Value>(_ files: [String: String], _ body: (String) throws -> Value) throws -> Value {
+    let folder = FileManager.default.temporaryDirectory.appending(path: "tokenizers-\(UUID().uuidString)")
+    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    defer { try? FileManager.default.removeItem(at: folder) }
+    for (name, text) in files { try Data(text.utf8).write(to: folder.appending(path: name)) }
+    return try body(folder.path())
+}
+
+/// What loading a tokenizer from a folder with `files` throws, the folder's path replaced by `FOLDER`.
+func loadingError(_ files: [String: String]) throws -> String {
+    try withFolder(files) { folder in
+        do {
+            _ = try loadTokenizer(folder: folder)
+            return "no error"
+        } catch let problem as any Error & CustomStringConvertible {
+            return problem.description.replacing(folder, with: "FOLDER").replacing("FOLDER/FOLDER", with: "FOLDER")
+        }
+    }
+}
