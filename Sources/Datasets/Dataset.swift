@@ -29,6 +29,7 @@ public final class Dataset: Sendable {
     private let encoder: ExampleEncoder
     /// The record of each example, where some were dropped.
     private let kept: [Int32]?
+    private let isInBlocks: Bool
     private let state: Mutex<State>
 
     /// The number of examples.
@@ -44,6 +45,7 @@ public final class Dataset: Sendable {
     init(records: RecordSet, encoder: ExampleEncoder) throws {
         self.records = records
         self.encoder = encoder
+        isInBlocks = false
         var cache = ExampleCache(count: records.count, capacity: Self.cacheCapacity)
         var counts = Counts()
         counts.records = records.count
@@ -81,6 +83,7 @@ public final class Dataset: Sendable {
         records = try RecordSet(paths: paths)
         self.encoder = encoder
         kept = nil
+        isInBlocks = true
         var blocks: [[Int32]] = []
         var block: [Int32] = []
         var counts = Counts()
@@ -131,6 +134,13 @@ public final class Dataset: Sendable {
             }
         }
         return example
+    }
+
+    /// The file and line of the record that example `index` was made from; nil where examples are blocks.
+    public func place(of index: Int) -> (file: String, line: Int)? {
+        if isInBlocks { return nil }
+        let (file, local) = records.locate(kept.map { Int($0[index]) } ?? index)
+        return (file.path, file.line(of: local))
     }
 
     /// Tokenizes example `index` ahead of its use; false where going on makes no sense.

@@ -15,7 +15,7 @@ extension JSONReader {
     }
 
     /// Whether `byte` is the next one that is not white space.
-    mutating func next(is byte: UInt8, consuming: Bool = true) -> Bool {
+    mutating func next(is byte: UInt8) -> Bool {
         skipSpace()
         return offset < count && base[offset] == byte
     }

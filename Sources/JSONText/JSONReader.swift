@@ -112,7 +112,7 @@ public struct JSONReader {
             let byte = base[offset]
             if byte == UInt8(ascii: ",") {
                 offset += 1
-                if next(is: UInt8(ascii: "]"), consuming: false) {
+                if next(is: UInt8(ascii: "]")) {
                     throw problem("expected a value after ',', found ']': remove the comma")
                 }
             } else if byte == UInt8(ascii: "]") {
@@ -160,7 +160,7 @@ public struct JSONReader {
             let byte = base[offset]
             if byte == UInt8(ascii: ",") {
                 offset += 1
-                if next(is: UInt8(ascii: "}"), consuming: false) {
+                if next(is: UInt8(ascii: "}")) {
                     throw problem("expected a key after ',', found '}': remove the comma")
                 }
             } else if byte == UInt8(ascii: "}") {

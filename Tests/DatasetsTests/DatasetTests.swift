@@ -65,6 +65,8 @@ import Tokenizers
         #expect(dataset.counts.records == 8)
         #expect(dataset.counts.dropped == 5)
         #expect(try dataset.allExamples() == reference.examples("completion_drop"))
+        // Lines 2, 3, 4, 7 and 8 are gone.
+        #expect((0..<3).map { dataset.place(of: $0)?.line } == [1, 5, 6])
     }
 
     @Test("cuts a text into blocks of all its lines, as run_clm does")
@@ -74,6 +76,7 @@ import Tokenizers
             paths: [reference.path("lines.txt")], blockSize: size, encoder: reference.encoder(reference.text))
         #expect(try dataset.allExamples() == reference.examples("blocks"))
         #expect(dataset.counts.tokens == dataset.count * size)
+        #expect(dataset.place(of: 0) == nil)
     }
 
     @Test("puts the beginning in front, which the limit counts")
