@@ -1,0 +1,50 @@
+import Batches
+public import Datasets
+import Layers
+import Glibc
+public import Models
+
+/// A model's loss over a data set.
+public struct LossSummary: Sendable, Hashable {
+    /// Σ −log p over all target tokens, in nats.
+    public var sum = 0.0
+    /// The number of target tokens.
+    public var tokens = 0
+    public var examples = 0
+
+    public init() {}
+
+    /// The mean over the target tokens.
+    public var loss: Double { sum / Double(tokens) }
+    public var perplexity: Double { exp(loss) }
+}
+
+/// Computes the loss over every example of a data set, in passes of about `rowsPerPass` tokens.
+///
+/// - Parameter onProgress: Called after each pass with the number of examples done.
+/// - Throws: `Problem` with file and line where a record can't be used.
+public func evaluateLoss(
+    of model: any LanguageModel, on dataset: Dataset, rowsPerPass: Int, onProgress: (Int) throws -> Void
+) throws -> LossSummary {
+    var summary = LossSummary()
+    var pending: [Example] = []
+    var rows = 0
+    func run() throws {
+        let batch = TokenBatch(pending)
+        let loss = model.loss(batch, scale: 1, .inference())
+        summary.sum += loss.sum
+        summary.tokens += loss.count
+        summary.examples += pending.count
+        pending = []
+        rows = 0
+        try onProgress(summary.examples)
+    }
+    for index in 0..<dataset.count {
+        let example = try dataset.example(index)
+        if !pending.isEmpty, rows + example.tokens.count - 1 > rowsPerPass { try run() }
+        pending.append(example)
+        rows += example.tokens.count - 1
+    }
+    if !pending.isEmpty { try run() }
+    return summary
+}

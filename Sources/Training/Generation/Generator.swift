@@ -1,0 +1,159 @@
+import Batches
+import Diagnostics
+import Layers
+public import Models
+import Tensors
+
+/// How texts are continued.
+public struct GenerationSettings: Sendable, Hashable {
+    /// How many tokens are appended at most.
+    public var maximumNewTokens: Int
+    /// nil: always the most likely token.
+    public var sampling: SamplingSettings?
+
+    public init(maximumNewTokens: Int, sampling: SamplingSettings?) {
+        self.maximumNewTokens = maximumNewTokens
+        self.sampling = sampling
+    }
+}
+
+/// What was generated for one prompt.
+public struct Generation: Sendable, Hashable {
+    public enum Stop: Sendable, Hashable {
+        /// The token that ends a text came; it isn't among the tokens.
+        case endOfText
+        /// As many tokens as were asked for.
+        case tokenLimit
+        /// Prompt and new tokens are as many as the model takes.
+        case lengthLimit
+    }
+
+    public var tokens: [Int32]
+    public var stop: Stop
+
+    public init(tokens: [Int32], stop: Stop) {
+        self.tokens = tokens
+        self.stop = stop
+    }
+
+    init() { self.init(tokens: [], stop: .tokenLimit) }
+}
+
+/// Continues prompts, several at a time: each new token is one row in a pass of all sequences that are under way, and
+/// where one ends, the next prompt takes its place.
+///
+/// What a prompt gets doesn't depend on the prompts beside it.
+public final class Generator {
+    /// Sequences under way at a time: as many rows as are multiplied in one reading of the weights.
+    public static let batchSize = 16
+
+    private let model: any LanguageModel
+    private let endID: Int32?
+    private let settings: GenerationSettings
+
+    /// - Parameter endID: The token that ends a text, for models that have one.
+    public init(model: any LanguageModel, endID: Int32?, settings: GenerationSettings) {
+        self.model = model
+        self.endID = endID
+        self.settings = settings
+    }
+
+    /// One sequence under way.
+    private struct Line {
+        let index: Int
+        let promptLength: Int
+        var generation = Generation()
+        var sampler: Sampler?
+        var length: Int { promptLength + generation.tokens.count }
+    }
+
+    /// Continues every prompt.
+    ///
+    /// - Parameters:
+    ///   - firstIndex: The number of the first prompt in the whole run, on which the random draws depend.
+    ///   - onToken: Called for each new token with the prompt's index in `prompts`.
+    ///   - onFinish: Called as each is done, in no particular order; a prompt's index, and what came out.
+    /// - Throws: `Problem` for a prompt that is empty or longer than the model takes.
+    public func generate(
+        _ prompts: [[Int32]], firstIndex: Int, onToken: (Int, Int32) -> Void = { _, _ in },
+        onFinish: (Int, Generation) -> Void = { _, _ in }
+    ) throws -> [Generation] {
+        for prompt in prompts { try check(prompt) }
+        var results = [Generation](repeating: Generation(), count: prompts.count)
+        var lines: [Line] = []
+        let cache = model.makeCache(sequences: 0, capacity: 0)
+        var next = 0
+        func finish(_ line: Line) {
+            results[line.index] = line.generation
+            onFinish(line.index, line.generation)
+        }
+        while true {
+            while lines.count < Self.batchSize, next < prompts.count {
+                let prompt = prompts[next]
+                var line = Line(index: next, promptLength: prompt.count)
+                line.sampler = settings.sampling.map { Sampler($0, index: firstIndex + next) }
+                next += 1
+                guard isContinuing(&line) else {
+                    finish(line)
+                    continue
+                }
+                let capacity = min(model.maximumLength, prompt.count + settings.maximumNewTokens)
+                let own = model.makeCache(sequences: 1, capacity: capacity)
+                let logits = model.logits(
+                    TokenBatch(newTokens: [prompt], positions: [0]), rows: [prompt.count - 1], .inference(cache: own))
+                if take(&line, logits, row: 0, onToken) {
+                    lines.append(line)
+                    cache.append(own)
+                } else {
+                    finish(line)
+                }
+            }
+            if lines.isEmpty { return results }
+            let batch = TokenBatch(
+                newTokens: lines.map { Array($0.generation.tokens.suffix(1)) }, positions: lines.map { $0.length - 1 })
+            let logits = model.logits(batch, rows: nil, .inference(cache: cache))
+            var kept: [Int] = []
+            for index in lines.indices {
+                if take(&lines[index], logits, row: index, onToken) { kept.append(index) } else { finish(lines[index]) }
+            }
+            if kept.count < lines.count {
+                lines = kept.map { lines[$0] }
+                cache.keep(kept)
+            }
+        }
+    }
+
+    /// Adds the token that follows from `logits`; false where the sequence is complete.
+    private func take(_ line: inout Line, _ logits: Tensor, row: Int, _ onToken: (Int, Int32) -> Void) -> Bool {
+        let token = withExtendedLifetime(logits) {
+            line.sampler?.choose(logits.row(row)) ?? greedyChoice(logits.row(row))
+        }
+        if token == endID {
+            line.generation.stop = .endOfText
+            return false
+        }
+        line.generation.tokens.append(token)
+        onToken(line.index, token)
+        return isContinuing(&line)
+    }
+
+    private func isContinuing(_ line: inout Line) -> Bool {
+        if line.generation.tokens.count >= settings.maximumNewTokens {
+            line.generation.stop = .tokenLimit
+        } else if line.length >= model.maximumLength {
+            line.generation.stop = .lengthLimit
+        } else {
+            return true
+        }
+        return false
+    }
+
+    private func check(_ prompt: [Int32]) throws {
+        if prompt.isEmpty { throw Problem("the prompt is empty, and the model has no token to begin a text with") }
+        if prompt.count > model.maximumLength {
+            throw Problem(
+                "the prompt has \(prompt.count) tokens, but the model takes at most \(model.maximumLength) (n_positions)"
+            )
+        }
+    }
+}

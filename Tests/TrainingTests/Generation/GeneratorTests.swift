@@ -1,0 +1,157 @@
+import Batches
+import Checkpoints
+import Diagnostics
+import FoundationEssentials
+import JSONText
+import Layers
+import Models
+import Tensors
+import TestSupport
+import Testing
+import Training
+
+@Suite("Generation") struct GeneratorTests {
+    static let models = [
+        "gpt2/forward-gelu-new", "gpt2/forward-gelu-tanh-untied", "gpt2/forward-both-scales", "adapters/base",
+    ]
+
+    private func model(_ name: String) throws -> any LanguageModel {
+        try BaseModel.load(fixture(name).path(), randomSeed: nil, warn: { _ in }).model
+    }
+
+    private func cases(_ name: String) throws -> [(prompt: [Int32], completion: [Int32])] {
+        let rows = try JSONNode.load(path: fixture("generate/small.json").path()).array(name)
+        return try rows.map { row in
+            (
+                try row.array("prompt").map { Int32(try $0.asInteger()) },
+                try row.array("completion").map { Int32(try $0.asInteger()) }
+            )
+        }
+    }
+
+    private func sampling(_ seed: UInt64) -> SamplingSettings {
+        SamplingSettings(temperature: 1.3, topK: 40, topP: 0.95, seed: seed)
+    }
+
+    @Test(
+        "without a temperature gives what transformers gives, for prompts of any length side by side", arguments: models
+    )
+    func greedy(name: String) throws {
+        let cases = try cases(name)
+        let generator = Generator(
+            model: try model(name), endID: nil, settings: GenerationSettings(maximumNewTokens: 12, sampling: nil))
+        let found = try generator.generate(cases.map(\.prompt), firstIndex: 0)
+        for (index, pair) in zip(found, cases).enumerated() {
+            #expect(pair.0.tokens == pair.1.completion, "prompt \(index)")
+        }
+    }
+
+    @Test("gives a prompt the same alone and among others, also when it is drawn", arguments: models)
+    func batching(name: String) throws {
+        let prompts = try cases(name).map(\.prompt)
+        let generator = Generator(
+            model: try model(name), endID: nil,
+            settings: GenerationSettings(maximumNewTokens: 9, sampling: sampling(11)))
+        let together = try generator.generate(prompts, firstIndex: 5)
+        for (index, prompt) in prompts.enumerated() {
+            let alone = try generator.generate([prompt], firstIndex: 5 + index)
+            #expect(alone == [together[index]], "prompt \(index)")
+        }
+        #expect(Set(together[6...].map(\.tokens)).count > 1)
+    }
+
+    @Test("computes with the cache what it computes without, within 1e-5", arguments: models)
+    func cache(name: String) throws {
+        let model = try model(name)
+        let ids = (0..<20).map { Int32(($0 * 37 + 11) % model.vocabularySize) }
+        let whole = model.logits(TokenBatch(sequences: [ids]), rows: nil, .inference())
+        let cache = model.makeCache(sequences: 1, capacity: ids.count)
+        var found: [Float] = []
+        // A prompt, some tokens at a time, then one by one.
+        for part in [0..<9, 9..<12, 12..<13, 13..<14, 14..<20] {
+            let batch = TokenBatch(
+                tokens: Array(ids[part]), positions: part.map(Int32.init), offsets: [0, part.count],
+                labels: part.map { _ in TokenBatch.ignored })
+            found += model.logits(batch, rows: nil, .inference(cache: cache)).values
+        }
+        #expect(cache.lengths == [20])
+        let expected = whole.values.map(Double.init)
+        let largest = expected.reduce(0) { max($0, $1.magnitude) }
+        let difference = zip(found, expected).reduce(0) { max($0, (Double($1.0) - $1.1).magnitude) }
+        #expect(found.count == expected.count && difference <= 1e-5 * largest)
+    }
+
+    @Test("doesn't depend on the number of threads") func threads() throws {
+        let prompts = try cases("adapters/base").map(\.prompt)
+        let generator = Generator(
+            model: try model("adapters/base"), endID: nil,
+            settings: GenerationSettings(maximumNewTokens: 6, sampling: sampling(3)))
+        let before = WorkerPool.shared.threadCount
+        defer { WorkerPool.shared.threadCount = before }
+        let results = try [1, 2, 3, 4].map { count in
+            WorkerPool.shared.threadCount = count
+            return try generator.generate(prompts, firstIndex: 0)
+        }
+        #expect(Set(results).count == 1)
+    }
+
+    @Test("stops at the end token, at the limit and at n_positions, and says which") func stops() throws {
+        let model = try model("gpt2/forward-gelu-new")
+        let row = try #require(try cases("gpt2/forward-gelu-new").dropFirst().first)
+        // 21, 21, … 21, 69: the tenth new token ends the text.
+        func run(_ prompt: [Int32], end: Int32?, limit: Int) throws -> Generation? {
+            let settings = GenerationSettings(maximumNewTokens: limit, sampling: nil)
+            return try Generator(model: model, endID: end, settings: settings).generate([prompt], firstIndex: 0).first
+        }
+        let ended = try #require(try run(row.prompt, end: 69, limit: 12))
+        #expect(ended == Generation(tokens: Array(repeating: 21, count: 9), stop: .endOfText))
+        let limited = try #require(try run(row.prompt, end: 69, limit: 4))
+        #expect(limited == Generation(tokens: Array(repeating: 21, count: 4), stop: .tokenLimit))
+        let full = try #require(try run(row.prompt, end: nil, limit: 1000))
+        #expect(full.tokens.count == model.maximumLength - row.prompt.count && full.stop == .lengthLimit)
+        let fit = try #require(try run(row.prompt, end: nil, limit: model.maximumLength - row.prompt.count))
+        #expect(fit == Generation(tokens: full.tokens, stop: .tokenLimit))
+        let none = try run(Array(repeating: 1, count: model.maximumLength), end: nil, limit: 5)
+        #expect(none == Generation(tokens: [], stop: .lengthLimit))
+        #expect(try run(row.prompt, end: nil, limit: 0) == Generation(tokens: [], stop: .tokenLimit))
+    }
+
+    @Test("refuses prompts that are empty or too long") func unusable() throws {
+        let generator = Generator(
+            model: try model("gpt2/forward-gelu-new"), endID: nil,
+            settings: GenerationSettings(maximumNewTokens: 1, sampling: nil))
+        #expect(throws: Problem("the prompt has 33 tokens, but the model takes at most 32 (n_positions)")) {
+            try generator.generate([[1], Array(repeating: 0, count: 33)], firstIndex: 0)
+        }
+        #expect(throws: Problem("the prompt is empty, and the model has no token to begin a text with")) {
+            try generator.generate([[]], firstIndex: 0)
+        }
+    }
+
+    @Test("reports every token in order as it comes") func streaming() throws {
+        let prompts = try cases("adapters/base").map(\.prompt)
+        let generator = Generator(
+            model: try model("adapters/base"), endID: nil,
+            settings: GenerationSettings(maximumNewTokens: 6, sampling: nil))
+        var seen = [[Int32]](repeating: [], count: prompts.count)
+        var finished: [Int: Generation] = [:]
+        let found = try generator.generate(
+            prompts, firstIndex: 0, onToken: { seen[$0].append($1) }, onFinish: { finished[$0] = $1 })
+        #expect(seen == found.map(\.tokens))
+        #expect(found.indices.allSatisfy { finished[$0] == found[$0] } && finished.count == found.count)
+    }
+
+    @Test("sorts as minGPT's trained sorter does", .enabled(if: sharedData("models/gpt2-nano-sort") != nil))
+    func nanoSort() throws {
+        let folder = try #require(sharedData("models/gpt2-nano-sort")).path()
+        let model = try BaseModel.load(folder, randomSeed: nil, warn: { _ in }).model
+        let reference = try JSONNode.load(path: folder + "/reference.json")
+        for entry in try reference.array("cases") {
+            let prompt = try entry.array("input_ids").map { Int32(try $0.asInteger()) }
+            let expected = try entry.array("greedy_ids").map { Int32(try $0.asInteger()) }
+            let settings = GenerationSettings(maximumNewTokens: expected.count, sampling: nil)
+            let found = try Generator(model: model, endID: nil, settings: settings).generate([prompt], firstIndex: 0)
+            #expect(found.map(\.tokens) == [expected])
+        }
+    }
+}
