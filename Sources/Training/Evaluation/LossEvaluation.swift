@@ -3,6 +3,7 @@ public import Datasets
 import Layers
 import Glibc
 public import Models
+import Tensors
 
 /// A model's loss over a data set.
 public struct LossSummary: Sendable, Hashable {

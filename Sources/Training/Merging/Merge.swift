@@ -1,0 +1,45 @@
+import Checkpoints
+public import Diagnostics
+import Layers
+import Models
+import Tensors
+
+/// Merges adapters into their base model and writes the result as a model folder like the base's, which appears only
+/// once it has proved itself: probe prompts must give the same logits through the adapter and through the files.
+///
+/// - Throws: `Problem` or `Problems` for inputs that can't be used, an output that is one of them or exists, and a result
+///   that differs too much.
+public func merge(_ settings: MergeSettings, warn: WarningSink) throws -> MergeSummary {
+    let base = try BaseModel.load(settings.base, randomSeed: nil, warn: warn)
+    guard let weights = base.weights else { preconditionFailure("merge: a base without weights") }
+    let adapters = try settings.adapters.map {
+        (folder: try AdapterFolder(path: $0.path, warn: warn), weight: $0.weight)
+    }
+    let output = try MergeOutput(settings, inputs: [base.folder] + adapters.map(\.folder.path))
+    let probe = MergeProbe(base)
+    let merged = try MergedWeights(base, adapters, probe: probe)
+    let plan = try MergedTensors(base: base, weights: weights, merged: merged, elementType: settings.elementType)
+    try plan.write(to: output.stagingPath)
+    try copyCompanions(
+        of: base.folder, to: output.stagingPath, elementType: settings.elementType, untiesHead: merged.untiesHead)
+
+    let written = try BaseModel.load(output.stagingPath, randomSeed: nil, warn: { _ in })
+    var summary = MergeSummary()
+    summary.changedTensors = merged.changed.count
+    summary.writtenTensors = plan.tensorCount
+    summary.untiedHead = merged.untiesHead
+    summary.difference = max(merged.difference, MergeProbe.difference(probe.logits(written.model), merged.expected))
+    summary.bound = plan.bound
+    if !(summary.difference <= summary.bound) {
+        throw Problem(
+            summary.difference.isFinite
+                ? "the merged model isn't what base and adapter compute: the logits of probe prompts differ by "
+                    + "\(summary.difference) of the largest, and \(summary.bound) is the most that rounding explains; "
+                    + "nothing was written"
+                : "the merged model's logits aren't numbers: the base or an adapter holds NaN or infinite values; "
+                    + "nothing was written",
+            file: settings.output)
+    }
+    try output.commit()
+    return summary
+}

@@ -1,0 +1,75 @@
+import Checkpoints
+import Layers
+import Models
+import Tensors
+
+/// The tensors of a merged model as they are written: in the base's files, under the base's names.
+struct MergedTensors {
+    private let shards: [ModelWeights.OutgoingShard]
+    private let isSharded: Bool
+    /// The largest difference of logits, relative to the largest, that the rounding of the written types explains.
+    let bound: Double
+
+    /// - Parameter elementType: The type of all weights; nil keeps each tensor's own.
+    init(base: BaseModel, weights: ModelWeights, merged: MergedWeights, elementType: ElementType?) throws {
+        let model = base.model
+        let names = CheckpointParameters(weights)
+        var parameters = Dictionary(
+            model.parameters.map { ($0.name, $0.tensor) }, uniquingKeysWith: { first, _ in first })
+        if model.isHeadTied { parameters[Self.headName] = model.tokenEmbedding.tensor }
+        var coarsest = 0.0
+        func outgoing(_ raw: RawTensor) -> OutgoingTensor {
+            let name = names.modelName(raw.name)
+            // What is no parameter, an old checkpoint's mask say, stays as it is.
+            guard let parameter = parameters[name] else { return OutgoingTensor(raw.name, raw) }
+            let isChanged =
+                merged.changed[name] != nil
+                || name == Self.headName && model.isHeadTied && merged.changed[model.tokenEmbedding.name] != nil
+            let type = elementType ?? Self.written(raw.elementType)
+            if !isChanged, type == raw.elementType { return OutgoingTensor(raw.name, raw) }
+            coarsest = max(coarsest, Self.roundoff(type))
+            return OutgoingTensor(raw.name, parameter, as: type)
+        }
+        var shards = try zip(weights.shardNames, weights.shards).map { name, file in
+            ModelWeights.OutgoingShard(
+                name: name, tensors: try file.tensors.map { outgoing(try file.raw(named: $0.name)) })
+        }
+        if !model.isHeadTied, weights.entry(named: Self.headName) == nil, let head = parameters[Self.headName],
+            !shards.isEmpty
+        {
+            let embedding = weights.entry(named: names.fileName(model.tokenEmbedding.name))
+            let type = elementType ?? Self.written(embedding?.elementType ?? .float32)
+            coarsest = max(coarsest, Self.roundoff(type))
+            shards[shards.count - 1].tensors.append(OutgoingTensor(Self.headName, head, as: type))
+        }
+        self.shards = shards
+        isSharded = weights.isSharded
+        bound = max(1e-4, 8 * coarsest)
+    }
+
+    private static let headName = "lm_head.weight"
+
+    var tensorCount: Int { shards.reduce(0) { $0 + $1.tensors.count } }
+
+    func write(to folder: String) throws {
+        if isSharded {
+            try ModelWeights.write(shards, to: folder)
+        } else {
+            try ModelWeights.write(shards.flatMap(\.tensors), to: folder)
+        }
+    }
+
+    /// The type that a changed tensor is written in: its own, or F32 where its own isn't one that is written.
+    private static func written(_ type: ElementType) -> ElementType {
+        [.float16, .bfloat16].contains(type) ? type : .float32
+    }
+
+    /// Half the distance of neighbouring numbers, relative to them.
+    private static func roundoff(_ type: ElementType) -> Double {
+        switch type {
+        case .float16: 0x1p-11
+        case .bfloat16: 0x1p-8
+        default: 0x1p-24
+        }
+    }
+}

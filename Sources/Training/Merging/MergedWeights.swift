@@ -1,0 +1,102 @@
+import Checkpoints
+import Layers
+import Methods
+import Models
+import Tensors
+
+/// A model's parameters after adapters were merged into it, and how far that is from the adapters themselves.
+struct MergedWeights {
+    /// The parameters that changed, by the model's names.
+    let changed: [String: Tensor]
+    /// Whether the output layer has a weight of its own now, which it hadn't before.
+    let untiesHead: Bool
+    /// The logits of the probe that the whole must give.
+    let expected: Tensor
+    /// The largest difference of a probe's logits between an adapter in its place and merged, see `MergeProbe`; 0 where
+    /// `expected` is that comparison.
+    let difference: Double
+
+    /// Merges adapters into `base`, whose model has the merged weights afterwards.
+    ///
+    /// One adapter of weight 1 is merged as its method does it. Otherwise each changes the base W for itself, into Wᵢ,
+    /// and the weighted changes are summed: W + Σ wᵢ (Wᵢ − W).
+    init(_ base: BaseModel, _ adapters: [(folder: AdapterFolder, weight: Float)], probe: MergeProbe) throws {
+        let model = base.model
+        let before = Originals(model)
+        var sums: [String: [Double]] = [:]
+        var unties = false
+        var difference = 0.0
+        for adapter in adapters {
+            let installation = try base.install(
+                adapter.folder, InstallationContext(seed: 0, basePath: base.folder, isTraining: false))
+            let live = probe.logits(model)
+            installation.merge(weight: 1)
+            unties = unties || before.isTied && !model.isHeadTied
+            let changes = before.changes(model)
+            if adapters.count == 1, adapter.weight == 1 {
+                self.changed = changes
+                self.untiesHead = unties
+                self.expected = live
+                self.difference = 0
+                return
+            }
+            difference = max(difference, MergeProbe.difference(probe.logits(model), live))
+            for (name, tensor) in changes {
+                let original = before.tensor(name)
+                var sum = sums[name] ?? original.values.map(Double.init)
+                for i in sum.indices {
+                    sum[i] += Double(adapter.weight) * (Double(tensor.data[i]) - Double(original.data[i]))
+                }
+                sums[name] = sum
+            }
+            before.restore(model)
+        }
+        if unties { model.untieHead() }
+        var changed: [String: Tensor] = [:]
+        for parameter in model.parameters {
+            guard let sum = sums[parameter.name] else { continue }
+            let tensor = Tensor(sum.map { Float($0) }, shape: parameter.shape)
+            parameter.tensor = tensor
+            changed[parameter.name] = tensor
+        }
+        self.changed = changed
+        self.untiesHead = unties
+        self.expected = probe.logits(model)
+        self.difference = difference
+    }
+}
+
+/// A model's parameters before anything was merged.
+private struct Originals {
+    private let tensors: [String: Tensor]
+    private let embeddingName: String
+    let isTied: Bool
+
+    init(_ model: any LanguageModel) {
+        tensors = Dictionary(
+            model.parameters.map { ($0.name, $0.tensor) }, uniquingKeysWith: { first, _ in first })
+        embeddingName = model.tokenEmbedding.name
+        isTied = model.isHeadTied
+    }
+
+    /// The weight of that name; for an output layer that had none of its own, the token embedding.
+    func tensor(_ name: String) -> Tensor {
+        guard let tensor = tensors[name] ?? tensors[embeddingName] else {
+            preconditionFailure("MergedWeights: no parameter \(name)")
+        }
+        return tensor
+    }
+
+    func changes(_ model: any LanguageModel) -> [String: Tensor] {
+        var changes: [String: Tensor] = [:]
+        for parameter in model.parameters where parameter.tensor !== tensor(parameter.name) {
+            changes[parameter.name] = parameter.tensor
+        }
+        return changes
+    }
+
+    func restore(_ model: any LanguageModel) {
+        if isTied { model.retieHead() }
+        for parameter in model.parameters { parameter.restore(tensor(parameter.name)) }
+    }
+}

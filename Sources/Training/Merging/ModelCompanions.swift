@@ -1,0 +1,48 @@
+import Checkpoints
+import JSONText
+
+/// Copies what lies beside a model's weights: the configuration, changed where the weights' form changed, the tokenizer
+/// and whatever else, but no weights and nothing of a training run.
+func copyCompanions(of folder: String, to target: String, elementType: ElementType?, untiesHead: Bool) throws {
+    for name in try FileSystem.names(in: folder) where isCompanion(name) {
+        let source = FileSystem.join(folder, name)
+        if !FileSystem.isFile(source) { continue }
+        let copy = FileSystem.join(target, name)
+        if name == "config.json", elementType != nil || untiesHead {
+            let bytes = try FileBytes(path: source)
+            let configuration = try bytes.withBytes { try JSONNode.parse($0, file: source).plain }
+            let changed = adjusted(configuration, elementType: elementType, untiesHead: untiesHead)
+            try AtomicFile.write(changed.text(.indented) + "\n", to: copy)
+        } else {
+            try FileSystem.copyFile(from: source, to: copy)
+        }
+    }
+}
+
+private func isCompanion(_ name: String) -> Bool {
+    let weights = [
+        ".safetensors", ".safetensors.index.json", ".bin", ".bin.index.json", ".pt", ".pth", ".h5", ".msgpack", ".ckpt",
+        ".gguf", ".onnx", ".tflite", ".ot",
+    ]
+    let others = ["metrics.jsonl", "training_config.yaml", "adapter_config.json"]
+    return !name.hasPrefix(".") && !others.contains(name) && !weights.contains { name.hasSuffix($0) }
+}
+
+private func adjusted(_ configuration: JSONValue, elementType: ElementType?, untiesHead: Bool) -> JSONValue {
+    guard case .object(var members) = configuration else { return configuration }
+    func set(_ key: String, _ value: JSONValue) {
+        if let place = members.firstIndex(where: { sameBytes($0.key, key) }) {
+            members[place].value = value
+        } else {
+            members.append(.init(key, value))
+        }
+    }
+    let names: [ElementType: JSONValue] = [.float32: "float32", .float16: "float16", .bfloat16: "bfloat16"]
+    if let elementType, let name = names[elementType] {
+        // Releases before 5 of transformers write torch_dtype.
+        let isOld = members.contains { $0.key == "torch_dtype" } && !members.contains { $0.key == "dtype" }
+        set(isOld ? "torch_dtype" : "dtype", name)
+    }
+    if untiesHead { set("tie_word_embeddings", false) }
+    return .object(members)
+}
