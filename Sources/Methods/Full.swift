@@ -1,7 +1,7 @@
 public import Configuration
-import Diagnostics
+public import Diagnostics
 public import Layers
-import Tensors
+public import Tensors
 
 /// Full fine-tuning: every parameter of the model trains, and an ordinary checkpoint comes out.
 public struct Full: PEFTMethod {
@@ -40,7 +40,7 @@ private final class FullInstallation: Installation {
 }
 
 /// Copies the tensors of a file into those of a method, which must be the same set with the same shapes.
-func loadExactly(
+public func loadExactly(
     _ tensors: [String: Tensor], into targets: [(name: String, tensor: Tensor)], file: String
 ) throws(Problems) {
     var problems: [Problem] = []

@@ -16,6 +16,10 @@ public struct LoRA: PEFTMethod {
     public init(_ section: ConfigSection, startingFrom defaults: LoRA?) throws {
         self.section = section
         settings = try LoRASettings(section, defaults: defaults?.settings)
+        if let defaults {
+            settings.reportDifferences(from: defaults.settings, section)
+            try section.throwProblems()
+        }
     }
 
     public func install(into model: any AdaptableModel, _ context: InstallationContext) throws -> any Installation {

@@ -63,14 +63,6 @@ extension LoRASettings {
         case .allLinear: "all-linear"
         }
     }
-
-    /// What peft's fields must be for this tool to compute the same; anything else changes the result.
-    static let neutralFields: [String: [JSONValue]] = [
-        "alora_invocation_tokens": [nil], "arrow_config": [nil], "ensure_weight_tying": [nil, false],
-        "kasa_config": [nil], "layer_replication": [nil], "lora_bias": [nil, false], "monteclora_config": [nil],
-        "target_parameters": [nil], "trainable_token_indices": [nil], "use_bdlora": [nil, false],
-        "use_dora": [nil, false], "use_qalora": [nil, false], "velora_config": [nil],
-    ]
 }
 
 extension JSONValue {

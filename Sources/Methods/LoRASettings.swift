@@ -38,9 +38,55 @@ struct LoRASettings: Equatable {
         isRankStabilised = section.bool("use_rslora", default: defaults?.isRankStabilised ?? false)
         let ranks = section.section("rank_pattern")
         rankPattern = ranks.keys.map { Pattern(expression: $0, value: ranks.requiredInt($0, in: 1...)) }
+        if rankPattern.isEmpty, let defaults { rankPattern = defaults.rankPattern }
         let alphas = section.section("alpha_pattern")
         alphaPattern = alphas.keys.map { Pattern(expression: $0, value: alphas.requiredDouble($0)) }
+        if alphaPattern.isEmpty, let defaults { alphaPattern = defaults.alphaPattern }
+        Self.refuseUnsupported(section)
         try section.throwProblems()
+    }
+
+    /// Fields of peft that this tool doesn't compute, which are harmless only while they are off.
+    private static let unsupported = [
+        "alora_invocation_tokens", "arrow_config", "ensure_weight_tying", "kasa_config", "layer_replication",
+        "lora_bias", "monteclora_config", "target_parameters", "trainable_token_indices", "use_bdlora", "use_dora",
+        "use_qalora", "velora_config",
+    ]
+    /// Initialisations that also change the base model's weights, so that the adapter alone isn't the whole result.
+    private static let changingBase = ["pissa", "olora", "corda", "loftq", "lora_ga"]
+
+    private static func refuseUnsupported(_ section: ConfigSection) {
+        for key in unsupported where section.has(key) {
+            switch section.node(key)?.content {
+            case .scalar("false", _)?, .list([])?, .mapping([])?, .null?, nil: continue
+            default: section.record("isn't supported", at: key)
+            }
+        }
+        if section.has("init_lora_weights"), case .scalar(let name, _)? = section.node("init_lora_weights")?.content,
+            changingBase.contains(where: name.hasPrefix)
+        {
+            section.record(
+                "'\(name)' changed the base model's weights too; convert the adapter in peft "
+                    + "(path_initial_model_for_weight_conversion) before it is used here", at: "init_lora_weights")
+        }
+    }
+
+    /// Reports what differs from the adapter that training starts from; only its dropout may.
+    func reportDifferences(from start: LoRASettings, _ section: ConfigSection) {
+        func report(_ key: String, _ isEqual: Bool) {
+            if !isEqual { section.record("differs from the adapter that init_from names; leave it out", at: key) }
+        }
+        report("r", rank == start.rank)
+        report("lora_alpha", alpha == start.alpha)
+        report("target_modules", targets.modules == start.targets.modules)
+        report("exclude_modules", targets.excluded == start.targets.excluded)
+        report("layers_to_transform", targets.layers == start.targets.layers)
+        report("layers_pattern", targets.layersPattern == start.targets.layersPattern)
+        report("bias", bias == start.bias)
+        report("modules_to_save", modulesToSave == start.modulesToSave)
+        report("use_rslora", isRankStabilised == start.isRankStabilised)
+        report("rank_pattern", rankPattern == start.rankPattern)
+        report("alpha_pattern", alphaPattern == start.alphaPattern)
     }
 }
 

@@ -1,0 +1,63 @@
+import Checkpoints
+public import Configuration
+public import Datasets
+public import Diagnostics
+import JSONText
+public import Methods
+
+/// A run's whole configuration: what to train, on what, how, and where to.
+public struct RunConfiguration {
+    /// Where a model's tensors come from.
+    public enum Start: String, CaseIterable, Sendable {
+        case pretrained
+        /// From the seed, by the rules of the architecture.
+        case random
+    }
+
+    public let modelPath: String
+    public let start: Start
+    public let data: DataSettings
+    public let method: any PEFTMethod
+    public let methodName: String
+    /// The adapter that training starts from.
+    public let initialAdapter: String?
+    public let training: TrainingSettings
+    /// Every value with the defaults, as `training_config.yaml` keeps it.
+    public let resolvedYAML: String
+
+    /// Reads all sections.
+    ///
+    /// - Throws: `Problems` that list everything that is wrong, unknown keys included.
+    public init(_ document: ConfigDocument, warn: WarningSink) throws {
+        let model = document.root.section("model")
+        modelPath = model.requiredString("path")
+        start = model.choice("init", default: Start.pretrained)
+        data = DataSettings(document.root.section("data"), needsTrainingFiles: true)
+        let peft = document.root.section("peft")
+        let name = peft.requiredChoice("method", of: methods.map { $0.name })
+        methodName = name
+        initialAdapter = peft.optionalString("init_from")
+        let type = methods.first { $0.name == name } ?? LoRA.self
+        let adapter = initialAdapter
+        let method = Result { try Self.read(type, peft, startingFrom: adapter, warn: warn) }
+        training = TrainingSettings(document.root.section("training"))
+        if initialAdapter != nil, type.adapterType == nil {
+            peft.record("\(methodName) makes no adapter; start from a model by model.path", at: "init_from")
+        }
+        try document.finish()
+        self.method = try method.get()
+        resolvedYAML = document.resolvedYAML()
+    }
+
+    private static func read<Method: PEFTMethod>(
+        _ type: Method.Type, _ section: ConfigSection, startingFrom adapter: String?, warn: WarningSink
+    ) throws -> any PEFTMethod {
+        guard let adapter, type.adapterType != nil else { return try type.init(section, startingFrom: nil) }
+        let folder = try AdapterFolder(path: adapter, warn: warn)
+        guard try folder.configuration.string("peft_type") == type.adapterType else {
+            throw Problems([section.problem("is no adapter of the method \(type.name)", at: "init_from")])
+        }
+        let start = try type.init(ConfigDocument(json: folder.configuration).root, startingFrom: nil)
+        return try type.init(section, startingFrom: start)
+    }
+}

@@ -1,0 +1,108 @@
+import Checkpoints
+import Configuration
+import Diagnostics
+import JSONText
+import Methods
+import Tensors
+
+/// What a run remembers besides its parameters and moments.
+struct TrainingProgress: Equatable {
+    var step = 0
+    var tokens = 0
+    var elapsedSeconds = 0.0
+    /// The sums of the steps since the last logged one.
+    var pendingLossSum = 0.0
+    var pendingTargets = 0
+    var evaluationLoss: Double?
+}
+
+/// A checkpoint, `checkpoints/step-N`: the method's delivery, so that it can be used as it is, and everything that a run
+/// needs to go on bit for bit. Batches and random choices follow from the seed and the step, so none are stored.
+enum TrainingCheckpoint {
+    static let stateName = "training_state.json"
+    static let tensorsName = "training_state.safetensors"
+
+    static func folder(_ outputFolder: String) -> String { FileSystem.join(outputFolder, "checkpoints") }
+
+    /// The steps of which the output folder holds checkpoints, ascending.
+    static func steps(in outputFolder: String) throws -> [Int] {
+        let folder = folder(outputFolder)
+        guard FileSystem.isFolder(folder) else { return [] }
+        return try FileSystem.names(in: folder).compactMap { name in
+            name.hasPrefix("step-") ? Int(name.dropFirst("step-".count)) : nil
+        }.sorted()
+    }
+
+    static func path(_ outputFolder: String, step: Int) -> String {
+        FileSystem.join(folder(outputFolder), "step-\(step)")
+    }
+
+    /// Writes a checkpoint, which appears as a whole, and removes those that are more than `limit`.
+    static func write(
+        _ progress: TrainingProgress, _ installation: any Installation, _ optimizer: AdamW, delivery: DeliveryWriter,
+        to outputFolder: String, limit: Int?
+    ) throws -> String {
+        let path = path(outputFolder, step: progress.step)
+        if FileSystem.exists(path) { try FileSystem.remove(path) }
+        let staged = try StagedFolder(path: path)
+        try delivery.write(installation.deliver(), to: staged.stagingPath, forTraining: true)
+        try SafetensorsWriter.write(
+            optimizer.state.map { OutgoingTensor($0.name, $0.tensor, as: .float32) },
+            to: staged.path(of: tensorsName))
+        try AtomicFile.write(json(progress).text(.indented) + "\n", to: staged.path(of: stateName))
+        try staged.commit()
+        if let limit {
+            for step in try steps(in: outputFolder).dropLast(limit) where step != progress.step {
+                try FileSystem.remove(self.path(outputFolder, step: step))
+            }
+        }
+        return path
+    }
+
+    /// Puts parameters and moments back to what they were when the checkpoint was written.
+    static func restore(
+        from path: String, into installation: any Installation, _ optimizer: AdamW, warn: WarningSink
+    ) throws -> TrainingProgress {
+        let state = try JSONNode.load(path: FileSystem.join(path, stateName))
+        var progress = TrainingProgress()
+        progress.step = try state.integer("step")
+        progress.tokens = try state.integer("tokens")
+        progress.elapsedSeconds = try state.number("elapsed_seconds")
+        progress.pendingLossSum = try state.number("pending_loss_sum")
+        progress.pendingTargets = try state.integer("pending_targets")
+        progress.evaluationLoss = try state.optionalNumber("eval_loss")
+        try restoreParameters(from: path, into: installation, warn: warn)
+        let file = try SafetensorsFile(path: FileSystem.join(path, tensorsName), warn: warn)
+        let found = try file.tensors.map { ($0.name, try file.tensor(named: $0.name)) }
+        try loadExactly(
+            Dictionary(found, uniquingKeysWith: { first, _ in first }), into: optimizer.state, file: file.path)
+        optimizer.resume(stepCount: progress.step)
+        return progress
+    }
+
+    private static func restoreParameters(
+        from path: String, into installation: any Installation, warn: WarningSink
+    ) throws {
+        switch installation.deliver() {
+        case .adapter:
+            let adapter = try AdapterFolder(path: path, warn: warn)
+            let tensors = try adapter.entries.map { ($0.path, try adapter.tensor($0)) }
+            try installation.load(
+                Dictionary(tensors, uniquingKeysWith: { first, _ in first }), file: adapter.weights.path)
+        case .checkpoint:
+            let file = try SafetensorsFile(path: FileSystem.join(path, "model.safetensors"), warn: warn)
+            let tensors = try file.tensors.map { ($0.name, try file.tensor(named: $0.name)) }
+            try installation.load(Dictionary(tensors, uniquingKeysWith: { first, _ in first }), file: file.path)
+        }
+    }
+
+    private static func json(_ progress: TrainingProgress) -> JSONValue {
+        .object([
+            .init("step", .integer(progress.step)), .init("tokens", .integer(progress.tokens)),
+            .init("elapsed_seconds", .number(progress.elapsedSeconds)),
+            .init("pending_loss_sum", .number(progress.pendingLossSum)),
+            .init("pending_targets", .integer(progress.pendingTargets)),
+            .init("eval_loss", progress.evaluationLoss.map(JSONValue.number) ?? nil),
+        ])
+    }
+}

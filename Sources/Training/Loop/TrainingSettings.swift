@@ -1,0 +1,57 @@
+import Configuration
+import Diagnostics
+
+/// The `training` section of a configuration, by the names of `transformers`' `TrainingArguments`.
+public struct TrainingSettings: Sendable, Hashable {
+    public var outputFolder: String
+    public var epochs: Double
+    /// Ends training after so many steps, whatever the epochs; nil for no limit.
+    public var maximumSteps: Int?
+    public var batchSize: Int
+    public var evaluationBatchSize: Int
+    public var accumulation: Int
+    public var learningRate: Double
+    public var schedule: LearningRateSchedule
+    public var warmupSteps: Int
+    public var optimizer: AdamW.Settings
+    public var seed: UInt64
+    public var loggingSteps: Int
+    /// nil: at the end of each epoch.
+    public var evaluationSteps: Int?
+    /// nil: at the end of each epoch.
+    public var savingSteps: Int?
+    /// How many checkpoints are kept; nil for all.
+    public var savingLimit: Int?
+
+    init(_ section: ConfigSection) {
+        outputFolder = section.requiredString("output_dir")
+        epochs = section.double("num_train_epochs", default: 3, in: Above(0))
+        maximumSteps = section.optionalInt("max_steps", in: 1...)
+        batchSize = section.int("per_device_train_batch_size", default: 8, in: 1...)
+        evaluationBatchSize = section.int("per_device_eval_batch_size", default: 8, in: 1...)
+        accumulation = section.int("gradient_accumulation_steps", default: 1, in: 1...)
+        learningRate = section.double("learning_rate", default: 5e-5, in: 0...)
+        schedule = section.choice("lr_scheduler_type", default: LearningRateSchedule.linear)
+        warmupSteps = section.int("warmup_steps", default: 0, in: 0...)
+        _ = section.choice("optim", of: ["adamw_torch"], default: "adamw_torch")
+        optimizer = AdamW.Settings(
+            beta1: section.double("adam_beta1", default: 0.9, in: 0..<1),
+            beta2: section.double("adam_beta2", default: 0.999, in: 0..<1),
+            epsilon: section.double("adam_epsilon", default: 1e-8, in: Above(0)),
+            weightDecay: section.double("weight_decay", default: 0, in: 0...),
+            maximumNorm: section.double("max_grad_norm", default: 1, in: 0...))
+        seed = UInt64(section.int("seed", default: 42, in: 0...))
+        loggingSteps = section.int("logging_steps", default: 10, in: 1...)
+        evaluationSteps = section.optionalInt("eval_steps", in: 1...)
+        savingSteps = section.optionalInt("save_steps", in: 1...)
+        savingLimit = section.optionalInt("save_total_limit", in: 1...)
+    }
+
+    /// The optimizer steps of an epoch of `batches` micro-batches; the last one may have fewer of them.
+    func stepsPerEpoch(batches: Int) -> Int { (batches + accumulation - 1) / accumulation }
+
+    /// The optimizer steps of the whole run.
+    func stepCount(batches: Int) -> Int {
+        maximumSteps ?? max(1, Int((epochs * Double(stepsPerEpoch(batches: batches))).rounded(.up)))
+    }
+}
