@@ -208,18 +208,3 @@ func dot(_ a: Rows, _ b: Rows, row: Int) -> Float {
     }
     return sum
 }
-
-/// target (+)= scale · the first `width` columns of padded rows.
-private func unpack(
-    _ source: UnsafePointer<Float>, rows: Int, width: Int, _ scale: Float, _ target: UnsafeMutablePointer<Float>,
-    _ stride: Int, _ adding: Bool
-) {
-    let padded = Panel.padded(width)
-    for row in 0..<rows {
-        let (from, to) = (source + row * padded, target + row * stride)
-        for column in 0..<width {
-            let value = from[column] * scale
-            to[column] = adding ? to[column] + value : value
-        }
-    }
-}

@@ -164,3 +164,26 @@ func packTransposedPanels(_ source: Rows, into target: UnsafeMutablePointer<Floa
         }
     }
 }
+
+/// target (+)= scale · the first `width` columns of rows that were padded as `packRows` does.
+@inline(__always)
+func unpack(
+    _ source: UnsafePointer<Float>, rows: Int, width: Int, _ scale: Float, _ target: UnsafeMutablePointer<Float>,
+    _ stride: Int, _ adding: Bool
+) {
+    let padded = Panel.padded(width)
+    for row in 0..<rows {
+        let (from, to) = (source + row * padded, target + row * stride)
+        var column = 0
+        while column + 8 <= width {
+            let value = from.lanes(column) * scale
+            to.setLanes(column, adding ? to.lanes(column) + value : value)
+            column += 8
+        }
+        while column < width {
+            let value = from[column] * scale
+            to[column] = adding ? to[column] + value : value
+            column += 1
+        }
+    }
+}
