@@ -9,7 +9,7 @@ public enum SafetensorsWriter {
     public static let standardMetadata = ["format": "pt"]
 
     /// Elements that are converted and written at a time.
-    private static let chunk = 1 << 18
+    private static let chunk = 1 << 20
 
     /// Writes `tensors`, whose names differ, one after the other, so that no more than one is in memory.
     ///
