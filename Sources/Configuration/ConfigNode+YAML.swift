@@ -54,7 +54,7 @@ private struct YAMLSource {
     private func position(_ mark: Mark?) -> TextPosition? {
         guard let mark, mark.line > 0 else { return nil }
         guard mark.line <= lines.count else { return TextPosition(line: mark.line, column: mark.column) }
-        let before = Substring(lines[mark.line - 1]).unicodeScalars.prefix(mark.column - 1)
+        let before = Substring(lines[mark.line - 1]).unicodeScalars.prefix(max(0, mark.column - 1))
         return TextPosition(line: mark.line, column: Substring(before).utf8.count + 1)
     }
 

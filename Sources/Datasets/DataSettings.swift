@@ -74,9 +74,13 @@ public struct DataSettings: Sendable, Hashable {
         paths: [String], tokenizer: any Tokenizer, beginningID: Int32?, endID: Int32?, lengthLimit: Int?
     ) throws -> Dataset {
         let length = [maximumLength, lengthLimit].compactMap { $0 }.min()
-        let encoder = ExampleEncoder(
+        var encoder = ExampleEncoder(
             templates: templates, tokenizer: tokenizer, beginningID: beginningID, endID: endID, maximumLength: length,
             policy: policy)
+        if let length, length != maximumLength { encoder.limitName = "what the model takes" }
+        if let blockSize, let lengthLimit, blockSize > lengthLimit {
+            throw Problem("\(blockSize) is more than what the model takes (\(lengthLimit))", key: "data.block_size")
+        }
         if let blockSize { return try Dataset(paths: paths, blockSize: blockSize, encoder: encoder) }
         return try Dataset(paths: paths, encoder: encoder)
     }

@@ -66,7 +66,7 @@ public final class Dataset: Sendable {
         if kept.isEmpty {
             let limit = encoder.maximumLength.map { " (\($0))" } ?? ""
             throw Problem(
-                "all \(records.count) records are longer than max_length\(limit): nothing is left to learn from",
+                "all \(records.count) records are longer than \(encoder.limitName)\(limit): nothing is left to learn from",
                 file: records.files[0].path)
         }
         self.kept = kept

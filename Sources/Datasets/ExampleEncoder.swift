@@ -12,6 +12,8 @@ public struct ExampleEncoder: Sendable {
     /// The most tokens of an example, or nil for any number.
     public var maximumLength: Int?
     public var policy: LengthPolicy
+    /// What `maximumLength` is, for messages.
+    public var limitName = "max_length"
 
     public init(
         templates: ExampleTemplates, tokenizer: any Tokenizer, beginningID: Int32?, endID: Int32?,
@@ -52,8 +54,8 @@ public struct ExampleEncoder: Sendable {
             case .drop: return .dropped
             case .error:
                 throw file.problem(
-                    "\(length) tokens are more than max_length \(maximumLength): raise it, or choose a "
-                        + "max_length_policy (drop, keep_prompt_start, keep_prompt_end)", at: index)
+                    "\(length) tokens are more than \(limitName) (\(maximumLength)): choose a max_length_policy "
+                        + "(drop, keep_prompt_start, keep_prompt_end)", at: index)
             case .keepPromptStart, .keepPromptEnd:
                 try shorten(&prompt, &completion, to: maximumLength - start.count, file, index)
                 isTruncated = true
@@ -87,8 +89,8 @@ public struct ExampleEncoder: Sendable {
         }
         guard completion.count <= room else {
             throw file.problem(
-                "the completion alone has \(completion.count) tokens, more than max_length leaves (\(room)): raise it, "
-                    + "or set max_length_policy to drop", at: index)
+                "the completion alone has \(completion.count) tokens, more than \(limitName) leaves (\(room)): "
+                    + "set max_length_policy to drop", at: index)
         }
         let rest = room - completion.count
         prompt = Array(policy == .keepPromptStart ? prompt.prefix(rest) : prompt.suffix(rest))

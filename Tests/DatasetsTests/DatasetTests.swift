@@ -1,4 +1,5 @@
 import Batches
+import Configuration
 import Datasets
 import JSONText
 import Testing
@@ -115,12 +116,12 @@ import Tokenizers
                 == "a.jsonl:2:1: error: no token of this record takes part in the loss: it is empty")
         #expect(
             failure(reference.encoder(templates, limit: 2))
-                == "a.jsonl:1:1: error: 3 tokens are more than max_length 2: raise it, or choose a max_length_policy "
+                == "a.jsonl:1:1: error: 3 tokens are more than max_length (2): choose a max_length_policy "
                 + "(drop, keep_prompt_start, keep_prompt_end)")
         #expect(
             failure(reference.encoder(templates, limit: 1, policy: .keepPromptEnd))
-                == "a.jsonl:1:1: error: the completion alone has 2 tokens, more than max_length leaves (1): raise it, "
-                + "or set max_length_policy to drop")
+                == "a.jsonl:1:1: error: the completion alone has 2 tokens, more than max_length leaves (1): "
+                + "set max_length_policy to drop")
         let long = try folder.write("b.jsonl", "{\"p\": \"x\", \"c\": \"y\"}\n")
         #expect(
             folder.problem {
@@ -131,6 +132,22 @@ import Tokenizers
             folder.problem {
                 _ = try Dataset(paths: [short], blockSize: 64, encoder: reference.encoder(reference.text))
             } == "c.txt: error: holds 3 tokens, fewer than one block of block_size 64")
+    }
+
+    @Test("names the model where its limit is the smaller one")
+    func modelLimit() throws {
+        let path = try folder.write("a.jsonl", #"{"mr": "x", "ref": "y"}"#)
+        let document = try ConfigDocument.parse(yaml: "{train: \(path), prompt: '{mr}', completion: '{ref}'}")
+        let settings = DataSettings(document.root, needsTrainingFiles: true)
+        let problem = folder.problem {
+            _ = try settings.dataset(
+                paths: settings.train, tokenizer: reference.tokenizer, beginningID: nil, endID: reference.end,
+                lengthLimit: 2
+            ).example(0)
+        }
+        #expect(
+            problem == "a.jsonl:1:1: error: 3 tokens are more than what the model takes (2): choose a "
+                + "max_length_policy (drop, keep_prompt_start, keep_prompt_end)")
     }
 
     @Test("is encoded on many threads to the same examples")
