@@ -9,7 +9,7 @@ struct TokenizerJSON {
     private let file: String
     private var model = ModelParts()
     private var words = WordRules()
-    private var addedTokens: [JSONNode] = []
+    private var addedTokens: JSONNode?
     private var problems: [Problem] = []
 
     private struct ModelParts {
@@ -48,18 +48,33 @@ struct TokenizerJSON {
                 model.position = position
                 try readModel(&reader, size: size)
             } else if key.matches("added_tokens") {
-                addedTokens = try reader.readNode().asArray()
+                addedTokens = try reader.readNode()
             } else if key.matches("normalizer") {
-                try readNormalizer(try reader.readNode())
+                let node = try reader.readNode()
+                try Self.naming("normalizer") { try readNormalizer(node) }
             } else if key.matches("pre_tokenizer") {
                 words.position = position
-                try readPreTokenizer(try reader.readNode())
+                let node = try reader.readNode()
+                try Self.naming("pre_tokenizer") { try readPreTokenizer(node) }
             } else if key.matches("post_processor") {
-                try readPostProcessor(try reader.readNode())
+                let node = try reader.readNode()
+                try Self.naming("post_processor") { try readPostProcessor(node) }
             } else if key.matches("decoder") {
                 words.decoderIsRead = true
-                try readDecoder(try reader.readNode())
+                let node = try reader.readNode()
+                try Self.naming("decoder") { try readDecoder(node) }
             }
+        }
+    }
+
+    /// Puts the member that is read in front of the key of a problem with it.
+    private static func naming(_ member: String, _ body: () throws -> Void) throws {
+        do {
+            try body()
+        } catch var problem as Problem {
+            let key = problem.key ?? ""
+            problem.key = key.isEmpty || key.hasPrefix("[") ? member + key : "\(member).\(key)"
+            throw problem
         }
     }
 
@@ -83,7 +98,9 @@ struct TokenizerJSON {
                     unsupported("model.type", type, "the model \(quoted(name)) isn't supported: only byte-level BPE is")
                 }
             } else {
-                try readModelOption(key, try reader.readNode())
+                let node = try reader.readNode()
+                let name = "model." + String(decoding: key, as: UTF8.self)
+                try Self.naming(name) { try readModelOption(key, node) }
             }
         }
     }
@@ -219,7 +236,11 @@ struct TokenizerJSON {
         var content = ByteLevelBPE.Content(vocabulary: vocabulary, merges: try merges.table(vocabulary))
         content.addsPrefixSpace = words.addsPrefixSpace
         content.splitsWords = words.splitsWords
-        for node in addedTokens { try content.add(AddedToken(node, id: node.integer("id")), at: node) }
+        try Self.naming("added_tokens") {
+            for node in try addedTokens?.asArray() ?? [] {
+                try content.add(AddedToken(node, id: node.integer("id")), at: node)
+            }
+        }
         return content
     }
 

@@ -165,9 +165,21 @@ struct TokenizerJSONTests {
             (
                 file(["added_tokens": #"[{"id": 7, "content": "<x>"}]"#]),
                 """
-                1:19: error: [0]: the added token "<x>" has the id 7, where it must be 3: added tokens keep the \
+                1:19: error: added_tokens[0]: the added token "<x>" has the id 7, where it must be 3: added tokens keep the \
                 vocabulary's id or follow it without a gap
                 """
+            ),
+            (
+                file(["added_tokens": #"[{"id": "7", "content": "<x>"}]"#]),
+                #"1:26: error: added_tokens[0].id: expected an integer, got "7""#
+            ),
+            (
+                file(["pre_tokenizer": #"{"add_prefix_space": false}"#]),
+                "7:18: error: pre_tokenizer.type: missing"
+            ),
+            (
+                file(model: ["byte_fallback": "1"]),
+                "2:28: error: model.byte_fallback: expected true or false, got 1"
             ),
             (file(["model": ""]), " error: model: missing"),
             (
