@@ -93,7 +93,9 @@ let package = Package(
         // The tool as its users run it: the built binary on real files.
         .testTarget(
             name: "CommandTests",
-            dependencies: ["peft", "TestSupport", "JSONText", "Checkpoints", "Tensors", "Configuration", "Diagnostics"],
+            dependencies: [
+                "peft", "TestSupport", "Training", "JSONText", "Checkpoints", "Tensors", "Configuration", "Diagnostics",
+            ],
             swiftSettings: strict),
     ]
 )

@@ -27,6 +27,6 @@ struct Peft: ParsableCommand {
             """,
         version: "0.1.0",
         subcommands: [
-            InspectCommand.self
+            TrainCommand.self, InspectCommand.self,
         ])
 }

@@ -22,5 +22,11 @@ enum Interruption {
         sigemptyset(&action.sa_mask)
         sigaction(SIGINT, &action, nil)
         sigaction(SIGTERM, &action, nil)
+        // A parent may have started the process with the signals held back.
+        var caught = sigset_t()
+        sigemptyset(&caught)
+        sigaddset(&caught, SIGINT)
+        sigaddset(&caught, SIGTERM)
+        sigprocmask(SIG_UNBLOCK, &caught, nil)
     }
 }

@@ -3,7 +3,7 @@ import Glibc
 import Training
 
 /// Shows how training goes: on a terminal a line that is redrawn, otherwise a line for each logged step.
-final class TrainingProgress: TrainingObserver {
+final class TrainingDisplay: TrainingObserver {
     private var plan: TrainingPlan?
     private var lastDrawing = 0.0
     private var hasSaidStopping = false
@@ -13,6 +13,11 @@ final class TrainingProgress: TrainingObserver {
 
     func started(_ plan: TrainingPlan) {
         self.plan = plan
+        show(plan)
+    }
+
+    /// Says what trains, on what, and how long.
+    func show(_ plan: TrainingPlan) {
         for line in Self.table(plan) { Console.note(line) }
         for line in plan.dataSummaries { Console.note(line) }
         Console.note(Self.course(plan))
@@ -46,7 +51,7 @@ final class TrainingProgress: TrainingObserver {
     func evaluated(_ metrics: EvaluationMetrics) {
         Console.note(
             "step \(metrics.step.grouped)  evaluation loss \(metrics.loss.text(decimals: 4))"
-                + "  (\(metrics.tokens.grouped) tokens, \(metrics.elapsedSeconds.text(decimals: 1)) s)")
+                + "  (\(metrics.tokens.grouped) tokens)")
     }
 
     func saved(step: Int, folder: String) { Console.note("step \(step.grouped)  saved \(folder)") }

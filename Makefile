@@ -1,0 +1,43 @@
+# What there is to run; `make help` lists it.
+
+PEFT := .build-static/release/peft
+SOURCES := Package.swift Sources Tests
+
+.DEFAULT_GOAL := help
+.PHONY: help setup build test check format bench fuzz fixtures demo
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+
+setup: ## install the Debian packages that are missing
+	@scripts/setup.sh
+
+# The runtime is linked in, so that the file runs without Swift and starts in half the time; its objects have a folder of
+# their own, because the tests' are compiled otherwise.
+build: setup ## the optimised binary, .build-static/release/peft
+	swift build -c release --static-swift-stdlib --product peft --scratch-path .build-static
+	@echo "built $(PEFT)"
+
+test: setup ## all tests, on the optimised binary
+	swift build -c release --build-tests
+	swift test -c release --skip-build
+
+check: setup ## what must hold before a change lands: layout, declared imports, tests
+	swift format lint --strict --recursive $(SOURCES)
+	swift build -c release --build-tests --explicit-target-dependency-import-check error
+	swift test -c release --skip-build
+
+format: ## lay the sources out
+	swift format format --in-place --recursive $(SOURCES)
+
+bench: build ## time a training step; with REF=DIR the reference's beside it
+	Benchmarks/run.sh $(PEFT) $(REF)
+
+fuzz: setup ## 10,000 broken safetensors files under the address sanitizer
+	FUZZ_CASES=10000 swift test --sanitize=address --scratch-path .build-asan --filter Fuzz
+
+fixtures: ## make Tests/Fixtures again; REF=DIR is the reference environment (scripts/fixtures/README.md)
+	scripts/fixtures/all.sh $(REF)
+
+demo: build ## fine-tune the embedded model on the embedded data, and show what came of it
+	scripts/demo.sh $(PEFT)

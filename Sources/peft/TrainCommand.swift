@@ -1,0 +1,64 @@
+import ArgumentParser
+import Configuration
+import Diagnostics
+import Training
+
+/// Trains as a configuration says.
+struct TrainCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "train",
+        abstract: "Fine-tune a model as a configuration says.",
+        discussion: """
+            The output folder receives the adapter (or the model), the resolved configuration, metrics.jsonl with a \
+            line for each logged step, and checkpoints. Ctrl-C and SIGTERM finish the step and save; a second Ctrl-C \
+            ends at once.
+
+            EXAMPLES:
+              peft train --config configs/demo.yaml
+              peft train --config run.yaml --set peft.r=16 --set training.output_dir=runs/r16
+              peft train --config run.yaml --resume
+              peft train --config run.yaml --dry-run
+            """)
+
+    @Option(help: ArgumentHelp("The run's configuration; docs/configuration.md explains every key.", valueName: "file"))
+    var config: String
+
+    @Option(
+        name: .customLong("set"), parsing: .unconditionalSingleValue,
+        help: ArgumentHelp("Put a value in place of the configuration's; may be repeated.", valueName: "key=value"))
+    var overrides: [String] = []
+
+    @Flag(help: "Go on from the newest checkpoint in the output folder.")
+    var resume = false
+
+    @Flag(help: "Delete the run that the output folder holds, and begin anew.")
+    var overwrite = false
+
+    @Flag(
+        help: "Load model and data, say what would train, print the configuration with all defaults, and stop.")
+    var dryRun = false
+
+    @OptionGroup var common: CommonOptions
+
+    func validate() throws {
+        if resume, overwrite { throw ValidationError("--resume and --overwrite exclude each other") }
+    }
+
+    func run() throws {
+        common.apply()
+        let configuration = try RunConfiguration(
+            ConfigDocument.load(yamlFile: config, overrides: overrides), warn: Console.report)
+        let display = TrainingDisplay()
+        let trainer = try Trainer(configuration, observer: display)
+        if dryRun {
+            display.show(trainer.plan())
+            Console.write(configuration.resolvedYAML)
+            return
+        }
+        let existing: Trainer.Existing = resume ? .resume : overwrite ? .overwrite : .refuse
+        Interruption.catchSignals()
+        let summary = try trainer.run(
+            existing, shouldStop: { Interruption.isRequested })
+        if summary.wasInterrupted { throw ExitCode(ExitStatus.interrupted.rawValue) }
+    }
+}

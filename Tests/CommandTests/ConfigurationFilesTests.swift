@@ -1,0 +1,90 @@
+import Configuration
+import Foundation
+import TestSupport
+import Testing
+import Training
+
+/// The committed examples, by their paths in the repository.
+private let examples: [String] = {
+    let names = (try? FileManager.default.contentsOfDirectory(atPath: repositoryRoot.appending(path: "configs").path()))
+    return (names ?? []).sorted().map { "configs/\($0)" }
+}()
+
+@Suite("The configurations in configs/")
+struct ConfigurationFilesTests {
+    @Test("have examples") func present() { #expect(examples.count >= 8) }
+
+    @Test("have nothing wrong in them", arguments: examples)
+    func valid(path: String) throws {
+        let file = repositoryRoot.appending(path: path)
+        // An adapter to start from must be there when the file is read, and is the result of another example.
+        let overrides = path.hasSuffix("continue.yaml") ? ["peft.init_from=\(adapter)"] : []
+        let document = try ConfigDocument.load(yamlFile: file.path(percentEncoded: false), overrides: overrides)
+        let configuration = try RunConfiguration(document) { Issue.record($0) }
+        // What a run leaves behind must say the same.
+        let again = try RunConfiguration(.parse(yaml: configuration.resolvedYAML)) { Issue.record($0) }
+        #expect(again.resolvedYAML == configuration.resolvedYAML)
+    }
+
+    @Test("show how they are run", arguments: examples)
+    func command(path: String) throws {
+        let text = try String(contentsOf: repositoryRoot.appending(path: path), encoding: .utf8)
+        #expect(text.contains("\n#   peft train --config \(path)"))
+    }
+}
+
+private let adapter = fixture("adapters/default").path(percentEncoded: false)
+
+@Suite("docs/configuration.md")
+struct ConfigurationReferenceTests {
+    private struct Row: Hashable, CustomStringConvertible {
+        var key: String
+        var type: String
+        var value: String
+
+        var description: String { "\(key) | \(type) | \(value)" }
+    }
+
+    /// Everything that the code asks a configuration for.
+    private func asked() throws -> Set<Row> {
+        let document = try ConfigDocument.parse(
+            yaml: """
+                model: {path: x}
+                data: {train: x.txt}
+                peft: {method: lora, target_modules: [x], rank_pattern: {MODULE: 1}, alpha_pattern: {MODULE: 1}}
+                training: {output_dir: x}
+                """)
+        _ = try RunConfiguration(document) { Issue.record($0) }
+        return Set(
+            document.askedKeys.map {
+                // Either a list or an expression, for which the code has no word.
+                let type = $0.type == "anything" ? "list of strings, string" : $0.type
+                return Row(
+                    key: $0.path, type: type,
+                    value: $0.isRequired ? "*required*" : $0.defaultText.map(number) ?? "–")
+            })
+    }
+
+    /// The rows of the tables.
+    private func documented() throws -> Set<Row> {
+        let text = try String(contentsOf: repositoryRoot.appending(path: "docs/configuration.md"), encoding: .utf8)
+        let rows = text.split(separator: "\n").filter { $0.hasPrefix("| `") }.map { line in
+            let cells = line.split(separator: "|").map { $0.trimmingCharacters(in: .whitespaces) }
+            return Row(
+                key: cells[0].trimmingCharacters(in: ["`"]), type: cells[1], value: number(cells[2]))
+        }
+        #expect(Set(rows.map(\.key)).count == rows.count, "a key has two rows")
+        return Set(rows)
+    }
+
+    /// Numbers compare by value, so that the page may write 0 and 5.0e-5.
+    private func number(_ text: String) -> String { Double(text).map { "\($0)" } ?? text }
+
+    @Test("lists every key that the code asks for, with its type and default, and no other")
+    func complete() throws {
+        let (asked, documented) = (try asked(), try documented())
+        #expect(asked.count > 40)
+        #expect(asked.subtracting(documented).map(\.description).sorted() == [], "not on the page")
+        #expect(documented.subtracting(asked).map(\.description).sorted() == [], "not in the code")
+    }
+}
