@@ -27,6 +27,10 @@ struct Peft: ParsableCommand {
             """,
         version: "0.1.0",
         subcommands: [
-            TrainCommand.self, InspectCommand.self,
+            TrainCommand.self,
+            EvalCommand.self,
+            GenerateCommand.self,
+            MergeCommand.self,
+            InspectCommand.self,
         ])
 }

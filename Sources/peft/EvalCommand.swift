@@ -1,0 +1,134 @@
+import ArgumentParser
+import Diagnostics
+import JSONText
+import Training
+
+/// Measures models on data, or scores texts.
+struct EvalCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "eval",
+        abstract: "Measure loss, perplexity and ROUGE of models on data.",
+        discussion: """
+            With --config the model, the adapter in the run's output folder, data.validation and the templates come from
+            there. With --adapter alone they come from training_config.yaml beside the adapter.
+
+            EXAMPLES:
+              peft eval --config configs/demo.yaml --rouge --compare-base
+              peft eval --adapter runs/demo --data dev.jsonl --json
+              peft eval --base gpt2 --data dev.csv --prompt '{mr}\\n' --completion '{ref}'
+              peft eval --predictions predictions.jsonl
+            """)
+
+    @Option(
+        help: ArgumentHelp("The base model. By default the one that the adapter names.", valueName: "dir"))
+    var base: String?
+
+    @Option(
+        help: ArgumentHelp("An adapter's folder; may be given several times, for a row each.", valueName: "dir"))
+    var adapter: [String] = []
+
+    @Option(help: ArgumentHelp("A run's configuration, for all that isn't given here.", valueName: "file"))
+    var config: String?
+
+    @Option(
+        help: ArgumentHelp("Replace a value of the configuration; may be given several times.", valueName: "key=value"))
+    var set: [String] = []
+
+    @Option(help: ArgumentHelp("The records to evaluate on; may be given several times.", valueName: "file"))
+    var data: [String] = []
+
+    @Option(
+        help: ArgumentHelp(
+            "What a prompt is made of, as '{mr}\\n': fields in braces, \\n a line break.", valueName: "template"))
+    var prompt: String?
+
+    @Option(help: ArgumentHelp("What the completion is made of, as '{ref}'.", valueName: "template"))
+    var completion: String?
+
+    @Option(help: ArgumentHelp("What a text without prompt is made of, as '{text}'.", valueName: "template"))
+    var text: String?
+
+    @Flag(help: "Generate a completion for every prompt, and compare it with all completions of the data.")
+    var rouge = false
+
+    @Flag(help: "Compare words by themselves, not by their stems.")
+    var noStemmer = false
+
+    @Flag(help: "Measure the base model too.")
+    var compareBase = false
+
+    @Option(help: ArgumentHelp("Tokens to generate at most.", valueName: "n"))
+    var maxNewTokens = 128
+
+    @Option(help: ArgumentHelp("Generate for the first n prompts only.", valueName: "n"))
+    var limit: Int?
+
+    @Option(
+        help: ArgumentHelp("Write the generated texts with their references to a JSON lines file.", valueName: "file"))
+    var savePredictions: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "Score a JSON lines file of prediction and reference (or references) without any model; - is stdin.",
+            valueName: "file"))
+    var predictions: String?
+
+    @Option(help: ArgumentHelp("Starts the resampling behind the intervals.", valueName: "n"))
+    var seed: UInt64 = 42
+
+    @Flag(help: "Print one JSON object.")
+    var json = false
+
+    @OptionGroup var common: CommonOptions
+
+    func validate() throws {
+        if maxNewTokens < 1 { throw ValidationError("--max-new-tokens must be at least 1, got \(maxNewTokens)") }
+        if let limit, limit < 1 { throw ValidationError("--limit must be at least 1, got \(limit)") }
+        if predictions != nil {
+            if base != nil || !adapter.isEmpty || config != nil || !data.isEmpty || compareBase {
+                throw ValidationError("--predictions scores texts without any model: leave out the models and the data")
+            }
+            return
+        }
+        if base == nil, adapter.isEmpty, config == nil {
+            throw ValidationError("no model: give --base, --adapter or --config, or --predictions for texts alone")
+        }
+        if config == nil, !set.isEmpty { throw ValidationError("--set changes a configuration: give --config too") }
+        if (prompt == nil) != (completion == nil) {
+            throw ValidationError("--prompt and --completion belong together")
+        }
+        if text != nil, prompt != nil { throw ValidationError("--text can't be used together with --prompt") }
+        if !rouge, savePredictions != nil || limit != nil {
+            throw ValidationError("--limit and --save-predictions concern generated texts: give --rouge too")
+        }
+    }
+
+    var scoring: RougeSettings { RougeSettings(usesStemmer: !noStemmer, seed: seed) }
+
+    func run() throws {
+        common.apply()
+        let reports: [EvaluationReport]
+        if let predictions {
+            let texts = try readPredictions(predictions)
+            let scores = Training.rouge(of: texts, scoring)
+            reports = [EvaluationReport(adapter: nil, loss: nil, rouge: (texts.count, scores))]
+        } else {
+            reports = try EvaluationSession(self).run()
+        }
+        if json {
+            let isTable = adapter.count > 1 || compareBase
+            Console.line((isTable ? EvaluationReport.json(reports) : reports[0].json).text(.indented))
+        } else {
+            Console.write(EvaluationTable(reports, isNamed: predictions == nil).text)
+        }
+    }
+
+    private func readPredictions(_ path: String) throws -> [ScoredText] {
+        if path == "-" {
+            var input = LineInput(name: "stdin")
+            let bytes = try input.rest()
+            return try bytes.withUnsafeBytes { try PredictionFile.parse($0, name: "stdin") }
+        }
+        return try FileBytes(path: path).withBytes { try PredictionFile.parse($0, name: path) }
+    }
+}

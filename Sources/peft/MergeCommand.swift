@@ -1,0 +1,84 @@
+import ArgumentParser
+import Checkpoints
+import Diagnostics
+import Training
+
+/// Merges adapters into their base model.
+struct MergeCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "merge",
+        abstract: "Merge adapters into their base model, and prove that the result computes the same.",
+        discussion: """
+            The output is a model folder as transformers saves it. It appears only when probe prompts have given the
+            same logits through base and adapter and through the written files.
+
+            EXAMPLES:
+              peft merge --adapter runs/demo --output runs/demo-merged
+              peft merge --adapter runs/a:0.7 --adapter runs/b:0.3 --output runs/mixed --dtype float16
+            """)
+
+    enum DataType: String, ExpressibleByArgument, CaseIterable {
+        case float32, float16, bfloat16
+
+        var elementType: ElementType {
+            switch self {
+            case .float32: .float32
+            case .float16: .float16
+            case .bfloat16: .bfloat16
+            }
+        }
+    }
+
+    @Option(
+        help: ArgumentHelp(
+            "An adapter's folder, and what its change is multiplied by (1 without); may be given several times.",
+            valueName: "dir[:weight]"))
+    var adapter: [String]
+
+    @Option(
+        help: ArgumentHelp(
+            "The base model: a folder, or a name in the local Hub cache. By default the one that the adapter names.",
+            valueName: "dir"))
+    var base: String?
+
+    @Option(help: ArgumentHelp("The folder that the merged model is written to.", valueName: "dir"))
+    var output: String
+
+    @Option(help: "The type of all weights. By default each tensor keeps its own.")
+    var dtype: DataType?
+
+    @Flag(help: "Replace a model that lies in the output folder.")
+    var overwrite = false
+
+    @OptionGroup var common: CommonOptions
+
+    func run() throws {
+        common.apply()
+        let adapters = try adapter.map(Self.weighted)
+        let bases = try base.map { [$0] } ?? adapters.map { try ModelSelection.base(of: $0.path) }
+        if let other = bases.first(where: { $0 != bases[0] }) {
+            throw Problem("the adapters name different base models, '\(bases[0])' and '\(other)': give one with --base")
+        }
+        let summary = try merge(
+            MergeSettings(
+                base: bases[0], adapters: adapters, output: output, elementType: dtype?.elementType,
+                overwrites: overwrite), warn: Console.report)
+        if summary.untiedHead {
+            Console.note(
+                "The output layer has a weight of its own now: the adapter changed it apart from the embedding.")
+        }
+        Console.note(
+            "Merged into \(summary.changedTensors) of \(summary.writtenTensors) tensors; the logits of probe prompts differ "
+                + "by \(summary.difference.scientific) of the largest at most (accepted: \(summary.bound.scientific)).")
+        Console.line(output)
+    }
+
+    /// `dir` or `dir:weight`; a colon is part of the path where that is a folder, or no number follows it.
+    private static func weighted(_ text: String) throws -> MergeSettings.WeightedAdapter {
+        guard !FileSystem.exists(text), let colon = text.lastIndex(of: ":"),
+            let weight = Float(text[text.index(after: colon)...])
+        else { return MergeSettings.WeightedAdapter(path: text, weight: 1) }
+        if !weight.isFinite { throw ValidationError("--adapter: the weight in '\(text)' isn't a number") }
+        return MergeSettings.WeightedAdapter(path: String(text[..<colon]), weight: weight)
+    }
+}

@@ -1,0 +1,156 @@
+import ArgumentParser
+import Checkpoints
+import Configuration
+import Datasets
+import Diagnostics
+import JSONText
+import Methods
+import Tokenizers
+import Training
+
+/// The options that say which models to use.
+struct ModelOptions: ParsableArguments {
+    @Option(
+        help: ArgumentHelp(
+            "The base model: a folder, or a name in the local Hub cache. By default the one that the adapter names.",
+            valueName: "dir"))
+    var base: String?
+
+    @Option(
+        help: ArgumentHelp("An adapter's folder; may be given several times, for a result each.", valueName: "dir"))
+    var adapter: [String] = []
+
+    @Option(
+        help: ArgumentHelp(
+            "A run's configuration, for the model, the adapter in its output folder, the data and the templates.",
+            valueName: "file"))
+    var config: String?
+
+    @Option(
+        help: ArgumentHelp("Replace a value of the configuration; may be given several times.", valueName: "key=value"))
+    var set: [String] = []
+
+    func validate() throws {
+        if config == nil, !set.isEmpty { throw ValidationError("--set changes a configuration: give --config too") }
+        if config == nil, base == nil, adapter.isEmpty {
+            throw ValidationError("no model: give --base, --adapter or --config")
+        }
+    }
+}
+
+/// The models that the options mean, and the configuration that belongs to them.
+struct ModelSelection {
+    /// A base model with or without an adapter.
+    struct Variant {
+        var base: String
+        var adapter: String?
+        /// What the user calls it: the adapter's path, or that of a fully tuned model; nil for the base.
+        var label: String?
+    }
+
+    let variants: [Variant]
+    /// What `--config` says, or the run that made the first adapter or model.
+    let document: ConfigDocument?
+
+    init(_ options: ModelOptions) throws {
+        try self.init(
+            base: options.base, adapters: options.adapter, config: options.config, overrides: options.set)
+    }
+
+    init(base: String?, adapters: [String], config: String?, overrides: [String]) throws {
+        let document = try config.map { try ConfigDocument.load(yamlFile: $0, overrides: overrides) }
+        var variants = try adapters.map { adapter in
+            Variant(base: try base ?? Self.base(of: adapter), adapter: adapter, label: adapter)
+        }
+        if variants.isEmpty {
+            if let base {
+                variants = [Variant(base: base, adapter: nil, label: nil)]
+            } else if let document {
+                variants = [try Self.tuned(document)]
+            }
+        }
+        self.variants = variants
+        self.document = try document ?? variants.first.flatMap { try Self.run(beside: $0.adapter ?? $0.base) }
+    }
+
+    /// The models without what was tuned.
+    var bases: [Variant] {
+        var paths: [String] = []
+        if let document, variants.contains(where: { $0.adapter == nil && $0.label != nil }) {
+            paths = [document.root.section("model").requiredString("path")]
+        }
+        for variant in variants where variant.adapter != nil && !paths.contains(variant.base) {
+            paths.append(variant.base)
+        }
+        return paths.map { Variant(base: $0, adapter: nil, label: nil) }
+    }
+
+    /// The model that a run's configuration has brought forth.
+    private static func tuned(_ document: ConfigDocument) throws -> Variant {
+        let base = document.root.section("model").requiredString("path")
+        let output = document.root.section("training").requiredString("output_dir")
+        try document.root.throwProblems()
+        if FileSystem.isFile(FileSystem.join(output, AdapterFolder.configurationName)) {
+            return Variant(base: base, adapter: output, label: output)
+        }
+        if FileSystem.isFile(FileSystem.join(output, "config.json")) {
+            return Variant(base: output, adapter: nil, label: output)
+        }
+        throw Problem(
+            "holds neither an adapter nor a model yet: run 'peft train' first, or give --adapter or --base",
+            file: output,
+            exitStatus: .missingInput)
+    }
+
+    static func base(of adapter: String) throws -> String {
+        let folder = try AdapterFolder(path: adapter, warn: { _ in })
+        guard let base = try folder.configuration.optionalString("base_model_name_or_path"), !base.isEmpty else {
+            throw Problem("doesn't name its base model: give it with --base", file: adapter)
+        }
+        return base
+    }
+
+    /// The configuration of the run that made a folder; nil where it has none.
+    private static func run(beside folder: String) throws -> ConfigDocument? {
+        let path = FileSystem.join(folder, "training_config.yaml")
+        return FileSystem.isFile(path) ? try ConfigDocument.load(yamlFile: path) : nil
+    }
+}
+
+extension BaseModel {
+    /// Loads the base of a variant, with a hint where an adapter named one that isn't there.
+    static func load(_ variant: ModelSelection.Variant, isNamedByAdapter: Bool) throws -> BaseModel {
+        do {
+            return try load(variant.base, randomSeed: nil, warn: Console.report)
+        } catch let problem as Problem where isNamedByAdapter && problem.exitStatus == .missingInput {
+            var problem = problem
+            problem.message += "\nThe adapter names this base model; give another with --base"
+            throw problem
+        }
+    }
+
+    /// Calls `body` while the adapter is in the model.
+    func with<Result>(_ adapter: AdapterFolder?, _ body: () throws -> Result) throws -> Result {
+        guard let adapter else { return try body() }
+        let installation = try install(
+            adapter, InstallationContext(seed: 0, basePath: folder, isTraining: false))
+        defer { installation.remove() }
+        return try body()
+    }
+
+    /// The tokenizer, which the folder must have.
+    func requiredTokenizer() throws -> any Tokenizer {
+        guard let tokenizer else {
+            throw Problem(
+                "no tokenizer in this folder: it needs tokenizer.json, or vocab.json and merges.txt", file: folder,
+                exitStatus: .missingInput)
+        }
+        return tokenizer
+    }
+
+    /// A prompt as the model gets it: an empty one begins with the end of another text.
+    func promptIDs(_ text: String) throws -> [Int32] {
+        let ids = try requiredTokenizer().encode(text)
+        return ids.isEmpty ? endOfTextID.map { [$0] } ?? [] : ids
+    }
+}
