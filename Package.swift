@@ -38,7 +38,9 @@ let package = Package(
     targets: [
         .target(
             name: "COpenBLAS",
-            linkerSettings: [.unsafeFlags(["-Xlinker", "-l:libopenblas.a"]), .linkedLibrary("m")]),
+            linkerSettings: [
+                .unsafeFlags(["-Xlinker", "-l:libopenblas.a", "-Xlinker", "--wrap=getenv"]), .linkedLibrary("m"),
+            ]),
         source("Diagnostics", []),
         .target(name: "CVectors"),
         source("Tensors", ["COpenBLAS", "CVectors"], settings: vectorised),

@@ -2,6 +2,7 @@
 #include "COpenBLAS.h"
 #include <sched.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 int peft_processor_is_supported(void) {
@@ -20,17 +21,13 @@ int peft_available_processors(void) {
     return count < 1 ? 1 : (int)count;
 }
 
-/// Runs before OpenBLAS's own start-up code, which has the default priority.
-///
-/// OpenBLAS would start a thread for each core; the split over cores is ours, so it gets one. And releases older than
-/// a processor take it for the oldest of its kind: 0.3.21 uses its AVX2 kernels on Zen 4 and 5, where its AVX-512
-/// kernels reach nearly twice the rate on Zen 5. What the user set stays.
-__attribute__((constructor(101))) static void prepare_openblas(void) {
-    setenv("OPENBLAS_NUM_THREADS", "1", 0);
-#if defined(__x86_64__)
-    __builtin_cpu_init();
-    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw") &&
-        __builtin_cpu_supports("avx512vl"))
-        setenv("OPENBLAS_CORETYPE", "SkylakeX", 0);
-#endif
+/// Tells OpenBLAS's start-up code, which asks the environment before `main` runs, to use one thread, whatever the user
+/// set: the split over cores is ours, and its own would change the bits of results. The linker sends every `getenv` of
+/// the program here (`--wrap=getenv`); changing the environment itself would move it, and Swift's standard library
+/// finds the command line beside it.
+char *__real_getenv(const char *name);
+
+char *__wrap_getenv(const char *name) {
+    static char one[] = "1";
+    return strcmp(name, "OPENBLAS_NUM_THREADS") == 0 ? one : __real_getenv(name);
 }
