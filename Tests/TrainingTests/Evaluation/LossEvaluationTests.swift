@@ -1,0 +1,55 @@
+import Checkpoints
+import Datasets
+import Foundation
+import Models
+import TestSupport
+import Testing
+import Tokenizers
+import Training
+
+@Suite("Evaluation of the loss") struct LossEvaluationTests {
+    /// Letters as ids, so that any model of 97 tokens can read them.
+    private struct Letters: Tokenizer {
+        let vocabularySize = 97
+        let endOfTextID: Int32? = 96
+        let addedTokens: [AddedToken] = []
+
+        func encode(_ text: String) -> [Int32] { text.utf8.map { Int32($0 % 96) } }
+        func decode(_ ids: some Sequence<Int32>, skippingSpecialTokens: Bool) -> [UInt8] { ids.map { UInt8($0) } }
+        func id(of content: String) -> Int32? { nil }
+    }
+
+    private func dataset(_ scratch: Scratch, _ records: [(String, String)]) throws -> Dataset {
+        let lines = records.map { "{\"p\": \"\($0.0)\", \"c\": \"\($0.1)\"}\n" }.joined()
+        try scratch.write(lines, to: "data.jsonl")
+        let encoder = ExampleEncoder(
+            templates: .completion(prompt: try Template("{p}"), completion: try Template("{c}")), tokenizer: Letters(),
+            beginningID: nil, endID: 96, maximumLength: 24, policy: .error)
+        return try Dataset(paths: [scratch("data.jsonl")], encoder: encoder)
+    }
+
+    private static let records = (0..<23).map { index in
+        (String(repeating: "ab c", count: index % 4) + "\(index)", String("a completion".prefix(1 + index % 9)))
+    }
+
+    private func model() throws -> any LanguageModel {
+        try BaseModel.load(fixture("adapters/base").path(percentEncoded: false), randomSeed: nil, warn: { _ in }).model
+    }
+
+    @Test("weighs every target token alike, however the examples are put together")
+    func batching() throws {
+        let scratch = try Scratch()
+        let dataset = try dataset(scratch, Self.records)
+        let model = try model()
+        let alone = try evaluateLoss(of: model, on: dataset, rowsPerPass: 1) { _ in }
+        var seen: [Int] = []
+        let together = try evaluateLoss(of: model, on: dataset, rowsPerPass: 100) { seen.append($0) }
+        #expect(seen.count > 1 && seen.count < 23 && seen.last == 23)
+        #expect(alone.examples == 23 && together.examples == 23)
+        let targets = Self.records.reduce(0) { $0 + $1.1.utf8.count + 1 }
+        #expect(alone.tokens == targets && together.tokens == targets)
+        #expect((alone.sum - together.sum).magnitude <= 1e-6 * alone.sum)
+        #expect((alone.loss - alone.sum / Double(targets)).magnitude < 1e-12)
+        #expect((log(alone.perplexity) - alone.loss).magnitude < 1e-12)
+    }
+}
