@@ -4,6 +4,7 @@ import Diagnostics
 import FoundationEssentials
 import JSONText
 import Layers
+import Methods
 import Models
 import Tensors
 import TestSupport
@@ -58,6 +59,22 @@ import Training
             #expect(alone == [together[index]], "prompt \(index)")
         }
         #expect(Set(together[6...].map(\.tokens)).count > 1)
+    }
+
+    @Test("gives a prompt the same alone and among others with an adapter") func batchingAdapter() throws {
+        let base = try BaseModel.load(fixture("adapters/base").path(), randomSeed: nil, warn: { _ in })
+        let adapter = try AdapterFolder(path: fixture("adapters/all-linear").path(), warn: { _ in })
+        let context = InstallationContext(seed: 0, basePath: base.folder, isTraining: false)
+        let installation = try base.install(adapter, context)
+        defer { installation.remove() }
+        // The last token's logits, alone and as the last of 1 to 16 rows.
+        let prompts = (0..<16).map { [Int32($0)] }
+        func rows(_ count: Int) -> [Float] {
+            let cache = base.model.makeCache(sequences: count, capacity: 1)
+            let batch = TokenBatch(sequences: Array(prompts.suffix(count)))
+            return base.model.logits(batch, rows: nil, .inference(cache: cache)).values.suffix(97)
+        }
+        for count in 2...16 { #expect(rows(count) == rows(1), "\(count) rows") }
     }
 
     @Test("computes with the cache what it computes without, within 1e-5", arguments: models)
