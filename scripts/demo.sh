@@ -1,14 +1,17 @@
 #!/usr/bin/env bash
-# The demonstration: fine-tunes the embedded model on the embedded data and shows what came of it.
+# The demonstration: fine-tunes the embedded model on the embedded data, and shows what came of it.
 #
 #   scripts/demo.sh [PEFT]
 #
-# PEFT is the built tool. THREADS limits the processors that it uses.
+# PEFT is the built tool; THREADS limits the processors that it uses.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 peft=${1:-.build-static/release/peft}
-threads=${THREADS:+--threads $THREADS}
+threads=()
+if [[ -n ${THREADS:-} ]]; then threads=(--threads "$THREADS"); fi
+
+config=configs/demo.yaml
 base=embedded/base
 data=embedded/e2e/dev.jsonl
 adapter=runs/demo
@@ -17,40 +20,37 @@ results=$(mktemp -d)
 trap 'rm -rf "$results"' EXIT
 
 title() { printf '\n== %s\n' "$*"; }
-# A number out of the indented JSON that `peft eval --json` prints: the nth value of a key.
-value() { sed -n 's/^ *"'"$2"'": \([-0-9.e]*\),\{0,1\}$/\1/p' "$1" | sed -n "${3:-1}p"; }
+# Shows a command as a user types it, and runs it.
+run() {
+    printf '\n$ peft %s\n' "$*"
+    "$peft" "$@" "${threads[@]}"
+}
 
+title "Fine-tune the base model with LoRA"
 started=$SECONDS
+run train --config $config --overwrite
+trained=$((SECONDS - started))
 
-title "Fine-tune $base with configs/demo.yaml"
-"$peft" train --config configs/demo.yaml --overwrite $threads
+title "Measure base and tuned model on 60 unseen prompts, each with all its references"
+run eval --config $config --data $data --rouge --compare-base | tee "$results/tuned"
 
-title "Evaluate on $data: the base model and the tuned one, every prompt with all its references"
-"$peft" eval --config configs/demo.yaml --adapter $adapter --data $data --rouge --compare-base --json $threads \
-    >"$results/tuned.json"
-cat "$results/tuned.json"
-
-title "Three generations, before and after"
-sed -n 's/^{"mr": "\([^"]*\)".*/\1/p' $data | uniq | sed -n '1p;20p;40p' >"$results/prompts.txt"
-template='{mr}\n'
-while IFS= read -r prompt; do
-    printf '\nprompt  %s\n' "$prompt"
-    rendered=$(printf '%s\n.' "$prompt")
-    rendered=${rendered%.}
-    for side in base tuned; do
-        options=()
-        if [[ $side == tuned ]]; then options=(--adapter $adapter); fi
-        printf '%-7s ' "$side"
-        "$peft" generate --base $base "${options[@]}" --prompt "$rendered" --max-new-tokens 80 $threads | head -n 3
-    done
-done <"$results/prompts.txt"
+title "Three of these prompts, before and after"
+sed -n 's/^{"mr": "\([^"]*\)".*/\1/p' $data | uniq | sed -n '5p;25p;45p' >"$results/prompts"
+run generate --base $base --config $config --as-trained --max-new-tokens 60 --json <"$results/prompts"
+run generate --adapter $adapter --as-trained --max-new-tokens 60 --json <"$results/prompts"
 
 title "Merge the adapter into the base model"
-rm -rf $merged
-"$peft" merge --base $base --adapter $adapter --output $merged --dtype float32 $threads
+run merge --adapter $adapter --output $merged --dtype float32 --overwrite
 
-title "Evaluate the merged model: the same numbers"
-"$peft" eval --config configs/demo.yaml --base $merged --data $data --rouge --json $threads >"$results/merged.json"
-cat "$results/merged.json"
+title "Measure the merged model: the same numbers"
+run eval --base $merged --config $config --data $data --rouge | tee "$results/merged"
 
-title "Summary, $((SECONDS - started)) s"
+title "Summary: trained in $trained s, all of it $((SECONDS - started)) s"
+echo
+# Rows of eval's tables: model, loss, perplexity, rouge1, rouge2, rougeL, …
+awk -v merged=$merged '
+    BEGIN { printf "%-18s %8s %11s %8s\n", "model", "loss", "perplexity", "ROUGE-L" }
+    $2 ~ /^[0-9]+\.[0-9]+$/ {
+        name = FILENAME ~ /merged$/ ? merged : $1
+        printf "%-18s %8s %11s %8s\n", name, $2, $3, $6
+    }' "$results/tuned" "$results/merged"
