@@ -6,7 +6,6 @@ import Training
 final class TrainingDisplay: TrainingObserver {
     private var plan: TrainingPlan?
     private var lastDrawing = 0.0
-    private var hasSaidStopping = false
 
     /// Redrawing more often than this, in seconds, costs time and can't be read.
     private static let interval = 0.1
@@ -24,10 +23,6 @@ final class TrainingDisplay: TrainingObserver {
     }
 
     func progressed(step: Int, of total: Int, loss: Double, tokensPerSecond: Double, secondsLeft: Double) {
-        if Interruption.isRequested, !hasSaidStopping {
-            hasSaidStopping = true
-            Console.note("stopping: saving after this step; once more Ctrl-C ends at once and saves nothing")
-        }
         guard Console.errorCanRedraw, !Console.isQuiet else { return }
         let now = Self.seconds
         guard now - lastDrawing >= Self.interval || step == total else { return }

@@ -6,56 +6,15 @@ import Testing
 
 @Suite("peft train")
 struct TrainCommandTests {
-    private let folder: TemporaryFolder
-    private let configuration: String
+    private let run: TinyRun
+    private var folder: TemporaryFolder { run.folder }
 
-    /// A run on the tiny model of the adapter fixtures, with the embedded vocabulary cut down to its size.
-    init() throws {
-        folder = try TemporaryFolder()
-        try Self.makeModel(in: folder)
-        let records = (0..<24).map { #"{"q": "\#($0 % 7)", "a": "\#($0 % 5)\#($0 % 3)"}"# }
-        try folder.write(records.joined(separator: "\n") + "\n", to: "data.jsonl")
-        configuration = try folder.write(
-            """
-            model: {path: \(folder.path)/model, init: random}
-            data:
-              train: \(folder.path)/data.jsonl
-              validation: \(folder.path)/data.jsonl
-              prompt: "{q}="
-              completion: "{a}"
-            peft: {method: lora, r: 2, target_modules: [c_attn]}
-            training:
-              output_dir: \(folder.path)/run
-              max_steps: 6
-              logging_steps: 2
-              per_device_train_batch_size: 4
-              learning_rate: 1.0e-2
-
-            """, to: "run.yaml"
-        ).path(percentEncoded: false)
-    }
-
-    /// A two-layer GPT-2 over single bytes.
-    private static func makeModel(in folder: TemporaryFolder) throws {
-        try folder.write(
-            """
-            {"model_type": "gpt2", "vocab_size": 300, "n_positions": 32, "n_embd": 16, "n_layer": 2, "n_head": 2,
-             "embd_pdrop": 0.0, "resid_pdrop": 0.0, "attn_pdrop": 0.0}
-            """, to: "model/config.json")
-        let tokenizer = try JSONNode.load(
-            path: repositoryRoot.appending(path: "embedded/base/tokenizer.json").path(percentEncoded: false))
-        let model = try tokenizer.required("model")
-        // The first 256 entries are the bytes.
-        let vocabulary = try model.object("vocab").filter { try $0.value.asInteger() < 256 }
-        let members = vocabulary.map { JSONValue.Member($0.key, $0.value.plain) } + [.init("<|endoftext|>", 256)]
-        try folder.write(JSONValue.object(members).text(.compact), to: "model/vocab.json")
-        try folder.write("#version: 0.2\n", to: "model/merges.txt")
-    }
+    init() throws { run = try TinyRun() }
 
     private func train(_ more: String...) throws -> Outcome { try train(more) }
 
     private func train(_ more: [String]) throws -> Outcome {
-        try RunningTool(["train", "--config", configuration, "--threads", "1"] + more).outcome()
+        try RunningTool(run.arguments + more).outcome()
     }
 
     private func lines(_ name: String) throws -> [JSONNode] {
@@ -101,8 +60,8 @@ struct TrainCommandTests {
         #expect(stopped.status == 130)
         #expect(stopped.errors.contains("\nstopping: saving after this step; "))
         #expect(stopped.errors.hasSuffix("\ngo on with the same command and --resume\n"))
-        let run = try JSONNode.parse(peft("inspect", "\(folder.path)/run", "--json").output)
-        #expect(try run.required("run").array("checkpoints").count == 1)
+        let root = try JSONNode.parse(peft("inspect", "\(folder.path)/run", "--json").output)
+        #expect(try root.required("run").array("checkpoints").count == 1)
     }
 
     @Test("goes on after an interruption to the same bits")
@@ -122,7 +81,7 @@ struct TrainCommandTests {
     ]
 
     private func interruptedRun(_ signal: Int32) throws -> Outcome {
-        let tool = try RunningTool(["train", "--config", configuration, "--threads", "1"] + long)
+        let tool = try RunningTool(run.arguments + long)
         while try !tool.errorsSoFar().contains("\nstep 20/") { usleep(1000) }
         tool.send(signal)
         return try tool.outcome()

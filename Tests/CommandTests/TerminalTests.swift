@@ -1,0 +1,75 @@
+import Foundation
+import Glibc
+import TestSupport
+import Testing
+
+@Suite("On a terminal")
+struct TerminalTests {
+    /// Runs the tool with stderr on a pseudo-terminal, and returns what it wrote there.
+    private func errors(_ arguments: [String], _ environment: [String: String]) throws -> String {
+        let (main, terminal) = try pseudoTerminal()
+        let process = Process()
+        process.executableURL = binary
+        process.arguments = arguments
+        process.currentDirectoryURL = repositoryRoot
+        var variables = ProcessInfo.processInfo.environment
+        variables["NO_COLOR"] = nil
+        process.environment = variables.merging(environment) { $1 }
+        process.standardInput = FileHandle.nullDevice
+        process.standardOutput = FileHandle.nullDevice
+        process.standardError = FileHandle(fileDescriptor: terminal, closeOnDealloc: false)
+        try process.run()
+        close(terminal)
+        var bytes: [UInt8] = []
+        var buffer = [UInt8](repeating: 0, count: 4096)
+        // Reading fails once nobody has the terminal open.
+        while case let count = read(main, &buffer, buffer.count), count > 0 { bytes += buffer[..<count] }
+        close(main)
+        process.waitUntilExit()
+        return String(decoding: bytes, as: UTF8.self)
+    }
+
+    /// The two ends of a new pseudo-terminal. `posix_openpt` and its like are hidden from Swift; this is what they do.
+    private func pseudoTerminal() throws -> (main: Int32, terminal: Int32) {
+        let (setLock, getNumber) = (UInt(0x4004_5431), UInt(0x8004_5430))
+        let main = open("/dev/ptmx", O_RDWR | O_NOCTTY)
+        var (lock, number) = (Int32(0), UInt32(0))
+        try #require(main >= 0 && ioctl(main, setLock, &lock) == 0 && ioctl(main, getNumber, &number) == 0)
+        let terminal = open("/dev/pts/\(number)", O_RDWR | O_NOCTTY)
+        try #require(terminal >= 0)
+        return (main, terminal)
+    }
+
+    @Test("errors are coloured")
+    func colors() throws {
+        let text = try errors(["inspect", "no/such/folder"], ["TERM": "xterm"])
+        #expect(text == "no/such/folder: \u{1B}[1;31merror:\u{1B}[0m no such folder\r\n")
+    }
+
+    @Test(
+        "errors have no colours where they aren't wanted or can't be shown",
+        arguments: [["TERM": "xterm", "NO_COLOR": "1"], ["TERM": "dumb"]])
+    func noColors(environment: [String: String]) throws {
+        let text = try errors(["inspect", "no/such/folder"], environment)
+        #expect(text == "no/such/folder: error: no such folder\r\n")
+    }
+
+    @Test("training shows one line that is redrawn, and lines above it for what happens")
+    func progress() throws {
+        let run = try TinyRun()
+        let text = try errors(run.arguments, ["TERM": "xterm"])
+        #expect(text.contains("\r[=====     "))
+        #expect(text.contains("] 6/6  loss "))
+        #expect(text.contains("\r\u{1B}[Kstep 6  evaluation loss "))
+        #expect(!text.contains("step 2/6"))
+        #expect(text.hasSuffix("/run\r\n"))
+    }
+
+    @Test("training writes plain lines where a line can't be redrawn")
+    func plain() throws {
+        let run = try TinyRun()
+        let text = try errors(run.arguments, ["TERM": "dumb"])
+        #expect(!text.contains("\u{1B}"))
+        #expect(text.contains("\nstep 2/6  epoch 0.33  loss "))
+    }
+}
