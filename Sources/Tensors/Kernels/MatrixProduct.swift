@@ -62,11 +62,13 @@ package func multiply(
     }
 }
 
-/// The same on the calling thread alone.
-@inline(__always)
+/// The same as one part of a larger work, so on the calling thread alone.
 package func gemm(
     _ a: Matrix, _ b: Matrix, into c: UnsafeMutablePointer<Float>, stride: Int, alpha: Float, beta: Float
 ) {
+    if SkinnyProduct.suits(a, b) {
+        return SkinnyProduct.run(a, b, into: c, stride: stride, alpha: alpha, beta: beta, epilogue: nil)
+    }
     cblas_sgemm(
         Int32(PEFTBlasRowMajor), Int32(a.isTransposed ? PEFTBlasTrans : PEFTBlasNoTrans),
         Int32(b.isTransposed ? PEFTBlasTrans : PEFTBlasNoTrans), Int32(a.rows), Int32(b.columns), Int32(a.columns),

@@ -82,6 +82,14 @@ enum SkinnyProduct {
             t3.addProduct(v, y3.lanes(i + 8))
             i += 16
         }
+        if i + 8 <= count {
+            let u = x.lanes(i)
+            s0.addProduct(u, y.lanes(i))
+            s1.addProduct(u, y1.lanes(i))
+            s2.addProduct(u, y2.lanes(i))
+            s3.addProduct(u, y3.lanes(i))
+            i += 8
+        }
         var sums = SIMD4<Float>((s0 + t0).total, (s1 + t1).total, (s2 + t2).total, (s3 + t3).total)
         while i < count {
             sums.addProduct(SIMD4(y[i], y1[i], y2[i], y3[i]), SIMD4(repeating: x[i]))

@@ -61,4 +61,20 @@ import Testing
             #expect(found == Array(all[row * test.columns..<(row + 1) * test.columns]), "\(test), row \(row)")
         }
     }
+
+    @Test(arguments: [1, 8, 16, 64]) func `give a row the same bits with a low-rank term too`(rank: Int) {
+        let (inputs, outputs) = (240, 720)
+        let x = Tensor(noise(16 * inputs, seed: 1), shape: [16, inputs])
+        let a = Tensor(noise(rank * inputs, seed: 2), shape: [rank, inputs])
+        let b = Tensor(noise(rank * outputs, seed: 3), shape: [outputs, rank])
+        let weight = DenseWeight(
+            Tensor(noise(outputs * inputs, seed: 4), shape: [inputs, outputs]), isInputByOutput: true)
+        func run(_ count: Int) -> [Float] {
+            let part = Tensor(x.values[..<(count * inputs)], shape: [count, inputs])
+            let u = lowRankInput(part, a, scale: 2, dropout: nil)
+            return linear(part, weight, bias: nil, lowRank: LowRankTerm(u: u, b: b), activation: .geluNew).values
+        }
+        let all = run(16)
+        for count in [1, 2, 3, 5, 8, 13] { #expect(run(count) == Array(all[..<(count * outputs)])) }
+    }
 }
