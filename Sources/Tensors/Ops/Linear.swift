@@ -25,6 +25,8 @@ public func linear(
     linearForward(x, weight, bias, lowRank, activation, y, preActivation: preActivation)
     guard isRecorded else { return y }
 
+    // Only the weight's gradient needs x itself; the others must not keep it in memory.
+    let inputShape = x.shape
     // The gradient before the activation is wanted by up to five pullbacks, one after the other.
     let before = SharedGradient { dy in
         guard let activation, let preActivation else { return dy }
@@ -45,8 +47,8 @@ public func linear(
         pullback(for: lowRank?.u) { dy, du in if let lowRank { thinProduct(before(dy), lowRank.b, &du) } },
         pullback(for: x) { dy, dx in
             let dz = before(dy)
-            let (target, isFresh) = dx.accumulator(shape: x.shape)
-            weight.multiplyTransposed(dz.data, rows: x.rowCount, into: target.data, beta: isFresh ? 0 : 1)
+            let (target, isFresh) = dx.accumulator(shape: inputShape)
+            weight.multiplyTransposed(dz.data, rows: dz.rowCount, into: target.data, beta: isFresh ? 0 : 1)
         },
     ])
 }

@@ -5,9 +5,10 @@ public func gatherRows(_ x: Tensor, _ rows: [Int]) -> Tensor {
     WorkerPool.shared.run(over: rows.count, grain: 64) { range in
         for i in range { (y.data + i * width).update(from: x.data + rows[i] * width, count: width) }
     }
+    let inputShape = x.shape
     return y.record([
         pullback(for: x) { dy, dx in
-            let (target, isFresh) = dx.accumulator(shape: x.shape)
+            let (target, isFresh) = dx.accumulator(shape: inputShape)
             if isFresh { target.data.update(repeating: 0, count: target.count) }
             WorkerPool.shared.run(over: rows.count, grain: 64) { range in
                 for i in range {
