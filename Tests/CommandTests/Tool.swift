@@ -49,6 +49,8 @@ final class RunningTool {
         return Outcome(status: status, output: try streams.text("stdout"), errors: try errorsSoFar())
     }
 
+    var isRunning: Bool { process.isRunning }
+
     /// What it has written to stderr until now.
     func errorsSoFar() throws -> String { try streams.text("stderr") }
 

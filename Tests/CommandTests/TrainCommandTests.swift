@@ -82,7 +82,7 @@ struct TrainCommandTests {
 
     private func interruptedRun(_ signal: Int32) throws -> Outcome {
         let tool = try RunningTool(run.arguments + long)
-        while try !tool.errorsSoFar().contains("\nstep 20/") { usleep(1000) }
+        while try tool.isRunning && !tool.errorsSoFar().contains("\nstep 20/") { usleep(1000) }
         tool.send(signal)
         return try tool.outcome()
     }
