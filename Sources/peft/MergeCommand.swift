@@ -10,11 +10,13 @@ struct MergeCommand: ParsableCommand {
         abstract: "Merge adapters into their base model, and prove that the result computes the same.",
         discussion: """
             The output is a model folder as transformers saves it. It appears only when probe prompts have given the
-            same logits through base and adapter and through the written files.
+            same logits through base and adapter and through the written files. Without an adapter a model is written
+            again as it is, in another type.
 
             EXAMPLES:
               peft merge --adapter runs/demo --output runs/demo-merged
               peft merge --adapter runs/a:0.7 --adapter runs/b:0.3 --output runs/mixed --dtype float16
+              peft merge --base runs/pretrained --output small --dtype bfloat16
             """)
 
     enum DataType: String, ExpressibleByArgument, CaseIterable {
@@ -33,7 +35,7 @@ struct MergeCommand: ParsableCommand {
         help: ArgumentHelp(
             "An adapter's folder, and what its change is multiplied by (1 without); may be given several times.",
             valueName: "dir[:weight]"))
-    var adapter: [String]
+    var adapter: [String] = []
 
     @Option(
         help: ArgumentHelp(
@@ -51,6 +53,12 @@ struct MergeCommand: ParsableCommand {
     var overwrite = false
 
     @OptionGroup var common: CommonOptions
+
+    func validate() throws {
+        if adapter.isEmpty, base == nil || dtype == nil {
+            throw ValidationError("nothing to merge: give --adapter, or --base and --dtype to change a model's type")
+        }
+    }
 
     func run() throws {
         common.apply()

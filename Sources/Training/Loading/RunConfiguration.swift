@@ -38,6 +38,8 @@ public struct RunConfiguration {
         methodName = name
         initialAdapter = peft.optionalString("init_from")
         let type = methods.first { $0.name == name } ?? LoRA.self
+        // Which keys belong to a method that isn't known can't be told.
+        if peft.optionalString("method") != name { peft.ignoreUnread() }
         let adapter = initialAdapter
         let method = Result { try Self.read(type, peft, startingFrom: adapter, warn: warn) }
         training = TrainingSettings(document.root.section("training"))

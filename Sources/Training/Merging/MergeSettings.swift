@@ -15,7 +15,7 @@ public struct MergeSettings: Sendable, Hashable {
 
     /// The base model's folder or name.
     public var base: String
-    /// At least one.
+    /// None only changes the type.
     public var adapters: [WeightedAdapter]
     public var output: String
     /// F32, F16 or BF16 for all weights; nil keeps each tensor's own type.
@@ -26,7 +26,6 @@ public struct MergeSettings: Sendable, Hashable {
     public init(
         base: String, adapters: [WeightedAdapter], output: String, elementType: ElementType?, overwrites: Bool
     ) {
-        precondition(!adapters.isEmpty, "MergeSettings: no adapter")
         self.base = base
         self.adapters = adapters
         self.output = output
