@@ -71,6 +71,12 @@ final class TrainingDisplay: TrainingObserver {
                 ? "go on with the same command and --resume" : "the result is in \(summary.outputFolder)")
     }
 
+    func foundFinished(_ summary: TrainingSummary) {
+        Console.note(
+            "the run in \(summary.outputFolder) is finished, after \(summary.steps.grouped) steps; give --overwrite to "
+                + "train anew")
+    }
+
     /// What trains: a row for each kind of parameter, and the share of the whole.
     private static func table(_ plan: TrainingPlan) -> [String] {
         let rows =

@@ -15,9 +15,7 @@ extension BaseModel {
         let method = try Self.instance(of: type, document.root)
         let installation = try method.install(into: model, context)
         do {
-            let tensors = try adapter.entries.map { ($0.path, try adapter.tensor($0)) }
-            try installation.load(
-                Dictionary(tensors, uniquingKeysWith: { first, _ in first }), file: adapter.weights.path)
+            try installation.load(adapter)
         } catch {
             installation.remove()
             throw error
@@ -39,4 +37,14 @@ extension BaseModel {
     private static func instance<Method: PEFTMethod>(
         of type: Method.Type, _ section: ConfigSection
     ) throws -> any PEFTMethod { try type.init(section, startingFrom: nil) }
+}
+
+extension Installation {
+    /// Takes over the tensors of an adapter.
+    ///
+    /// - Throws: `Problems` that list every missing, unexpected and misshapen tensor; then nothing was changed.
+    func load(_ adapter: AdapterFolder) throws {
+        let tensors = try adapter.entries.map { ($0.path, try adapter.tensor($0)) }
+        try load(Dictionary(tensors, uniquingKeysWith: { first, _ in first }), file: adapter.weights.path)
+    }
 }

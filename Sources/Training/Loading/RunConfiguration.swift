@@ -25,6 +25,9 @@ public struct RunConfiguration {
     /// Every value with the defaults, as `training_config.yaml` keeps it.
     public let resolvedYAML: String
 
+    /// Whether a whole model comes out, rather than an adapter.
+    var deliversModel: Bool { type(of: method).adapterType == nil }
+
     /// Reads all sections.
     ///
     /// - Throws: `Problems` that list everything that is wrong, unknown keys included.
@@ -46,6 +49,11 @@ public struct RunConfiguration {
         if initialAdapter != nil, type.adapterType == nil {
             peft.record("\(methodName) makes no adapter; start from a model by model.path", at: "init_from")
         }
+        if case .failure(let error) = method {
+            for problem in (error as? Problems)?.list ?? [error as? Problem].compactMap({ $0 }) {
+                document.record(problem)
+            }
+        }
         try document.finish()
         self.method = try method.get()
         resolvedYAML = document.resolvedYAML()
@@ -55,11 +63,18 @@ public struct RunConfiguration {
         _ type: Method.Type, _ section: ConfigSection, startingFrom adapter: String?, warn: WarningSink
     ) throws -> any PEFTMethod {
         guard let adapter, type.adapterType != nil else { return try type.init(section, startingFrom: nil) }
-        let folder = try AdapterFolder(path: adapter, warn: warn)
-        guard try folder.configuration.string("peft_type") == type.adapterType else {
-            throw Problems([section.problem("is no adapter of the method \(type.name)", at: "init_from")])
+        let start: Method
+        do {
+            let folder = try AdapterFolder(path: adapter, warn: warn)
+            guard try folder.configuration.string("peft_type") == type.adapterType else {
+                throw Problems([section.problem("is no adapter of the method \(type.name)", at: "init_from")])
+            }
+            start = try type.init(ConfigDocument(json: folder.configuration).root, startingFrom: nil)
+        } catch {
+            // The settings weren't looked at, so none of them is known to be wrong.
+            section.ignoreUnread()
+            throw error
         }
-        let start = try type.init(ConfigDocument(json: folder.configuration).root, startingFrom: nil)
         return try type.init(section, startingFrom: start)
     }
 }

@@ -1,5 +1,4 @@
 import Checkpoints
-import JSONText
 import Layers
 import Methods
 import Models
@@ -9,34 +8,25 @@ import Tensors
 struct DeliveryWriter {
     let base: BaseModel
 
-    /// - Parameter forTraining: Only what a run needs to go on; the tokenizer and the like stay out.
-    func write(_ delivery: Delivery, to folder: String, forTraining: Bool) throws {
+    /// Each of the folder's files appears whole, and the one named by `mark` last, so that it stands for all of them.
+    func write(_ delivery: Delivery, to folder: String) throws {
         switch delivery {
         case .adapter(let configuration, let tensors):
             try AdapterFolder.write(
                 configuration: configuration,
                 tensors: tensors.map { OutgoingTensor($0.name, $0.tensor, as: .float32) }, to: folder)
         case .checkpoint:
+            // The folder has a card of its own.
+            try copyCompanions(
+                of: base.folder, to: folder, leavingOut: [ModelCard.fileName], elementType: .float32, untiesHead: false)
             try SafetensorsWriter.write(
                 base.model.parameters.map { OutgoingTensor($0.name, $0.tensor, as: .float32) },
-                to: FileSystem.join(folder, "model.safetensors"))
-            if forTraining { return }
-            try copyModelFiles(to: folder)
+                to: FileSystem.join(folder, Self.modelName))
         }
     }
 
-    /// Everything of the base model's folder but its weights.
-    private func copyModelFiles(to folder: String) throws {
-        for name in try FileSystem.names(in: base.folder) where Self.isModelFile(name) {
-            let source = FileSystem.join(base.folder, name)
-            if FileSystem.isFile(source) {
-                try FileSystem.copyFile(from: source, to: FileSystem.join(folder, name))
-            }
-        }
-    }
+    static let modelName = "model.safetensors"
 
-    private static func isModelFile(_ name: String) -> Bool {
-        let endings = [".json", ".txt", ".model"]
-        return endings.contains(where: name.hasSuffix) && !name.hasSuffix(".index.json")
-    }
+    /// The names that a delivery of either kind writes last.
+    static let marks = [AdapterFolder.configurationName, modelName]
 }

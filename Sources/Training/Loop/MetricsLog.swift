@@ -4,23 +4,53 @@ import Glibc
 import JSONText
 
 /// `metrics.jsonl` of an output folder: a line for each logged step and each evaluation.
+///
+/// A line is appended with one write, because writing the whole file anew each time would cost more than a step of a
+/// small model; the disk is waited for only where a checkpoint relies on the lines before it.
 final class MetricsLog {
+    static let fileName = "metrics.jsonl"
+
     private let path: String
-    private var lines: [String]
+    private let descriptor: Int32
+    /// The loss of the last logged step, and the last evaluation with its step.
+    private(set) var lastLoss: Double?
+    private(set) var lastEvaluation: (step: Int, loss: Double)?
+    /// As the last line that the log began with has them.
+    private(set) var tokens = 0
+    private(set) var elapsedSeconds = 0.0
 
     /// Goes on with the lines of a run up to `step`, or begins anew where that is 0.
     ///
-    /// Lines past the step come from a run that went on after its last checkpoint and then stopped without saving.
+    /// Lines past the step come from a run that went on after its last checkpoint and then stopped without saving; the
+    /// last of them may be incomplete.
     init(folder: String, continuingAfter step: Int) throws {
-        path = FileSystem.join(folder, "metrics.jsonl")
-        lines = []
-        guard step > 0, FileSystem.isFile(path) else { return }
-        for line in try FileSystem.text(of: path).split(separator: "\n") {
-            if try JSONNode.parse(String(line), file: path).integer("step") <= step { lines.append(String(line)) }
+        let path = FileSystem.join(folder, Self.fileName)
+        self.path = path
+        var kept: [String] = []
+        if step > 0, FileSystem.isFile(path) {
+            let lines = try FileSystem.text(of: path).split(separator: "\n", omittingEmptySubsequences: false)
+            for (index, line) in lines.dropLast().enumerated() where !line.isEmpty {
+                let node = try Array(line.utf8).withUnsafeBytes { try JSONNode.parse($0, file: path, line: index + 1) }
+                let lineStep = try node.integer("step")
+                guard lineStep <= step else { continue }
+                kept.append(String(line))
+                elapsedSeconds = try node.optionalNumber("elapsed_seconds") ?? elapsedSeconds
+                if let loss = try node.optionalNumber("loss") {
+                    lastLoss = loss
+                    tokens = try node.integer("tokens")
+                }
+                if let loss = try node.optionalNumber("eval_loss") { lastEvaluation = (lineStep, loss) }
+            }
         }
+        try AtomicFile.write(kept.map { $0 + "\n" }.joined(), to: path)
+        descriptor = open(path, O_WRONLY | O_APPEND | O_CLOEXEC)
+        if descriptor < 0 { throw writingProblem() }
     }
 
+    deinit { if descriptor >= 0 { close(descriptor) } }
+
     func append(_ metrics: StepMetrics) throws {
+        lastLoss = metrics.loss
         try append([
             .init("step", .integer(metrics.step)), .init("epoch", .number(metrics.epoch)),
             .init("loss", .number(metrics.loss)), .init("grad_norm", .number(metrics.gradientNorm)),
@@ -32,6 +62,7 @@ final class MetricsLog {
     }
 
     func append(_ metrics: EvaluationMetrics) throws {
+        lastEvaluation = (metrics.step, metrics.loss)
         try append([
             .init("step", .integer(metrics.step)), .init("epoch", .number(metrics.epoch)),
             .init("eval_loss", .number(metrics.loss)), .init("eval_tokens", .integer(metrics.tokens)),
@@ -39,9 +70,22 @@ final class MetricsLog {
         ])
     }
 
-    /// The whole file is written anew, so that a reader never sees half a line; it stays small.
+    /// Waits until all lines are on the disk.
+    func synchronize() throws { if fsync(descriptor) != 0 { throw writingProblem() } }
+
     private func append(_ members: [JSONValue.Member]) throws {
-        lines.append(JSONValue.object(members).text(.compact))
-        try AtomicFile.write(lines.joined(separator: "\n") + "\n", to: path)
+        var rest = Array((JSONValue.object(members).text(.compact) + "\n").utf8)[...]
+        while !rest.isEmpty {
+            let written = rest.withUnsafeBytes { write(descriptor, $0.baseAddress, $0.count) }
+            if written < 0 {
+                if errno == EINTR { continue }
+                throw writingProblem()
+            }
+            rest = rest.dropFirst(written)
+        }
+    }
+
+    private func writingProblem() -> Problem {
+        Problem("writing failed: \(String(cString: strerror(errno)))", file: path, exitStatus: .inputOutput)
     }
 }

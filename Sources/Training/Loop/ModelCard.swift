@@ -1,8 +1,11 @@
+import Configuration
 import Datasets
 import Methods
 
 /// `README.md` of an output folder: what it holds and how to use it, with the front matter that the Hub reads.
 struct ModelCard {
+    static let fileName = "README.md"
+
     private let configuration: RunConfiguration
     private let delivery: Delivery
 
@@ -16,10 +19,13 @@ struct ModelCard {
         let name = configuration.methodName
         let training = configuration.training
         let isAdapter = if case .adapter = delivery { true } else { false }
-        var front = ["base_model: \(base)", "pipeline_tag: text-generation"]
+        var front = ["base_model: \(Self.yaml(base))", "pipeline_tag: text-generation"]
         front +=
             isAdapter
-            ? ["library_name: peft", "tags:", "- base_model:adapter:\(base)", "- \(name)", "- transformers"]
+            ? [
+                "library_name: peft", "tags:", "- \(Self.yaml("base_model:adapter:\(base)"))", "- \(name)",
+                "- transformers",
+            ]
             : ["library_name: transformers"]
         var lines = ["---"] + front + ["---", ""]
         lines += [
@@ -37,10 +43,26 @@ struct ModelCard {
             "",
             "```",
             isAdapter
-                ? "peft generate --base \(base) --adapter \(training.outputFolder)"
-                : "peft generate --base \(training.outputFolder)",
+                ? "peft generate --base \(Self.word(base)) --adapter \(Self.word(training.outputFolder))"
+                : "peft generate --base \(Self.word(training.outputFolder))",
             "```",
         ]
         return lines.joined(separator: "\n") + "\n"
+    }
+
+    private static func yaml(_ text: String) -> String { ConfigValue.string(text).flow() }
+
+    /// Text as one word of a shell's command.
+    private static func word(_ text: String) -> String {
+        let plain = text.utf8.allSatisfy { byte in
+            byte >= UInt8(ascii: "a") && byte <= UInt8(ascii: "z")
+                || byte >= UInt8(ascii: "A") && byte <= UInt8(ascii: "Z")
+                || byte >= UInt8(ascii: "0") && byte <= UInt8(ascii: "9") || "/._-+,:@%=".utf8.contains(byte)
+        }
+        return plain && !text.isEmpty
+            ? text
+            : "'"
+                + text.split(separator: "'", omittingEmptySubsequences: false)
+                .joined(separator: "'\\''") + "'"
     }
 }

@@ -23,7 +23,8 @@ final class RunFolder {
         try Self.refuseInputs(configuration, base: base)
         try FileSystem.createFolder(path)
         lock = try FolderLock(folder: path)
-        let hasRun = try Self.holdsRun(path)
+        try refuseForeignFiles()
+        let hasRun = try isFinished || !TrainingCheckpoint.steps(in: path).isEmpty
         switch existing {
         case .refuse:
             if hasRun {
@@ -31,8 +32,16 @@ final class RunFolder {
                     "the folder already holds a run: give --resume to continue it, or --overwrite to begin anew",
                     file: path, exitStatus: .cannotCreate)
             }
-        case .overwrite: try Self.clear(path)
-        case .resume: try refuseOtherConfiguration()
+        case .overwrite: try clear()
+        case .resume:
+            if hasRun {
+                try refuseOtherConfiguration()
+            } else {
+                warn(
+                    Problem(
+                        "the folder holds no checkpoint to go on from: the run begins at its first step", file: path,
+                        severity: .warning))
+            }
         }
         try StagedFolder.removeUnfinished(in: path)
         let checkpoints = TrainingCheckpoint.folder(path)
@@ -46,34 +55,57 @@ final class RunFolder {
         return try TrainingCheckpoint.steps(in: path).last.map { TrainingCheckpoint.path(path, step: $0) }
     }
 
-    /// Writes the delivery and the model card.
+    /// Whether the folder holds all that a run delivers.
+    var isFinished: Bool { DeliveryWriter.marks.contains { FileSystem.exists(FileSystem.join(path, $0)) } }
+
+    /// Writes the model card and the delivery.
     func finish(_ result: Delivery) throws {
-        try delivery.write(result, to: path, forTraining: false)
         try AtomicFile.write(
-            ModelCard(configuration, result).text, to: FileSystem.join(path, "README.md"))
+            ModelCard(configuration, result).text, to: FileSystem.join(path, ModelCard.fileName))
+        try delivery.write(result, to: path)
     }
 
-    private static let deliveredNames = [
-        AdapterFolder.configurationName, AdapterFolder.weightsName, "model.safetensors",
-    ]
+    private static let names =
+        DeliveryWriter.marks + [AdapterFolder.weightsName, MetricsLog.fileName, ModelCard.fileName]
 
-    private static func holdsRun(_ path: String) throws -> Bool {
-        try !TrainingCheckpoint.steps(in: path).isEmpty
-            || deliveredNames.contains { FileSystem.exists(FileSystem.join(path, $0)) }
+    /// A run's folder is known by its configuration, which is written before anything else. In one without, nothing may
+    /// be replaced or removed.
+    private func refuseForeignFiles() throws {
+        if FileSystem.exists(FileSystem.join(path, Self.configurationName)) { return }
+        var names = Self.names + ["checkpoints"]
+        if configuration.deliversModel { names += try companionNames(of: delivery.base.folder) }
+        guard let name = names.first(where: { FileSystem.exists(FileSystem.join(path, $0)) }) else { return }
+        throw Problem(
+            "holds '\(name)', which no run has written and this one would replace; choose another folder", file: path,
+            exitStatus: .cannotCreate)
     }
 
-    private static func clear(_ path: String) throws {
-        for name in deliveredNames + ["metrics.jsonl", "README.md", "checkpoints"] {
-            let file = FileSystem.join(path, name)
-            if FileSystem.exists(file) { try FileSystem.remove(file) }
-        }
+    /// Removes the former run: first what says that it is complete, then its checkpoints, each as a whole, so that
+    /// nothing broken is found should this be interrupted.
+    private func clear() throws {
+        let names = try DeliveryWriter.marks + formerCompanions() + Self.names
+        for name in names { try FileSystem.remove(FileSystem.join(path, name)) }
+        let checkpoints = TrainingCheckpoint.folder(path)
+        if FileSystem.isFolder(checkpoints) { try TrainingCheckpoint.removeWhole(checkpoints) }
+    }
+
+    /// What a former run that delivered a model copied from its base, as far as the base is still there.
+    private func formerCompanions() throws -> [String] {
+        let file = FileSystem.join(path, Self.configurationName)
+        guard FileSystem.exists(FileSystem.join(path, DeliveryWriter.modelName)), FileSystem.isFile(file),
+            let former = try? ConfigDocument.load(yamlFile: file),
+            let base = try? HubCache.resolve(former.root.section("model").requiredString("path"))
+        else { return [] }
+        return try companionNames(of: base)
     }
 
     /// An output that is also an input would be lost half-way.
     private static func refuseInputs(_ configuration: RunConfiguration, base: BaseModel) throws {
         let output = FileSystem.realPath(configuration.training.outputFolder)
-        for input in [base.folder, configuration.initialAdapter].compactMap({ $0 })
-        where FileSystem.realPath(input) == output {
+        let checkpoints = TrainingCheckpoint.folder(output) + "/"
+        for input in [base.folder, configuration.initialAdapter].compactMap({ $0 }) {
+            let source = FileSystem.realPath(input)
+            guard source == output || source.hasPrefix(checkpoints) else { continue }
             throw Problem(
                 "training.output_dir is also an input of the run; choose another folder", file: input,
                 exitStatus: .cannotCreate)

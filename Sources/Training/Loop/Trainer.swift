@@ -1,7 +1,6 @@
 import Checkpoints
 import Datasets
 import Diagnostics
-import Glibc
 import Layers
 import Methods
 import Models
@@ -24,7 +23,6 @@ public final class Trainer {
     private let observer: any TrainingObserver
     private let stepsPerEpoch: Int
     private let stepCount: Int
-    private var lastLoss: Double?
 
     private var settings: TrainingSettings { configuration.training }
 
@@ -53,10 +51,7 @@ public final class Trainer {
             into: base.model,
             InstallationContext(seed: settings.seed, basePath: configuration.modelPath, isTraining: true))
         if let path = configuration.initialAdapter {
-            let adapter = try AdapterFolder(path: path, warn: observer.warned)
-            let tensors = try adapter.entries.map { ($0.path, try adapter.tensor($0)) }
-            try installation.load(
-                Dictionary(tensors, uniquingKeysWith: { first, _ in first }), file: adapter.weights.path)
+            try installation.load(AdapterFolder(path: path, warn: observer.warned))
         }
         optimizer = AdamW(installation.trainable, settings.optimizer)
         runner = StepRunner(model: base.model, optimizer: optimizer, seed: settings.seed)
@@ -64,20 +59,28 @@ public final class Trainer {
         stepCount = settings.stepCount(batches: batches.count)
     }
 
-    /// Trains, writes checkpoints on the way and the delivery at the end.
+    /// Trains, writes checkpoints on the way and the delivery at the end. A run that is finished already is resumed by
+    /// leaving it as it is.
     ///
-    /// - Parameter shouldStop: Asked after every step; true saves a checkpoint and ends the run.
+    /// - Parameter shouldStop: Asked after every step and while evaluating; true saves a checkpoint and ends the run.
+    /// - Throws: `Problem` or `Problems` for an output folder that can't be used, a checkpoint that doesn't belong to
+    ///   this run or is broken, records that can't be used, and losses, gradients or parameters that aren't finite.
     public func run(_ existing: Existing, shouldStop: () -> Bool) throws -> TrainingSummary {
         let folder = try RunFolder(configuration, base: base, existing: existing, warn: observer.warned)
+        if folder.isFinished { return try finishedBefore(folder) }
         var progress = TrainingProgress()
         if let path = try folder.checkpointToResume() {
             progress = try TrainingCheckpoint.restore(
                 from: path, into: installation, optimizer, warn: observer.warned)
+            try refuseOtherData(progress, checkpoint: path)
         }
+        progress.exampleCount = batches.dataset.count
         let log = try MetricsLog(folder: folder.path, continuingAfter: progress.step)
         observer.started(plan(firstStep: progress.step, folder: folder.path))
-        var meter = Meter(progress)
-        while progress.step < stepCount {
+        var meter = RunMeter(progress)
+        // A run may have been stopped while it evaluated.
+        var isStopping = try !evaluateIfDue(&progress, &meter, log, shouldStop)
+        while progress.step < stepCount, !isStopping {
             let result = try takeStep(progress.step)
             progress.step += 1
             progress.tokens += result.tokenCount
@@ -91,22 +94,26 @@ public final class Trainer {
             if isLast || progress.step % settings.loggingSteps == 0 {
                 try record(result, &progress, &meter, log)
             }
-            if isDue(settings.evaluationSteps, progress.step), let validation {
-                try evaluate(validation, &progress, &meter, log)
-            }
-            let isStopping = !isLast && shouldStop()
+            isStopping = try !evaluateIfDue(&progress, &meter, log, shouldStop) || !isLast && shouldStop()
             if isStopping || !isLast && isDue(settings.savingSteps, progress.step) {
                 progress.elapsedSeconds = meter.elapsed
+                try requireFiniteParameters(step: progress.step)
+                try log.synchronize()
                 let path = try TrainingCheckpoint.write(
                     progress, installation, optimizer, delivery: folder.delivery, to: folder.path,
                     limit: settings.savingLimit)
                 observer.saved(step: progress.step, folder: path)
             }
-            if isStopping { return summary(progress, folder, wasInterrupted: true) }
         }
         progress.elapsedSeconds = meter.elapsed
-        try folder.finish(installation.deliver())
-        return summary(progress, folder, wasInterrupted: false)
+        if !isStopping {
+            try requireFiniteParameters(step: progress.step)
+            try log.synchronize()
+            try folder.finish(installation.deliver())
+        }
+        let summary = summary(progress, folder, log, wasInterrupted: isStopping)
+        observer.finished(summary)
+        return summary
     }
 
     /// What a run would do, without doing it.
@@ -121,14 +128,43 @@ public final class Trainer {
             learningRate: settings.learningRate
                 * settings.schedule.factor(step: step, warmup: settings.warmupSteps, total: stepCount))
         guard result.isFinite else {
-            let records = indices.flatMap { batches.examples(epoch: epoch, index: $0) }.map { "\($0 + 1)" }
+            let places = places(indices.flatMap { batches.examples(epoch: epoch, index: $0) })
             throw Problem(
                 "the loss or a gradient of step \(step + 1) is no finite number (loss \(result.loss), gradient norm "
-                    + "\(result.gradientNorm)), on records \(records.prefix(16).joined(separator: ", ")) of the training "
-                    + "data; the parameters were left as they were. A lower training.learning_rate, "
-                    + "training.max_grad_norm: 1 or a longer training.warmup_steps usually helps")
+                    + "\(result.gradientNorm)), on \(places). " + Self.divergenceAdvice)
         }
         return result
+    }
+
+    private static let divergenceAdvice =
+        "Nothing was saved since the last checkpoint. A lower training.learning_rate, training.max_grad_norm: 1 or a "
+        + "longer training.warmup_steps usually helps"
+
+    /// Where the examples come from, in words.
+    private func places(_ examples: [Int]) -> String {
+        let most = 16
+        let dataset = batches.dataset
+        let words = examples.prefix(most).map { index in
+            dataset.place(of: index).map { "\($0.file):\($0.line)" } ?? "block \(index + 1)"
+        }
+        let more = examples.count > most ? " and \(examples.count - most) more" : ""
+        return words.joined(separator: ", ") + more
+    }
+
+    /// The last step may have gone wrong without a loss after it that shows it.
+    private func requireFiniteParameters(step: Int) throws {
+        for parameter in installation.trainable where !sumOfSquares(parameter.tensor).isFinite {
+            throw Problem(
+                "not all elements are finite numbers after step \(step). " + Self.divergenceAdvice, key: parameter.name)
+        }
+    }
+
+    private func refuseOtherData(_ progress: TrainingProgress, checkpoint: String) throws {
+        guard let count = progress.exampleCount, count != batches.dataset.count else { return }
+        throw Problem(
+            "the training data had \(count) examples when the run began and has "
+                + "\(batches.dataset.count) now: a resumed run must be the same; put the data back, or give "
+                + "--overwrite to begin anew", file: checkpoint)
     }
 
     private func isDue(_ steps: Int?, _ step: Int) -> Bool {
@@ -138,42 +174,70 @@ public final class Trainer {
     private func epoch(_ step: Int) -> Double { Double(step) / Double(stepsPerEpoch) }
 
     private func record(
-        _ result: StepResult, _ progress: inout TrainingProgress, _ meter: inout Meter, _ log: MetricsLog
+        _ result: StepResult, _ progress: inout TrainingProgress, _ meter: inout RunMeter, _ log: MetricsLog
     ) throws {
         let metrics = StepMetrics(
             step: progress.step, epoch: epoch(progress.step),
             loss: progress.pendingLossSum / Double(max(1, progress.pendingTargets)), gradientNorm: result.gradientNorm,
             learningRate: result.learningRate, tokens: progress.tokens, tokensPerSecond: meter.lap(progress.tokens),
             elapsedSeconds: meter.elapsed, peakMemoryBytes: peakMemory())
-        lastLoss = metrics.loss
         progress.pendingLossSum = 0
         progress.pendingTargets = 0
         try log.append(metrics)
         observer.logged(metrics)
     }
 
-    private func evaluate(
-        _ validation: Dataset, _ progress: inout TrainingProgress, _ meter: inout Meter, _ log: MetricsLog
-    ) throws {
+    /// Evaluates where that is due and wasn't done yet.
+    ///
+    /// - Returns: false where it was to be stopped; then the run does it when it is resumed.
+    private func evaluateIfDue(
+        _ progress: inout TrainingProgress, _ meter: inout RunMeter, _ log: MetricsLog, _ shouldStop: () -> Bool
+    ) throws -> Bool {
+        guard let validation, progress.step > 0, isDue(settings.evaluationSteps, progress.step),
+            log.lastEvaluation?.step != progress.step
+        else { return true }
         let start = meter.elapsed
-        let loss = try withoutGradients {
-            try evaluateLoss(of: base.model, on: validation, rowsPerPass: 1024, onProgress: { _ in })
-        }
+        let loss: LossSummary
+        do {
+            loss = try withoutGradients {
+                if shouldStop() { throw Stopped() }
+                return try evaluateLoss(of: base.model, on: validation, rowsPerPass: 1024) { _ in
+                    if shouldStop() { throw Stopped() }
+                }
+            }
+        } catch is Stopped { return false }
         meter.leaveOut(meter.elapsed - start)
-        progress.evaluationLoss = loss.loss
+        guard loss.loss.isFinite else {
+            throw Problem(
+                "the evaluation loss after step \(progress.step) is no finite number (\(loss.loss)). "
+                    + Self.divergenceAdvice)
+        }
         let metrics = EvaluationMetrics(
             step: progress.step, epoch: epoch(progress.step), loss: loss.loss, tokens: loss.tokens,
             elapsedSeconds: meter.elapsed)
         try log.append(metrics)
         observer.evaluated(metrics)
+        return true
     }
 
-    private func summary(_ progress: TrainingProgress, _ folder: RunFolder, wasInterrupted: Bool) -> TrainingSummary {
-        let summary = TrainingSummary(
+    private func summary(
+        _ progress: TrainingProgress, _ folder: RunFolder, _ log: MetricsLog, wasInterrupted: Bool
+    ) -> TrainingSummary {
+        TrainingSummary(
             outputFolder: folder.path, steps: progress.step, wasInterrupted: wasInterrupted,
-            finalLoss: lastLoss, evaluationLoss: progress.evaluationLoss, tokens: progress.tokens,
+            finalLoss: log.lastLoss, evaluationLoss: log.lastEvaluation?.loss, tokens: progress.tokens,
             elapsedSeconds: progress.elapsedSeconds, peakMemoryBytes: peakMemory())
-        observer.finished(summary)
+    }
+
+    /// What is known of a run that needs no more steps.
+    private func finishedBefore(_ folder: RunFolder) throws -> TrainingSummary {
+        var progress = TrainingProgress()
+        progress.step = stepCount
+        let log = try MetricsLog(folder: folder.path, continuingAfter: stepCount)
+        progress.tokens = log.tokens
+        progress.elapsedSeconds = log.elapsedSeconds
+        let summary = summary(progress, folder, log, wasInterrupted: false)
+        observer.foundFinished(summary)
         return summary
     }
 
@@ -193,54 +257,8 @@ public final class Trainer {
     }
 }
 
-/// Clocks a run: time and rate, with what evaluation takes left out of the rate.
-private struct Meter {
-    private let start = ContinuousClock.now
-    private let earlier: Double
-    private let firstStep: Int
-    private let firstTokens: Int
-    private var excluded = 0.0
-    private var lapStart = 0.0
-    private var lapTokens: Int
-
-    init(_ progress: TrainingProgress) {
-        earlier = progress.elapsedSeconds
-        firstStep = progress.step
-        firstTokens = progress.tokens
-        lapTokens = progress.tokens
-    }
-
-    private var sinceStart: Double { start.duration(to: .now) / .seconds(1) }
-
-    /// Seconds of training, those before an interruption included.
-    var elapsed: Double { earlier + sinceStart }
-
-    mutating func leaveOut(_ seconds: Double) {
-        excluded += seconds
-        lapStart += seconds
-    }
-
-    func rate(_ tokens: Int) -> Double { Double(tokens - firstTokens) / max(1e-9, sinceStart - excluded) }
-
-    func secondsLeft(step: Int, of total: Int) -> Double {
-        (sinceStart - excluded) / Double(max(1, step - firstStep)) * Double(total - step)
-    }
-
-    /// Tokens a second since the last call.
-    mutating func lap(_ tokens: Int) -> Double {
-        let now = sinceStart
-        defer { (lapStart, lapTokens) = (now, tokens) }
-        return Double(tokens - lapTokens) / max(1e-9, now - lapStart)
-    }
-}
-
-/// The most memory that the process held at one time, in bytes.
-func peakMemory() -> Int {
-    var usage = rusage()
-    let thisProcess: Int32 = 0
-    getrusage(thisProcess, &usage)
-    return usage.ru_maxrss * 1024
-}
+/// Ends an evaluation before its end.
+private struct Stopped: Error {}
 
 extension TrainingPlan {
     /// Trainable parameters by their names with the layers' numbers left open.

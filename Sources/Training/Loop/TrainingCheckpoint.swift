@@ -1,6 +1,7 @@
 import Checkpoints
 import Configuration
 import Diagnostics
+import Glibc
 import JSONText
 import Methods
 import Tensors
@@ -13,7 +14,8 @@ struct TrainingProgress: Equatable {
     /// The sums of the steps since the last logged one.
     var pendingLossSum = 0.0
     var pendingTargets = 0
-    var evaluationLoss: Double?
+    /// The size of the data set, on which the order of the data depends.
+    var exampleCount: Int?
 }
 
 /// A checkpoint, `checkpoints/step-N`: the method's delivery, so that it can be used as it is, and everything that a run
@@ -29,7 +31,8 @@ enum TrainingCheckpoint {
         let folder = folder(outputFolder)
         guard FileSystem.isFolder(folder) else { return [] }
         return try FileSystem.names(in: folder).compactMap { name in
-            name.hasPrefix("step-") ? Int(name.dropFirst("step-".count)) : nil
+            guard let step = Int(name.dropFirst("step-".count)), name == "step-\(step)" else { return nil }
+            return step
         }.sorted()
     }
 
@@ -43,9 +46,9 @@ enum TrainingCheckpoint {
         to outputFolder: String, limit: Int?
     ) throws -> String {
         let path = path(outputFolder, step: progress.step)
-        if FileSystem.exists(path) { try FileSystem.remove(path) }
+        if FileSystem.exists(path) { try removeWhole(path) }
         let staged = try StagedFolder(path: path)
-        try delivery.write(installation.deliver(), to: staged.stagingPath, forTraining: true)
+        try delivery.write(installation.deliver(), to: staged.stagingPath)
         try SafetensorsWriter.write(
             optimizer.state.map { OutgoingTensor($0.name, $0.tensor, as: .float32) },
             to: staged.path(of: tensorsName))
@@ -53,10 +56,22 @@ enum TrainingCheckpoint {
         try staged.commit()
         if let limit {
             for step in try steps(in: outputFolder).dropLast(limit) where step != progress.step {
-                try FileSystem.remove(self.path(outputFolder, step: step))
+                try removeWhole(self.path(outputFolder, step: step))
             }
         }
         return path
+    }
+
+    /// Removes a folder under the name of an unfinished one, so that no part of it is ever taken for the whole.
+    static func removeWhole(_ path: String) throws {
+        let (folder, name) = FileSystem.split(path)
+        let doomed = FileSystem.join(folder, ".\(name).partial")
+        try FileSystem.remove(doomed)
+        if rename(path, doomed) != 0 {
+            throw Problem(
+                "can't be removed: \(String(cString: strerror(errno)))", file: path, exitStatus: .inputOutput)
+        }
+        try FileSystem.remove(doomed)
     }
 
     /// Puts parameters and moments back to what they were when the checkpoint was written.
@@ -70,7 +85,7 @@ enum TrainingCheckpoint {
         progress.elapsedSeconds = try state.number("elapsed_seconds")
         progress.pendingLossSum = try state.number("pending_loss_sum")
         progress.pendingTargets = try state.integer("pending_targets")
-        progress.evaluationLoss = try state.optionalNumber("eval_loss")
+        progress.exampleCount = try state.optionalInteger("examples")
         try restoreParameters(from: path, into: installation, warn: warn)
         let file = try SafetensorsFile(path: FileSystem.join(path, tensorsName), warn: warn)
         let found = try file.tensors.map { ($0.name, try file.tensor(named: $0.name)) }
@@ -85,12 +100,9 @@ enum TrainingCheckpoint {
     ) throws {
         switch installation.deliver() {
         case .adapter:
-            let adapter = try AdapterFolder(path: path, warn: warn)
-            let tensors = try adapter.entries.map { ($0.path, try adapter.tensor($0)) }
-            try installation.load(
-                Dictionary(tensors, uniquingKeysWith: { first, _ in first }), file: adapter.weights.path)
+            try installation.load(AdapterFolder(path: path, warn: warn))
         case .checkpoint:
-            let file = try SafetensorsFile(path: FileSystem.join(path, "model.safetensors"), warn: warn)
+            let file = try SafetensorsFile(path: FileSystem.join(path, DeliveryWriter.modelName), warn: warn)
             let tensors = try file.tensors.map { ($0.name, try file.tensor(named: $0.name)) }
             try installation.load(Dictionary(tensors, uniquingKeysWith: { first, _ in first }), file: file.path)
         }
@@ -102,7 +114,7 @@ enum TrainingCheckpoint {
             .init("elapsed_seconds", .number(progress.elapsedSeconds)),
             .init("pending_loss_sum", .number(progress.pendingLossSum)),
             .init("pending_targets", .integer(progress.pendingTargets)),
-            .init("eval_loss", progress.evaluationLoss.map(JSONValue.number) ?? nil),
+            .init("examples", progress.exampleCount.map(JSONValue.integer) ?? nil),
         ])
     }
 }

@@ -77,4 +77,6 @@ public protocol TrainingObserver: AnyObject {
     func saved(step: Int, folder: String)
     func warned(_ problem: Problem)
     func finished(_ summary: TrainingSummary)
+    /// In place of all others, where a run that is to be resumed is finished already.
+    func foundFinished(_ summary: TrainingSummary)
 }

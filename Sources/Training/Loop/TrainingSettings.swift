@@ -23,13 +23,16 @@ public struct TrainingSettings: Sendable, Hashable {
     /// How many checkpoints are kept; nil for all.
     public var savingLimit: Int?
 
+    /// More than any run has, and small enough for counts to be multiplied and added.
+    private static let largest = Int(Int32.max)
+
     init(_ section: ConfigSection) {
         outputFolder = section.requiredString("output_dir")
         epochs = section.double("num_train_epochs", default: 3, in: Above(0))
-        maximumSteps = section.optionalInt("max_steps", in: 1...)
-        batchSize = section.int("per_device_train_batch_size", default: 8, in: 1...)
-        evaluationBatchSize = section.int("per_device_eval_batch_size", default: 8, in: 1...)
-        accumulation = section.int("gradient_accumulation_steps", default: 1, in: 1...)
+        maximumSteps = section.optionalInt("max_steps", in: 1...Self.largest)
+        batchSize = section.int("per_device_train_batch_size", default: 8, in: 1...Self.largest)
+        evaluationBatchSize = section.int("per_device_eval_batch_size", default: 8, in: 1...Self.largest)
+        accumulation = section.int("gradient_accumulation_steps", default: 1, in: 1...Self.largest)
         learningRate = section.double("learning_rate", default: 5e-5, in: 0...)
         schedule = section.choice("lr_scheduler_type", default: LearningRateSchedule.linear)
         warmupSteps = section.int("warmup_steps", default: 0, in: 0...)
@@ -52,6 +55,8 @@ public struct TrainingSettings: Sendable, Hashable {
 
     /// The optimizer steps of the whole run.
     func stepCount(batches: Int) -> Int {
-        maximumSteps ?? max(1, Int((epochs * Double(stepsPerEpoch(batches: batches))).rounded(.up)))
+        if let maximumSteps { return maximumSteps }
+        let steps = (epochs * Double(stepsPerEpoch(batches: batches))).rounded(.up)
+        return Int(min(max(1, steps), Double(Self.largest)))
     }
 }

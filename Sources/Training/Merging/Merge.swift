@@ -21,7 +21,8 @@ public func merge(_ settings: MergeSettings, warn: WarningSink) throws -> MergeS
     let plan = try MergedTensors(base: base, weights: weights, merged: merged, elementType: settings.elementType)
     try plan.write(to: output.stagingPath)
     try copyCompanions(
-        of: base.folder, to: output.stagingPath, elementType: settings.elementType, untiesHead: merged.untiesHead)
+        of: base.folder, to: output.stagingPath, leavingOut: [], elementType: settings.elementType,
+        untiesHead: merged.untiesHead)
 
     let written = try BaseModel.load(output.stagingPath, randomSeed: nil, warn: { _ in })
     var summary = MergeSummary()

@@ -3,10 +3,11 @@ import JSONText
 
 /// Copies what lies beside a model's weights: the configuration, changed where the weights' form changed, the tokenizer
 /// and whatever else, but no weights and nothing of a training run.
-func copyCompanions(of folder: String, to target: String, elementType: ElementType?, untiesHead: Bool) throws {
-    for name in try FileSystem.names(in: folder) where isCompanion(name) {
+func copyCompanions(
+    of folder: String, to target: String, leavingOut excluded: Set<String>, elementType: ElementType?, untiesHead: Bool
+) throws {
+    for name in try companionNames(of: folder) where !excluded.contains(name) {
         let source = FileSystem.join(folder, name)
-        if !FileSystem.isFile(source) { continue }
         let copy = FileSystem.join(target, name)
         if name == "config.json", elementType != nil || untiesHead {
             let bytes = try FileBytes(path: source)
@@ -19,12 +20,17 @@ func copyCompanions(of folder: String, to target: String, elementType: ElementTy
     }
 }
 
+/// The files beside a model's weights that belong to it.
+func companionNames(of folder: String) throws -> [String] {
+    try FileSystem.names(in: folder).filter { isCompanion($0) && FileSystem.isFile(FileSystem.join(folder, $0)) }
+}
+
 private func isCompanion(_ name: String) -> Bool {
     let weights = [
         ".safetensors", ".safetensors.index.json", ".bin", ".bin.index.json", ".pt", ".pth", ".h5", ".msgpack", ".ckpt",
         ".gguf", ".onnx", ".tflite", ".ot",
     ]
-    let others = ["metrics.jsonl", "training_config.yaml", "adapter_config.json"]
+    let others = ["metrics.jsonl", "training_config.yaml", "training_state.json", "adapter_config.json"]
     return !name.hasPrefix(".") && !others.contains(name) && !weights.contains { name.hasSuffix($0) }
 }
 
