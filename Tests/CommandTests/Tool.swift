@@ -54,6 +54,8 @@ final class RunningTool {
     /// What it has written to stderr until now.
     func errorsSoFar() throws -> String { try streams.text("stderr") }
 
+    var hasEnded: Bool { !process.isRunning }
+
     func send(_ signal: Int32) { kill(process.processIdentifier, signal) }
 }
 

@@ -1,0 +1,89 @@
+import Foundation
+import Glibc
+import Testing
+
+@Suite("A run that ends otherwise than it should")
+struct KilledRunTests {
+    private let run: TinyRun
+    private var folder: TemporaryFolder { run.folder }
+
+    init() throws { run = try TinyRun() }
+
+    private func train(_ more: [String]) throws -> Outcome { try RunningTool(run.arguments + more).outcome() }
+
+    private func names(_ path: String) -> [String] {
+        ((try? FileManager.default.contentsOfDirectory(atPath: "\(folder.path)/\(path)")) ?? []).sorted()
+    }
+
+    @Test("killed at any moment, it leaves nothing half-written, and goes on to the same bits")
+    func killed() throws {
+        // A checkpoint and its removal in every step, so that most of the time something is being written.
+        let steps = [
+            "--set", "training.max_steps=40", "--set", "training.save_steps=1", "--set", "training.save_total_limit=2",
+            "--set", "training.logging_steps=1", "--set", "peft.lora_dropout=0.1", "--set", "training.eval_steps=7",
+        ]
+        for round in 0..<6 {
+            let tool = try RunningTool(run.arguments + steps + ["--resume"])
+            let deadline = Date(timeIntervalSinceNow: 20)
+            while try !tool.errorsSoFar().contains("  saved "), !tool.hasEnded, Date() < deadline { usleep(500) }
+            usleep(UInt32(round * 2711 % 9000))
+            tool.send(SIGKILL)
+            _ = try tool.outcome()
+            for checkpoint in names("run/checkpoints") where !checkpoint.hasPrefix(".") {
+                #expect(
+                    names("run/checkpoints/\(checkpoint)") == [
+                        "adapter_config.json", "adapter_model.safetensors", "training_state.json",
+                        "training_state.safetensors",
+                    ])
+            }
+        }
+        let end = try train(steps + ["--resume", "--quiet"])
+        #expect(end.status == 0, "\(end.errors)")
+        #expect(names("run/checkpoints") == ["step-38", "step-39"])
+        #expect(
+            names("run") == [
+                "README.md", "adapter_config.json", "adapter_model.safetensors", "checkpoints", "metrics.jsonl",
+                "training_config.yaml",
+            ])
+        let interrupted = try Data(contentsOf: folder.url.appending(path: "run/adapter_model.safetensors"))
+        let lines = try folder.text("run/metrics.jsonl").split(separator: "\n").count
+        #expect(lines == 40 + 6)
+        #expect(try train(steps + ["--overwrite", "--quiet"]).status == 0)
+        #expect(try Data(contentsOf: folder.url.appending(path: "run/adapter_model.safetensors")) == interrupted)
+    }
+
+    @Test("finished, it is left alone by --resume, with the status of success")
+    func finished() throws {
+        #expect(try train([]).status == 0)
+        let again = try train(["--resume"])
+        #expect(again.status == 0)
+        #expect(
+            again.errors
+                == "the run in \(folder.path)/run is finished, after 6 steps; give --overwrite to train anew\n")
+    }
+
+    @Test("while it lasts, no second one gets its folder")
+    func second() throws {
+        let tool = try RunningTool(
+            run.arguments + ["--set", "training.max_steps=100000", "--set", "training.save_steps=100000"])
+        while try !tool.errorsSoFar().contains("\nstep 2/"), !tool.hasEnded { usleep(1000) }
+        let second = try train(["--overwrite"])
+        tool.send(SIGTERM)
+        #expect(second.status == 73)
+        #expect(second.errors.hasPrefix("\(folder.path)/run: error: another run is using this folder (process "))
+        #expect(try tool.outcome().status == 130)
+        #expect(names("run/checkpoints").count == 1)
+    }
+
+    @Test("diverged, it says at which step and on what, with the status of bad data")
+    func diverged() throws {
+        let outcome = try train([
+            "--set", "training.learning_rate=1e30", "--set", "training.lr_scheduler_type=constant", "--set",
+            "data.shuffle=false",
+        ])
+        #expect(outcome.status == 65)
+        #expect(outcome.errors.contains("error: the loss or a gradient of step 2 is no finite number (loss "))
+        #expect(outcome.errors.contains(", on \(folder.path)/data.jsonl:5, \(folder.path)/data.jsonl:6, "))
+        #expect(names("run") == ["metrics.jsonl", "training_config.yaml"])
+    }
+}

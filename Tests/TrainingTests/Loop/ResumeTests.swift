@@ -1,0 +1,141 @@
+import Foundation
+import JSONText
+import Tensors
+import Testing
+import Training
+
+@Suite("A resumed run") struct ResumeTests {
+    /// Everything that trains, with dropout of its own where the method has one.
+    static let methods = [
+        ["peft.r=2", "peft.lora_dropout=0.1", "peft.target_modules=all-linear"],
+        ["peft.r=2", "peft.lora_dropout=0.1", "peft.bias=all", "peft.modules_to_save=[ln_f, lm_head]"],
+        ["peft.method=full"],
+    ]
+
+    private func result(_ changes: [String]) -> String {
+        changes == ["peft.method=full"] ? "model.safetensors" : "adapter_model.safetensors"
+    }
+
+    @Test(
+        "has the bits of one that wasn't interrupted: result, moments, metrics; stopped twice within epochs",
+        arguments: methods)
+    func interrupted(method: [String]) throws {
+        let training = try TinyTraining()
+        // A checkpoint behind the interruptions shows the moments.
+        let changes = method + ["training.save_steps=10"]
+        #expect(try training.run(changes, into: "whole").summary?.steps == 12)
+        for (existing, stop) in [(Trainer.Existing.refuse, 4), (.resume, 8)] {
+            let part = try training.run(changes, existing, stoppingAfter: stop)
+            #expect(part.summary?.wasInterrupted == true && part.saved == [stop])
+        }
+        let last = try training.run(changes, .resume)
+        #expect(last.plan?.firstStep == 8 && last.summary?.wasInterrupted == false)
+        for name in [result(method), "checkpoints/step-10/training_state.safetensors"] {
+            #expect(try training.bytes("run/\(name)") == training.bytes("whole/\(name)"), "\(name)")
+        }
+        #expect(try training.metrics("run") == training.metrics("whole"))
+        #expect(try training.metrics("run").count == 4)
+    }
+
+    @Test("goes on from a periodic checkpoint after a crash, without the metrics of the steps that are lost")
+    func crash() throws {
+        let training = try TinyTraining()
+        let changes = ["training.save_steps=4", "training.logging_steps=1"]
+        try training.run(changes, into: "whole")
+        try training.run(changes, stoppingAfter: 7)
+        try FileManager.default.removeItem(atPath: training.scratch("run/checkpoints/step-7"))
+        let metrics = try training.scratch.text("run/metrics.jsonl")
+        #expect(metrics.split(separator: "\n").count == 7)
+        try training.scratch.write(metrics + #"{"step": 8, "epo"#, to: "run/metrics.jsonl")
+        let resumed = try training.run(changes, .resume)
+        #expect(resumed.plan?.firstStep == 4)
+        #expect(
+            try training.bytes("run/adapter_model.safetensors") == training.bytes("whole/adapter_model.safetensors"))
+        #expect(try training.metrics("run") == training.metrics("whole"))
+    }
+
+    @Test("has the same bits on another number of threads")
+    func threads() throws {
+        let training = try TinyTraining()
+        let count = WorkerPool.shared.threadCount
+        defer { WorkerPool.shared.threadCount = count }
+        try training.run(into: "whole")
+        WorkerPool.shared.threadCount = 1
+        try training.run(stoppingAfter: 5)
+        WorkerPool.shared.threadCount = 3
+        try training.run([], .resume)
+        #expect(
+            try training.bytes("run/adapter_model.safetensors") == training.bytes("whole/adapter_model.safetensors"))
+    }
+
+    @Test("makes up for the evaluation in which it was stopped")
+    func stoppedEvaluation() throws {
+        let training = try TinyTraining()
+        let changes = ["data.validation=\(training.scratch("validation.jsonl"))", "training.eval_steps=4"]
+        try training.run(changes, into: "whole")
+        let stopped = try training.run(changes, stoppingAfter: 4)
+        #expect(stopped.evaluated.isEmpty && stopped.saved == [4])
+        // At the last step too: the model is delivered once it is evaluated.
+        let last = try training.run(changes, .resume, stoppingAfter: 12)
+        #expect(last.evaluated.map(\.step) == [4, 8] && last.saved == [12] && last.summary?.wasInterrupted == true)
+        let end = try training.run(changes, .resume)
+        #expect(end.evaluated.map(\.step) == [12] && end.summary?.finalLoss == last.summary?.finalLoss)
+        #expect(try training.metrics("run") == training.metrics("whole"))
+        #expect(
+            try training.bytes("run/adapter_model.safetensors") == training.bytes("whole/adapter_model.safetensors"))
+    }
+
+    @Test("is left as it is where it is finished")
+    func finished() throws {
+        let training = try TinyTraining()
+        let first = try training.run()
+        let before = try training.bytes("run/adapter_model.safetensors")
+        let metrics = try training.bytes("run/metrics.jsonl")
+        let again = try training.run([], .resume)
+        #expect(again.plan == nil && again.foundFinishedCount == 1 && again.finishedCount == 0)
+        #expect(again.summary?.steps == 12 && again.summary?.finalLoss == first.summary?.finalLoss)
+        #expect(again.summary?.tokens == first.summary?.tokens && again.summary?.wasInterrupted == false)
+        #expect(try training.bytes("run/adapter_model.safetensors") == before)
+        #expect(try training.bytes("run/metrics.jsonl") == metrics)
+    }
+
+    @Test("must have the configuration it began with, but for what changes no number")
+    func otherConfiguration() throws {
+        let training = try TinyTraining()
+        try training.run(stoppingAfter: 3)
+        let file = training.scratch("run/training_config.yaml")
+        #expect(
+            training.failure(["peft.r=4", "training.learning_rate=0.5", "training.logging_steps=1"], .resume) == """
+                \(file): error: peft.r: was 8 when the run began and is 4 now: a resumed run must be the same; set it \
+                back, or give --overwrite to begin anew
+                \(file): error: training.learning_rate: was 0.01 when the run began and is 0.5 now: a resumed run must \
+                be the same; set it back, or give --overwrite to begin anew
+                """)
+        #expect(try training.run(["training.logging_steps=1"], .resume).logged.count == 9)
+    }
+
+    @Test("must have the data it began with")
+    func otherData() throws {
+        let training = try TinyTraining()
+        try training.run(stoppingAfter: 3)
+        try training.write(records: 22, to: "data.jsonl")
+        #expect(
+            training.failure([], .resume) == """
+                \(training.scratch("run/checkpoints/step-3")): error: the training data had 21 examples when the run \
+                began and has 22 now: a resumed run must be the same; put the data back, or give --overwrite to begin \
+                anew
+                """)
+    }
+
+    @Test("begins at the first step where there is no checkpoint, and says so")
+    func withoutCheckpoint() throws {
+        let training = try TinyTraining()
+        let run = try training.run([], .resume)
+        #expect(
+            run.warnings == [
+                "\(training.scratch("run")): warning: the folder holds no checkpoint to go on from: the run begins at its "
+                    + "first step"
+            ])
+        #expect(run.plan?.firstStep == 0 && run.summary?.steps == 12)
+    }
+}

@@ -1,0 +1,102 @@
+import Checkpoints
+import Foundation
+import Testing
+import Training
+
+@Suite("The output folder of a run") struct RunFolderTests {
+    @Test("is refused where it holds a run, unless that is to go on or to be replaced")
+    func holdsRun() throws {
+        let training = try TinyTraining()
+        try training.run(stoppingAfter: 3)
+        let refusal = """
+            \(training.scratch("run")): error: the folder already holds a run: give --resume to continue it, or \
+            --overwrite to begin anew
+            """
+        #expect(training.failure() == refusal)
+        try training.run([], .resume)
+        try FileManager.default.removeItem(atPath: training.scratch("run/checkpoints"))
+        #expect(training.failure() == refusal)
+        let anew = try training.run(["training.max_steps=2"], .overwrite)
+        #expect(anew.plan?.firstStep == 0)
+    }
+
+    @Test("keeps nothing of a run that is overwritten, and all that is someone else's")
+    func overwriting() throws {
+        let training = try TinyTraining()
+        try training.run(["peft.method=full", "training.save_steps=5"])
+        #expect(
+            try training.scratch.names("run") == [
+                "README.md", "checkpoints", "config.json", "merges.txt", "metrics.jsonl", "model.safetensors",
+                "training_config.yaml", "vocab.json",
+            ])
+        try training.scratch.write("mine", to: "run/notes.txt")
+        try training.run(["training.max_steps=2"], .overwrite)
+        #expect(
+            try training.scratch.names("run") == [
+                "README.md", "adapter_config.json", "adapter_model.safetensors", "metrics.jsonl", "notes.txt",
+                "training_config.yaml",
+            ])
+    }
+
+    @Test(
+        "is refused where it holds what no run has written",
+        arguments: [
+            ("README.md", []), ("model.safetensors", []), ("checkpoints/step-1/x", []),
+            ("vocab.json", ["peft.method=full"]),
+        ])
+    func foreign(name: String, changes: [String]) throws {
+        let training = try TinyTraining()
+        try training.scratch.write("mine", to: "run/\(name)")
+        for existing in [Trainer.Existing.refuse, .resume, .overwrite] {
+            #expect(
+                training.failure(changes, existing) == """
+                    \(training.scratch("run")): error: holds '\(name.prefix { $0 != "/" })', which no run has written \
+                    and this one would replace; choose another folder
+                    """)
+        }
+        #expect(try training.scratch.text("run/\(name)") == "mine")
+        if name == "vocab.json" { try training.run() }
+    }
+
+    @Test("has one run at a time")
+    func locked() throws {
+        let training = try TinyTraining()
+        try FileSystem.createFolder(training.scratch("run"))
+        let lock = try FolderLock(folder: training.scratch("run"))
+        #expect(
+            training.failure() == """
+                \(training.scratch("run")): error: another run is using this folder (process \(getpid())): wait for its \
+                end, or choose another output folder
+                """)
+        _ = consume lock
+        try training.run()
+    }
+
+    @Test("is none of the run's inputs")
+    func inputs() throws {
+        let training = try TinyTraining()
+        try training.run(stoppingAfter: 3)
+        func refusal(_ input: String) -> String {
+            "\(training.scratch(input)): error: training.output_dir is also an input of the run; choose another folder"
+        }
+        #expect(training.failure(into: "model") == refusal("model"))
+        let checkpoint = "run/checkpoints/step-3"
+        #expect(
+            training.failure(["peft.init_from=\(training.scratch(checkpoint))"], .overwrite) == refusal(checkpoint))
+    }
+
+    @Test("keeps the newest checkpoints, as many as it may, and nothing unfinished")
+    func limit() throws {
+        let training = try TinyTraining()
+        let changes = ["training.save_steps=2", "training.save_total_limit=2"]
+        let run = try training.run(changes, stoppingAfter: 7)
+        #expect(run.saved == [2, 4, 6, 7])
+        #expect(try training.scratch.names("run/checkpoints") == ["step-6", "step-7"])
+        for name in ["run/.README.md.partial", "run/checkpoints/.step-9.partial/model.safetensors"] {
+            try training.scratch.write("half", to: name)
+        }
+        try training.run(changes, .resume)
+        #expect(try training.scratch.names("run/checkpoints") == ["step-10", "step-8"])
+        #expect(try !training.scratch.names("run").contains(".README.md.partial"))
+    }
+}
