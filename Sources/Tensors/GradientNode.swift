@@ -111,15 +111,16 @@ extension Tensor {
 
 /// Runs `body` without recording anything, as if nothing were trained; for evaluation in the middle of training.
 ///
-/// To be called, like every operation, from one thread at a time.
+/// What other threads compute meanwhile is recorded as ever.
 public func withoutGradients<Result>(_ body: () throws -> Result) rethrows -> Result {
-    let before = isRecording
-    isRecording = false
-    defer { isRecording = before }
-    return try body()
+    try Recording.$isOn.withValue(false) { try body() }
 }
 
-nonisolated(unsafe) private var isRecording = true
+private enum Recording {
+    @TaskLocal static var isOn = true
+}
+
+private var isRecording: Bool { Recording.isOn }
 
 /// The entry of `record(_:)` for one input: nil where it needs no gradient.
 func pullback(
