@@ -14,6 +14,8 @@ final class ExtraParameters {
     }
 
     private(set) var entries: [Entry] = []
+    /// What asked for a gradient before the method came and is a constant while it is there.
+    private var frozen: [(parameter: Parameter, original: Tensor)] = []
     private let model: any AdaptableModel
     private var untiedHead = false
 
@@ -29,24 +31,29 @@ final class ExtraParameters {
     }
 
     /// Adds every parameter of the modules that `modules_to_save` names.
+    ///
+    /// - Throws: `Problems` that list every entry without a module; then the model is as it was.
     func add(modulesToSave entries: [String], _ section: ConfigSection) throws {
+        var paths: [String] = []
+        var problems: [Problem] = []
         for entry in entries {
-            let paths = model.modules.map(\.path).filter { TargetSelection.matches($0, entry) }
-            if paths.isEmpty {
+            let found = model.modules.map(\.path).filter { TargetSelection.matches($0, entry) }
+            paths += found
+            if found.isEmpty {
                 let names = model.modules.map(\.path).filter { $0.allSatisfy { !$0.isNumber } || $0.contains(".0.") }
-                throw Problems([
+                problems.append(
                     section.problem(
                         "'\(entry)' matches no module; there are \(names.joined(separator: ", "))",
-                        at: "modules_to_save")
-                ])
+                        at: "modules_to_save"))
             }
-            for path in paths {
-                if model.isHeadTied, path == model.outputLayerPath || !tiedParameters(below: path).isEmpty {
-                    model.untieHead()
-                    untiedHead = true
-                }
-                for parameter in model.parameters(of: path) { add(parameter, savedName: parameter.name) }
+        }
+        if !problems.isEmpty { throw Problems(problems) }
+        for path in paths {
+            if model.isHeadTied, path == model.outputLayerPath || !tiedParameters(below: path).isEmpty {
+                model.untieHead()
+                untiedHead = true
             }
+            for parameter in model.parameters(of: path) { add(parameter, savedName: parameter.name) }
         }
     }
 
@@ -55,9 +62,15 @@ final class ExtraParameters {
         model.parameters(of: path).filter { $0 === model.tokenEmbedding }
     }
 
-    /// Gives every parameter memory of its own and, where it is to be trained, asks for its gradient.
+    /// Gives every parameter memory of its own and, where it is to be trained, asks for its gradient; all other
+    /// parameters of the model become constants.
     func takeOver(tracking: Bool) {
         for entry in entries { entry.parameter.takeOver(tracking: tracking) }
+        for parameter in model.parameters where parameter.tensor.node != nil {
+            if entries.contains(where: { $0.parameter === parameter }) { continue }
+            frozen.append((parameter, parameter.tensor))
+            parameter.tensor = parameter.tensor.detached()
+        }
     }
 
     var trainable: [TrainableParameter] {
@@ -66,6 +79,7 @@ final class ExtraParameters {
 
     func restore() {
         for entry in entries { entry.parameter.restore(entry.original) }
+        for (parameter, original) in frozen { parameter.restore(original) }
         if untiedHead { model.retieHead() }
     }
 
