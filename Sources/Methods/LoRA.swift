@@ -23,7 +23,16 @@ public struct LoRA: PEFTMethod {
     }
 
     public func install(into model: any AdaptableModel, _ context: InstallationContext) throws -> any Installation {
-        let linears = try settings.targets.linears(of: model, method: Self.name, section)
+        let selected = try settings.targets.linears(of: model, method: Self.name, section)
+        // As peft has it: what trains as a whole gets no low-rank term beside that.
+        let linears = selected.filter { linear in
+            !settings.modulesToSave.contains { TargetSelection.matches(moduleAt: linear.path, orAbove: $0) }
+        }
+        if linears.isEmpty {
+            throw Problems([
+                section.problem("takes every layer that target_modules selects", at: "modules_to_save")
+            ])
+        }
         if let output = linears.first(where: { $0.path == model.outputLayerPath }) {
             throw Problems([
                 section.problem(

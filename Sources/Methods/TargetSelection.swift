@@ -24,6 +24,7 @@ struct TargetSelection: Equatable {
         modules = Self.modules(section, "target_modules") ?? defaults?.modules
         excluded = Self.modules(section, "exclude_modules") ?? defaults?.excluded
         layers = section.optionalInts("layers_to_transform", in: 0...) ?? defaults?.layers
+        if layers == [] { layers = nil }
         layersPattern = section.optionalStrings("layers_pattern") ?? defaults?.layersPattern ?? []
     }
 
@@ -54,7 +55,7 @@ struct TargetSelection: Equatable {
         var found: [Linear] = []
         var seenLayers: Set<Int> = []
         for module in model.modules where isWanted(module.path) && isExcluded?(module.path) != true {
-            if let layers {
+            if let layers, !isNamedByPath(module.path) {
                 guard let layer = layerIndex(of: module.path) else { continue }
                 seenLayers.insert(layer)
                 guard layers.contains(layer) else { continue }
@@ -122,6 +123,18 @@ struct TargetSelection: Equatable {
     }
 
     static func matches(_ path: String, _ entry: String) -> Bool { path == entry || path.hasSuffix("." + entry) }
+
+    /// Whether an entry means the module at `path` or one that holds it.
+    static func matches(moduleAt path: String, orAbove entry: String) -> Bool {
+        let segments = path.split(separator: ".")
+        return segments.indices.contains { matches(segments[...$0].joined(separator: "."), entry) }
+    }
+
+    /// Whether `target_modules` gives the whole path, which peft takes without asking for the layer.
+    private func isNamedByPath(_ path: String) -> Bool {
+        if case .list(let entries)? = modules { return entries.contains(path) }
+        return false
+    }
 
     /// The number of the block that a module belongs to.
     private func layerIndex(of path: String) -> Int? {
