@@ -42,6 +42,13 @@ struct LoRASettings: Equatable {
         let alphas = section.section("alpha_pattern")
         alphaPattern = alphas.keys.map { Pattern(expression: $0, value: alphas.requiredDouble($0)) }
         if alphaPattern.isEmpty, let defaults { alphaPattern = defaults.alphaPattern }
+        for (key, expressions) in [
+            ("rank_pattern", rankPattern.map(\.expression)), ("alpha_pattern", alphaPattern.map(\.expression)),
+        ] {
+            for expression in expressions where (try? Regex(expression)) == nil {
+                section.record("'\(expression)' is no regular expression", at: key)
+            }
+        }
         Self.refuseUnsupported(section)
         try section.throwProblems()
     }
