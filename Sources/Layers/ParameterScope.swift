@@ -86,7 +86,8 @@ public final class ParameterScope {
         } catch {
             report("can't be read: \(error)", name)
         }
-        return Tensor(zeros: shape)
+        // Takes the place until `finish` throws; a shape from a wrong configuration may be too large for memory.
+        return Tensor(zeros: [0])
     }
 
     private func report(_ message: String, _ name: String) {

@@ -23,13 +23,17 @@ struct GPT2Configuration {
 
     var headSize: Int { width / headCount }
 
+    /// More than any model has, and few enough for the products of two or three sizes to be numbers still.
+    private static let sizes = 1...(1 << 24)
+    private static let layerCounts = 0...(1 << 12)
+
     init(_ section: ConfigSection) throws {
-        vocabularySize = section.int("vocab_size", default: 50257, in: 1...)
-        positionCount = section.int("n_positions", default: 1024, in: 1...)
-        width = section.int("n_embd", default: 768, in: 1...)
-        layerCount = section.int("n_layer", default: 12, in: 0...)
-        headCount = section.int("n_head", default: 12, in: 1...)
-        innerWidth = section.optionalInt("n_inner", in: 1...) ?? 4 * width
+        vocabularySize = section.int("vocab_size", default: 50257, in: Self.sizes)
+        positionCount = section.int("n_positions", default: 1024, in: Self.sizes)
+        width = section.int("n_embd", default: 768, in: Self.sizes)
+        layerCount = section.int("n_layer", default: 12, in: Self.layerCounts)
+        headCount = section.int("n_head", default: 12, in: Self.sizes)
+        innerWidth = section.optionalInt("n_inner", in: Self.sizes) ?? 4 * width
         activation = section.choice("activation_function", default: Activation.geluNew)
         normEpsilon = Float(section.double("layer_norm_epsilon", default: 1e-5, in: 0...1))
         embeddingDropout = Float(section.double("embd_pdrop", default: 0.1, in: 0..<1))
