@@ -124,10 +124,15 @@ struct EvaluationSession {
 
     private func dataset(for base: BaseModel) throws -> Dataset {
         let limit = base.model.maximumLength
-        let encoder = ExampleEncoder(
+        let length = min(limit, settings?.maximumLength ?? limit)
+        var encoder = ExampleEncoder(
             templates: templates, tokenizer: try base.requiredTokenizer(), beginningID: nil, endID: base.endOfTextID,
-            maximumLength: min(limit, settings?.maximumLength ?? limit), policy: settings?.policy ?? .error)
+            maximumLength: length, policy: settings?.policy ?? .error)
+        if length != settings?.maximumLength { encoder.limitName = "what the model takes" }
         if let blockSize = settings?.blockSize, case .text = templates {
+            if blockSize > limit {
+                throw Problem("\(blockSize) is more than what the model takes (\(limit))", key: "data.block_size")
+            }
             return try Dataset(paths: files, blockSize: blockSize, encoder: encoder)
         }
         return try Dataset(paths: files, encoder: encoder)
