@@ -1,0 +1,75 @@
+import Layers
+import Tensors
+import TestSupport
+import Testing
+
+@Suite("A key/value cache") struct KeyValueCacheTests {
+    static let heads = AttentionHeads(count: 4, keyValueCount: 2, size: 4)
+
+    /// Packed queries, keys and values of one sequence.
+    private func sequence(_ count: Int, seed: UInt64) -> [[Float]] {
+        let width = Self.heads.packedWidth
+        let values = noise(count * width, seed: seed)
+        return (0..<count).map { Array(values[$0 * width..<($0 + 1) * width]) }
+    }
+
+    private func packed(_ rows: [[Float]]) -> Tensor {
+        Tensor(rows.flatMap { $0 }, shape: [rows.count, Self.heads.packedWidth])
+    }
+
+    private func expectRows(_ found: [Float], _ sequence: [[Float]], rows: Range<Int>, scale: Float = 0.5) {
+        let width = Self.heads.outputWidth
+        let all = attention(
+            packed(sequence), offsets: [0, sequence.count], heads: Self.heads, scale: scale, isCausal: true,
+            dropout: nil
+        ).values
+        let expected = all[rows.lowerBound * width..<rows.upperBound * width]
+        #expect(largestDifference(found.map(Double.init), expected.map(Double.init)) <= 1e-6)
+    }
+
+    @Test("gives the attention of whole sequences, whatever came in one pass, and in every layer its own")
+    func passes() {
+        let (first, second) = (
+            [sequence(5, seed: 1), sequence(7, seed: 2)], [sequence(5, seed: 3), sequence(7, seed: 4)]
+        )
+        let cache = KeyValueCache(layerCount: 2, sequences: 2, capacity: 7, width: 8)
+        let width = Self.heads.outputWidth
+        var start = [0, 0]
+        for lengths in [[3, 1], [1, 4], [1, 2]] {
+            let ranges = [start[0]..<start[0] + lengths[0], start[1]..<start[1] + lengths[1]]
+            for (layer, sequences) in [first, second].enumerated() {
+                #expect(cache.lengths == start)
+                let y = cache.attend(
+                    packed(Array(sequences[0][ranges[0]]) + Array(sequences[1][ranges[1]])), layer: layer,
+                    offsets: [0, lengths[0], lengths[0] + lengths[1]], heads: Self.heads, scale: 0.5)
+                expectRows(Array(y.values.prefix(lengths[0] * width)), sequences[0], rows: ranges[0])
+                expectRows(Array(y.values.dropFirst(lengths[0] * width)), sequences[1], rows: ranges[1])
+            }
+            start = [start[0] + lengths[0], start[1] + lengths[1]]
+        }
+        #expect(cache.lengths == [5, 7])
+    }
+
+    @Test("takes in the sequences of another, and lets some go")
+    func joining() {
+        let sequences = [sequence(3, seed: 1), sequence(4, seed: 2), sequence(2, seed: 3)]
+        func filled(_ index: Int, capacity: Int) -> KeyValueCache {
+            let cache = KeyValueCache(layerCount: 1, sequences: 1, capacity: capacity, width: 8)
+            let rows = sequences[index].dropLast()
+            _ = cache.attend(packed(Array(rows)), layer: 0, offsets: [0, rows.count], heads: Self.heads, scale: 0.5)
+            return cache
+        }
+        let cache = filled(0, capacity: 3)
+        let other = filled(1, capacity: 9)
+        other.append(filled(2, capacity: 2))
+        cache.append(other)
+        #expect(cache.lengths == [2, 3, 1])
+        #expect(other.count == 0)
+        cache.keep([0, 2])
+        #expect(cache.count == 2 && cache.lengths == [2, 1])
+        let y = cache.attend(
+            packed([sequences[0][2], sequences[2][1]]), layer: 0, offsets: [0, 1, 2], heads: Self.heads, scale: 0.5)
+        expectRows(Array(y.values.prefix(16)), sequences[0], rows: 2..<3)
+        expectRows(Array(y.values.dropFirst(16)), sequences[2], rows: 1..<2)
+    }
+}

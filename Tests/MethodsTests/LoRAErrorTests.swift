@@ -1,0 +1,119 @@
+import Layers
+import Methods
+import Models
+import Tensors
+import Testing
+
+@Suite("What LoRA can't do") struct LoRAErrorTests {
+    static let linears = "the linear layers c_attn, c_proj, c_fc, lm_head"
+
+    static let errors: [(settings: String, text: String)] = [
+        (
+            #"{"target_modules": ["q_proj"]}"#,
+            "1:20: error: target_modules: 'q_proj' matches no module; the model has LINEARS"
+        ),
+        (
+            #"{"target_modules": ["c_attn", "q_proj", "attn"]}"#,
+            """
+            1:20: error: target_modules: 'q_proj' matches no module; the model has LINEARS
+            1:20: error: target_modules: transformer.h.0.attn is no linear layer, and lora works on those; \
+            the model has LINEARS
+            1:20: error: target_modules: transformer.h.1.attn is no linear layer, and lora works on those; \
+            the model has LINEARS
+            """
+        ),
+        (
+            #"{"target_modules": ["h.1.ln_1"]}"#,
+            "1:20: error: target_modules: transformer.h.1.ln_1 is no linear layer, and lora works on those; "
+                + "the model has LINEARS"
+        ),
+        (
+            #"{"target_modules": ["c_attn", "wte"]}"#,
+            "1:20: error: target_modules: transformer.wte is no linear layer, and lora works on those; "
+                + "the model has LINEARS"
+        ),
+        (
+            #"{"target_modules": ["c_attn", "lm_head"]}"#,
+            "1:20: error: target_modules: lm_head can't be adapted by lora: name it in modules_to_save"
+        ),
+        (
+            #"{"target_modules": "c_attn"}"#,
+            "1:20: error: target_modules: the regular expression 'c_attn' matches no whole path; the paths are like "
+                + "transformer.h.0.attn.c_attn, and the model has LINEARS"
+        ),
+        (
+            #"{"target_modules": ".*c_(fc"}"#,
+            "1:20: error: target_modules: '.*c_(fc' is no regular expression: expected ')'"
+        ),
+        (
+            #"{"target_modules": ".*c_fc", "layers_to_transform": [0]}"#,
+            "1:53: error: layers_to_transform: goes with a list of target_modules, not with a regular expression"
+        ),
+        (
+            #"{"layers_to_transform": [1, 5, 7]}"#,
+            """
+            1:25: error: layers_to_transform: there is no layer 5; the layers are 0 to 1
+            1:25: error: layers_to_transform: there is no layer 7; the layers are 0 to 1
+            """
+        ),
+        (
+            #"{"target_modules": ["c_fc"], "exclude_modules": ["mlp.c_fc"]}"#,
+            "1:20: error: target_modules: together with the other settings selects nothing; the model has LINEARS"
+        ),
+        (
+            #"{"target_modules": ["c_fc"], "exclude_modules": ["gate"]}"#,
+            "1:49: error: exclude_modules: 'gate' matches no module; the model has LINEARS"
+        ),
+        (
+            #"{"r": 9}"#,
+            "1:7: error: r: a rank of 9 is more than transformer.h.0.attn.c_attn has, whose weight is 24 × 8; "
+                + "give at most 8"
+        ),
+        (
+            #"{"modules_to_save": ["lm_head", "norm", "head"]}"#,
+            """
+            1:21: error: modules_to_save: 'norm' matches no module; there are MODULES
+            1:21: error: modules_to_save: 'head' matches no module; there are MODULES
+            """
+        ),
+        (
+            #"{"target_modules": ["c_fc"], "modules_to_save": ["mlp"]}"#,
+            "1:49: error: modules_to_save: takes every layer that target_modules selects"
+        ),
+        (
+            #"""
+            {"r": 0, "lora_dropout": 1, "bias": "some", "lora_bias": true, "use_dora": true, "init_lora_weights": "pissa",
+            "rank_pattern": {"(": 2}, "alpha_pattern": {"c_fc": "x"}}
+            """#,
+            """
+            1:7: error: r: must be at least 1, got 0
+            1:26: error: lora_dropout: must be at least 0.0 and less than 1.0, got 1
+            1:37: error: bias: expected one of none, all, lora_only, got 'some'
+            1:163: error: alpha_pattern.c_fc: expected a number, got 'x'
+            1:127: error: rank_pattern: '(' is no regular expression
+            1:58: error: lora_bias: isn't supported
+            1:76: error: use_dora: isn't supported
+            1:103: error: init_lora_weights: 'pissa' changed the base model's weights too; convert the adapter in peft \
+            (path_initial_model_for_weight_conversion) before it is used here
+            """
+        ),
+    ]
+
+    static let modules = """
+        transformer, transformer.wte, transformer.wpe, transformer.h.0.ln_1, transformer.h.0.attn, \
+        transformer.h.0.attn.c_attn, transformer.h.0.attn.c_proj, transformer.h.0.ln_2, transformer.h.0.mlp, \
+        transformer.h.0.mlp.c_fc, transformer.h.0.mlp.c_proj, transformer.ln_f, lm_head
+        """
+
+    @Test("is an error that says what exists, and leaves the model as it was", arguments: errors)
+    func installation(_ settings: String, text: String) throws {
+        let small = try SmallModel()
+        let (logits, tensors) = (small.logits, small.model.parameters.map(\.tensor))
+        #expect(
+            complaint { _ = try small.install(LoRA.self, settings) }
+                == text.replacing("LINEARS", with: Self.linears).replacing("MODULES", with: Self.modules))
+        #expect(small.model.isHeadTied)
+        #expect(areIdentical(small.model.parameters.map(\.tensor), tensors))
+        #expect(small.logits == logits)
+    }
+}

@@ -1,0 +1,59 @@
+import Methods
+import Testing
+
+/// A method with settings for the small model: what the contract of every method is tested with.
+struct MethodCase: Sendable, CustomTestStringConvertible {
+    let method: any (PEFTMethod & SendableMetatype).Type
+    let settings: String
+    let tied: Bool
+    /// alpha / rank, or alpha / √rank, by a layer's path; `nil` holds the others'.
+    let scales: [String?: Double]
+
+    var testDescription: String { "\(method.name) \(settings)\(tied ? "" : ", untied")" }
+
+    init(
+        _ method: any (PEFTMethod & SendableMetatype).Type, _ settings: String, tied: Bool = true,
+        scales: [String?: Double] = [nil: 1]
+    ) {
+        (self.method, self.settings, self.tied, self.scales) = (method, settings, tied, scales)
+    }
+
+    static let all = [
+        MethodCase(Full.self, "{}"),
+        MethodCase(Full.self, "{}", tied: false),
+        MethodCase(LoRA.self, #"{"r": 2, "lora_alpha": 3}"#, scales: [nil: 1.5]),
+        MethodCase(LoRA.self, #"{"r": 3, "lora_alpha": 3, "target_modules": "all-linear"}"#),
+        MethodCase(
+            LoRA.self, #"{"r": 2, "target_modules": "all-linear", "bias": "all"}"#, tied: false, scales: [nil: 4]),
+        MethodCase(
+            LoRA.self, #"{"r": 2, "target_modules": ["c_attn", "mlp.c_proj"], "bias": "lora_only"}"#,
+            scales: [nil: 4]),
+        MethodCase(LoRA.self, #"{"r": 2, "bias": "all", "modules_to_save": ["ln_f"]}"#, scales: [nil: 4]),
+        MethodCase(LoRA.self, #"{"r": 2, "lora_alpha": 2, "modules_to_save": ["ln_f", "ln_1"]}"#),
+        MethodCase(LoRA.self, #"{"r": 2, "lora_alpha": 2, "modules_to_save": ["lm_head"]}"#),
+        MethodCase(LoRA.self, #"{"r": 2, "lora_alpha": 2, "modules_to_save": ["lm_head"]}"#, tied: false),
+        MethodCase(LoRA.self, #"{"r": 2, "lora_alpha": 2, "modules_to_save": ["wte"]}"#),
+        MethodCase(LoRA.self, #"{"r": 2, "lora_alpha": 2, "modules_to_save": ["wte", "lm_head", "wpe"]}"#),
+        MethodCase(
+            LoRA.self, #"{"r": 2, "lora_alpha": 2, "target_modules": "all-linear", "modules_to_save": ["mlp"]}"#),
+        MethodCase(LoRA.self, #"{"r": 4, "lora_alpha": 6, "use_rslora": true}"#, scales: [nil: 3]),
+        MethodCase(
+            LoRA.self,
+            #"""
+            {"r": 2, "lora_alpha": 4, "target_modules": ["c_attn", "c_proj"],
+             "rank_pattern": {"h.0.attn.c_attn": 5, "mlp.c_proj": 4}, "alpha_pattern": {"c_attn": 10}}
+            """#,
+            scales: [
+                nil: 2, "transformer.h.0.attn.c_attn": 2, "transformer.h.1.attn.c_attn": 5,
+                "transformer.h.0.mlp.c_proj": 1, "transformer.h.1.mlp.c_proj": 1,
+            ]),
+        MethodCase(
+            LoRA.self,
+            #"{"r": 2, "lora_alpha": 2, "target_modules": ["c_attn", "c_fc"], "layers_to_transform": [1]}"#),
+        MethodCase(
+            LoRA.self, #"{"r": 2, "lora_alpha": 2, "target_modules": ".*\\.h\\.[0]\\.(attn|mlp)\\.c_(attn|fc)"}"#),
+        MethodCase(
+            LoRA.self,
+            #"{"r": 2, "lora_alpha": 2, "target_modules": ["c_attn", "c_proj"], "exclude_modules": ["mlp.c_proj"]}"#),
+    ]
+}

@@ -1,0 +1,171 @@
+import Layers
+import Methods
+import Models
+import Tensors
+import Testing
+import TestSupport
+
+/// What holds for every method: a new one is tested by being listed in `MethodCase.all`.
+@Suite("A method") struct MethodContractTests {
+    @Test("of the registry has a case here")
+    func registry() {
+        let tested = Set(MethodCase.all.map { $0.method.name })
+        #expect(methods.map { $0.name } == methods.map { $0.name }.filter(tested.contains))
+        #expect(Set(methods.map { $0.name }).count == methods.count)
+    }
+
+    @Test("changes no output when it is installed", arguments: MethodCase.all)
+    func identity(_ method: MethodCase) throws {
+        let small = try SmallModel(tied: method.tied)
+        let before = small.logits
+        for isTraining in [true, false] {
+            let installation = try small.install(method.method, method.settings, isTraining: isTraining)
+            #expect(relativeDifference(small.logits, before) <= 1e-6)
+            installation.remove()
+        }
+    }
+
+    @Test("gives all of its parameters gradients, and none to any other tensor", arguments: MethodCase.all)
+    func gradients(_ method: MethodCase) throws {
+        let small = try SmallModel(tied: method.tied)
+        let untouched = small.model.parameters.map(\.tensor)
+        let installation = try small.install(method.method, method.settings)
+        randomise(installation)
+        let trainable = installation.trainable
+        #expect(!trainable.isEmpty)
+        #expect(Set(trainable.map(\.name)).count == trainable.count)
+        #expect(Set(trainable.map { ObjectIdentifier($0.tensor) }).count == trainable.count)
+        small.lossWithGradients(trainable)
+        for parameter in trainable {
+            let gradient = try #require(parameter.tensor.gradient, "\(parameter.name)")
+            #expect(gradient.values.contains { $0 != 0 }, "\(parameter.name)")
+        }
+        let own = Set(trainable.map { ObjectIdentifier($0.tensor) })
+        for parameter in small.model.parameters where !own.contains(ObjectIdentifier(parameter.tensor)) {
+            #expect(!parameter.tensor.needsGradient, "\(parameter.name) isn't frozen")
+        }
+        for tensor in untouched { #expect(tensor.gradient == nil) }
+    }
+
+    @Test("that is only used asks for no gradient", arguments: MethodCase.all)
+    func inference(_ method: MethodCase) throws {
+        let small = try SmallModel(tied: method.tied)
+        let installation = try small.install(method.method, method.settings, isTraining: false)
+        #expect(!small.model.loss(SmallModel.batch, scale: 1, .inference()).tensor.needsGradient)
+        #expect(installation.trainable.allSatisfy { !$0.tensor.needsGradient })
+    }
+
+    @Test("has the loss and the gradients of the formula in double precision", arguments: MethodCase.all)
+    func finiteDifferences(_ method: MethodCase) throws {
+        let small = try SmallModel(tied: method.tied)
+        let installation = try small.install(method.method, method.settings)
+        randomise(installation)
+        try expectGradients(of: small, installation, scales: method.scales)
+    }
+
+    @Test("computes the same once it is merged, and half of it with half the weight", arguments: MethodCase.all)
+    func merging(_ method: MethodCase) throws {
+        func merged(_ weight: Float) throws -> (before: [Float], after: [Float], values: [String: [Float]]) {
+            let small = try SmallModel(tied: method.tied)
+            let installation = try small.install(method.method, method.settings)
+            randomise(installation)
+            let before = small.logits
+            installation.merge(weight: weight)
+            #expect(small.model.parameters.allSatisfy { !$0.tensor.needsGradient })
+            return (before, small.logits, small.values)
+        }
+        let base = try SmallModel(tied: method.tied).values
+        let whole = try merged(1)
+        #expect(relativeDifference(whole.after, whole.before) <= 1e-5)
+        let half = try merged(0.5)
+        #expect(half.values.keys == whole.values.keys)
+        var changed = 0
+        for (name, values) in whole.values {
+            let original = try #require(base[name] ?? base["transformer.wte.weight"])
+            let found = try #require(half.values[name])
+            #expect(relativeDifference(found, zip(original, values).map { ($0 + $1) / 2 }) <= 1e-6, "\(name)")
+            if original != values { changed += 1 }
+        }
+        #expect(changed > 0)
+    }
+
+    @Test("leaves the model to the bit as it was when it is removed", arguments: MethodCase.all)
+    func removal(_ method: MethodCase) throws {
+        let small = try SmallModel(tied: method.tied)
+        let (logits, values, tensors) = (small.logits, small.values, small.model.parameters.map(\.tensor))
+        let installation = try small.install(method.method, method.settings)
+        randomise(installation)
+        let trainable = installation.trainable
+        small.lossWithGradients(trainable)
+        #expect(relativeDifference(small.logits, logits) > 1e-3)
+        installation.remove()
+        #expect(small.logits == logits)
+        #expect(small.values == values)
+        #expect(small.model.isHeadTied == method.tied)
+        #expect(areIdentical(small.model.parameters.map(\.tensor), tensors))
+        #expect(tensors.allSatisfy { $0.needsGradient })
+        for module in small.model.modules {
+            if case .linear(let linear) = module.kind { #expect(linear.adapter == nil) }
+        }
+    }
+
+    @Test("learns: the loss falls in a few steps", arguments: MethodCase.all)
+    func learning(_ method: MethodCase) throws {
+        let small = try SmallModel(tied: method.tied)
+        let trainable = try small.install(method.method, method.settings).trainable
+        let before = small.lossWithGradients(trainable)
+        for _ in 0..<10 {
+            for parameter in trainable {
+                let gradient = try #require(parameter.tensor.gradient)
+                for i in 0..<gradient.count { parameter.tensor.data[i] -= 0.01 * gradient.data[i] }
+            }
+            small.lossWithGradients(trainable)
+        }
+        #expect(small.lossWithGradients(trainable) < 0.99 * before)
+    }
+
+    @Test("begins with the same bits from the same seed, whatever else was drawn", arguments: MethodCase.all)
+    func seeds(_ method: MethodCase) throws {
+        func values(seed: UInt64) throws -> [[Float]] {
+            let small = try SmallModel(tied: method.tied)
+            return try small.install(method.method, method.settings, seed: seed).trainable.map(\.tensor.values)
+        }
+        #expect(try values(seed: 3) == values(seed: 3))
+        if method.method.adapterType != nil { #expect(try values(seed: 3) != values(seed: 4)) }
+    }
+}
+
+/// Compares the loss with the oracle's within 1e-5, and every element of every gradient with its central differences
+/// within 1e-4 of the tensor's largest.
+func expectGradients(
+    of small: SmallModel, _ installation: any Installation, scales: [String?: Double],
+    sourceLocation: SourceLocation = #_sourceLocation
+) throws {
+    var oracle = small.oracle
+    for parameter in small.model.parameters { oracle.values[parameter.name] = parameter.tensor.values.map(Double.init) }
+    let trainable = installation.trainable
+    for parameter in trainable where parameter.name.contains(".lora_") {
+        oracle.values[parameter.name] = parameter.tensor.values.map(Double.init)
+        let path = parameter.name.replacing(".lora_A.weight", with: "").replacing(".lora_B.weight", with: "")
+        oracle.lowRankScales[path] = try #require(scales[path] ?? scales[nil])
+    }
+    let loss = small.lossWithGradients(trainable)
+    let expected = oracle.loss(SmallModel.sequences)
+    #expect(abs(loss - expected) <= 1e-5 * abs(expected), sourceLocation: sourceLocation)
+    for parameter in trainable {
+        let name = parameter.name.replacing(".base_layer", with: "")
+        let gradient = try #require(parameter.tensor.gradient).values.map(Double.init)
+        let values = try #require(oracle.values[name])
+        let differences = values.indices.map { index in
+            func moved(_ step: Double) -> Double {
+                var changed = oracle
+                changed.values[name]?[index] += step
+                return changed.loss(SmallModel.sequences)
+            }
+            return (moved(1e-5) - moved(-1e-5)) / 2e-5
+        }
+        let largest = differences.reduce(0) { max($0, $1.magnitude) }
+        let difference = zip(gradient, differences).reduce(0) { max($0, ($1.0 - $1.1).magnitude) }
+        #expect(difference <= 1e-4 * largest, "\(name): \(difference / largest)", sourceLocation: sourceLocation)
+    }
+}

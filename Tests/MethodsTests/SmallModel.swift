@@ -1,0 +1,98 @@
+import Batches
+import Configuration
+import JSONText
+import Layers
+import Methods
+import Models
+import Tensors
+import TestSupport
+
+/// A small GPT-2 whose every number is random, norms and biases too, and which asks for every gradient, so that a
+/// method that forgets to freeze something is seen.
+struct SmallModel {
+    static let (width, heads, layers, vocabulary, positions, inner) = (8, 2, 2, 11, 7, 12)
+
+    let model: GPT2
+    var oracle = ScalarGPT2(width: width, heads: heads, layers: layers)
+
+    init(tied: Bool = true, activation: String = "gelu_new", scalesByLayer: Bool = false, dropout: Double = 0) throws {
+        let text = """
+            {"vocab_size": \(Self.vocabulary), "n_positions": \(Self.positions), "n_embd": \(Self.width),
+             "n_layer": \(Self.layers), "n_head": \(Self.heads), "n_inner": \(Self.inner),
+             "activation_function": "\(activation)", "scale_attn_by_inverse_layer_idx": \(scalesByLayer),
+             "tie_word_embeddings": \(tied), "embd_pdrop": \(dropout), "resid_pdrop": \(dropout),
+             "attn_pdrop": \(dropout)}
+            """
+        model = try GPT2(configuration: section(text), source: RandomParameters(seed: 1))
+        oracle.activation = activation
+        oracle.scalesScoresByLayer = scalesByLayer
+        for (index, parameter) in model.parameters.enumerated() {
+            let isNormWeight = parameter.name.contains("ln_") && parameter.name.hasSuffix("weight")
+            let values = noise(parameter.count, seed: UInt64(index + 1), scale: 0.6).map { isNormWeight ? 1 + $0 : $0 }
+            let tensor = Tensor(values, shape: parameter.shape)
+            tensor.track()
+            parameter.tensor = tensor
+        }
+    }
+
+    /// Three sequences, one of a single token and one of the greatest length, with labels on some rows.
+    static let sequences: [(tokens: [Int32], labels: [Int32])] = [
+        ([3, 1, 4, 1], [-1, -1, 1, 5]), ([9], [2]), ([6, 5, 3, 5, 8, 10, 9], [-1, 7, -1, -1, 3, 0, 10]),
+    ]
+
+    static var batch: TokenBatch {
+        var batch = TokenBatch(sequences: sequences.map(\.tokens))
+        batch.labels = sequences.flatMap(\.labels)
+        return batch
+    }
+
+    var logits: [Float] { model.logits(Self.batch, rows: nil, .inference()).values }
+    var values: [String: [Float]] {
+        Dictionary(uniqueKeysWithValues: model.parameters.map { ($0.name, $0.tensor.values) })
+    }
+
+    /// The loss of the batch, its gradients left on the tensors.
+    @discardableResult
+    func lossWithGradients(_ trainable: [TrainableParameter], _ context: ForwardContext = .inference()) -> Double {
+        for parameter in trainable { parameter.tensor.clearGradient() }
+        let loss = model.loss(Self.batch, scale: 1, context)
+        loss.tensor.backward()
+        return loss.sum
+    }
+
+    func install(
+        _ method: any PEFTMethod.Type, _ settings: String, isTraining: Bool = true, seed: UInt64 = 7
+    ) throws -> any Installation {
+        try make(method, section(settings)).install(
+            into: model, InstallationContext(seed: seed, basePath: "base", isTraining: isTraining))
+    }
+}
+
+/// A configuration's section from JSON, whose problems have no file and stand in one line.
+func section(_ text: String) throws -> ConfigSection {
+    try ConfigDocument(json: JSONNode.parse(text.replacing("\n", with: ""))).root
+}
+
+func make<Method: PEFTMethod>(_ type: Method.Type, _ section: ConfigSection) throws -> any PEFTMethod {
+    try type.init(section, startingFrom: nil)
+}
+
+/// Moves everything that trains, as a finished training has; LoRA's B isn't 0 any more.
+func randomise(_ installation: any Installation) {
+    for (index, parameter) in installation.trainable.enumerated() {
+        for (i, value) in noise(parameter.tensor.count, seed: UInt64(100 + index), scale: 0.3).enumerated() {
+            parameter.tensor.data[i] += value
+        }
+    }
+}
+
+/// The largest difference relative to the largest number expected.
+func relativeDifference(_ found: [Float], _ expected: [Float]) -> Float {
+    guard found.count == expected.count else { return .infinity }
+    let largest = expected.reduce(0) { max($0, $1.magnitude) }
+    let difference = zip(found, expected).reduce(Float(0)) { max($0, ($1.0 - $1.1).magnitude) }
+    return largest > 0 && difference.isFinite ? difference / largest : (difference == 0 ? 0 : .infinity)
+}
+
+/// Whether both hold the same objects.
+func areIdentical(_ a: [Tensor], _ b: [Tensor]) -> Bool { a.count == b.count && zip(a, b).allSatisfy { $0 === $1 } }
