@@ -1,7 +1,7 @@
 # What there is to run; `make help` lists it.
 
 PEFT := .build-static/release/peft
-SOURCES := Package.swift Sources Tests
+SOURCES := Package.swift Sources Tests Benchmarks/Sources
 
 .DEFAULT_GOAL := help
 .PHONY: help setup build test check format bench fuzz fixtures demo
@@ -15,7 +15,7 @@ setup: ## install the Debian packages that are missing
 # The runtime is linked in, so that the file runs without Swift and starts in half the time; its objects have a folder of
 # their own, because the tests' are compiled otherwise.
 build: setup ## the optimised binary, .build-static/release/peft
-	swift build -c release --static-swift-stdlib --product peft --scratch-path .build-static
+	swift build -c release --static-swift-stdlib --product peft --scratch-path .build-static -Xlinker -s
 	@echo "built $(PEFT)"
 
 test: setup ## all tests, on the optimised binary
@@ -30,8 +30,9 @@ check: setup ## what must hold before a change lands: layout, declared imports, 
 format: ## lay the sources out
 	swift format format --in-place --recursive $(SOURCES)
 
-bench: build ## time a training step; with REF=DIR the reference's beside it
-	Benchmarks/run.sh $(PEFT) $(REF)
+bench: setup ## time training steps; with REF=DIR the reference's in turn with them
+	swift build -c release --static-swift-stdlib --product peft-bench --scratch-path .build-static
+	Benchmarks/run.sh .build-static/release/peft-bench $(REF)
 
 fuzz: setup ## 10,000 broken safetensors files under the address sanitizer
 	ASAN_OPTIONS=detect_leaks=0 FUZZ_CASES=10000 swift test -c release --sanitize=address --scratch-path .build-asan \

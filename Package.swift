@@ -68,6 +68,16 @@ let package = Package(
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: strict),
+        // What `make bench` runs; no part of the tool.
+        .executableTarget(
+            name: "peft-bench",
+            dependencies: [
+                "COpenBLAS", "Training", "Tensors", "Layers", "Models", "Methods", "Datasets", "Checkpoints",
+                "Configuration",
+                "Batches", "JSONText", "Diagnostics",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            path: "Benchmarks/Sources", swiftSettings: strict),
 
         .target(
             name: "TestSupport", dependencies: ["Tensors"], path: "Tests/TestSupport", swiftSettings: strict),

@@ -3,7 +3,7 @@
     REF/bin/python Benchmarks/reference.py --model FOLDER --mode lora|full|records --threads N --steps N [...]
 
 The model's configuration is as it is (GPT-2's three dropouts of 0.1 are active), attention is sdpa, no key/value cache,
-float32, AdamW, gradients clipped at 1; LoRA has r 8 on c_attn.
+float32, AdamW, gradients clipped at 1; LoRA has r 8 on c_attn, or on every linear layer.
 
 `lora` and `full` time forward, loss, backward, clipping and step on batches of random tokens of one length. `records`
 trains with Trainer on a JSONL file of prompt and completion fields, padded per batch, and times what Trainer takes from
@@ -35,6 +35,7 @@ def parse():
     parser.add_argument("--batch", type=int, default=4)
     parser.add_argument("--length", type=int, default=256)
     parser.add_argument("--r", type=int, default=8)
+    parser.add_argument("--target-modules", default="c_attn", choices=["c_attn", "all-linear"])
     parser.add_argument("--full-tuning", action="store_true", help="records: train all weights instead of LoRA")
     parser.add_argument("--data", help="records: the JSONL file")
     parser.add_argument("--prompt-field", default="mr")
@@ -71,8 +72,10 @@ def load():
     model.config.use_cache = False
     if arguments.mode == "full" or arguments.full_tuning:
         return model.train()
+    targets = arguments.target_modules
     return get_peft_model(model, LoraConfig(task_type="CAUSAL_LM", r=arguments.r, lora_alpha=2 * arguments.r,
-                                            lora_dropout=0.0, target_modules=["c_attn"], fan_in_fan_out=True)).train()
+                                            lora_dropout=0.0, fan_in_fan_out=True,
+                                            target_modules=targets if targets == "all-linear" else [targets])).train()
 
 
 def random_batches(vocabulary):
@@ -102,7 +105,7 @@ def run_steps():
         value = loss.item()
         seconds.append(time.perf_counter() - start)
         emit(step=step, seconds=seconds[-1], loss=value, tokens=arguments.batch * arguments.length)
-    return seconds, arguments.batch * arguments.length * len(seconds), after_load, sum(p.numel() for p in trained)
+    return seconds, [arguments.batch * arguments.length] * len(seconds), after_load, sum(p.numel() for p in trained)
 
 
 def read_records(count, vocabulary):
@@ -177,7 +180,7 @@ def run_records():
         trainer.remove_callback(PrinterCallback)
         trainer.train()
     trained = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
-    return clock.seconds, sum(tokens), after_load, trained
+    return clock.seconds, tokens, after_load, trained
 
 
 def main():
@@ -186,7 +189,8 @@ def main():
     timed = seconds[arguments.warmup:]
     emit(side="reference", mode=arguments.mode, threads=arguments.threads, batch=arguments.batch,
          length=None if arguments.mode == "records" else arguments.length, trained_parameters=trained,
-         seconds=timed, median_seconds=statistics.median(timed), tokens=tokens, peak_memory_bytes=peak_memory(),
+         seconds=timed, median_seconds=statistics.median(timed),
+         tokens_per_second=sum(tokens[arguments.warmup:]) / sum(timed), peak_memory_bytes=peak_memory(),
          peak_memory_after_load_bytes=after_load, load_average_before=started,
          load_average_after=os.getloadavg()[0],
          versions={"torch": torch.__version__, "transformers": transformers.__version__})

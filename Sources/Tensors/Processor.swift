@@ -14,4 +14,7 @@ public enum Processor {
         "nothing special"
         #endif
     }
+
+    /// The set of kernels that OpenBLAS chose for it, such as `Haswell`, or that `OPENBLAS_CORETYPE` named.
+    public static var matrixKernel: String { String(cString: openblas_get_corename()) }
 }

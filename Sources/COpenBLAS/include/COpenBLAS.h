@@ -3,12 +3,15 @@
 
 #include <stdint.h>
 
-/// The two of OpenBLAS's entry points that the engine calls, declared here so that no header of Debian's
+/// OpenBLAS's entry points that are called, declared here so that no header of Debian's
 /// architecture-dependent folders has to be found. The values of the enumerations are those of the CBLAS standard.
 enum { PEFTBlasRowMajor = 101, PEFTBlasNoTrans = 111, PEFTBlasTrans = 112 };
 
 void cblas_sgemm(int order, int transA, int transB, int m, int n, int k, float alpha, const float *a, int lda,
                  const float *b, int ldb, float beta, float *c, int ldc);
+
+/// How many threads OpenBLAS itself uses. The engine leaves it at one; the benchmark compares.
+void openblas_set_num_threads(int count);
 
 /// The name of the kernel set that OpenBLAS chose for this processor, such as "Haswell" or "SkylakeX".
 char *openblas_get_corename(void);

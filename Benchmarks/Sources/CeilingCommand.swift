@@ -1,0 +1,105 @@
+import ArgumentParser
+import COpenBLAS
+import JSONText
+import Tensors
+
+/// Measures how long the matrix products of a step take at best: OpenBLAS with its own threads, and with one thread on
+/// each part of several splits, the fastest of all for each shape.
+struct CeilingCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "ceiling", abstract: "Time the bare matrix products of the steps, as JSON.")
+
+    @Option(help: "A model folder.")
+    var model: String
+
+    @OptionGroup var size: BatchOptions
+
+    func run() throws {
+        size.apply()
+        let fields = try JSONNode.load(path: model + "/config.json")
+        let layerCount = try fields.integer("n_layer")
+        let width = try fields.integer("n_embd")
+        let vocabulary = try fields.integer("vocab_size")
+        let inner = try fields.optionalInteger("n_inner") ?? 4 * width
+        let rows = size.batch * (size.length - 1)
+        // Inputs and outputs of a block's layers, and how often.
+        let layers = [(width, 3 * width), (width, width), (width, inner), (inner, width)]
+        var forward = 0.0
+        var inputGradients = 0.0
+        var weightGradients = 0.0
+        var flops = 0.0
+        for (inputs, outputs) in layers {
+            let count = Double(layerCount)
+            forward += count * best(Shape(m: rows, n: outputs, k: inputs))
+            inputGradients += count * best(Shape(m: rows, n: inputs, k: outputs, transposesB: true))
+            weightGradients += count * best(Shape(m: inputs, n: outputs, k: rows, transposesA: true))
+            flops += count * 2 * Double(rows) * Double(inputs) * Double(outputs)
+        }
+        forward += best(Shape(m: rows, n: vocabulary, k: width, transposesB: true))
+        inputGradients += best(Shape(m: rows, n: width, k: vocabulary))
+        weightGradients += best(Shape(m: vocabulary, n: width, k: rows, transposesA: true))
+        flops += 2 * Double(rows) * Double(width) * Double(vocabulary)
+        // Nothing below the lowest adapted layer wants a gradient, which is c_attn's input in the first block.
+        let unneeded = best(Shape(m: rows, n: width, k: 3 * width, transposesB: true))
+        let unneededFlops = 2 * Double(rows) * 3 * Double(width) * Double(width)
+        func entry(_ seconds: Double, _ flops: Double) -> JSONValue {
+            ["seconds": .number(seconds), "gigaflops": .number(flops / seconds / 1e9)]
+        }
+        let adapted = entry(forward + inputGradients - unneeded, 2 * flops - unneededFlops)
+        emit([
+            "kernel": .string(Processor.matrixKernel), "threads": .integer(size.threads), "lora": adapted,
+            "all-linear": adapted, "full": entry(forward + inputGradients + weightGradients, 3 * flops),
+        ])
+    }
+
+    private struct Shape {
+        var m: Int
+        var n: Int
+        var k: Int
+        var transposesA = false
+        var transposesB = false
+    }
+
+    /// The fastest way's best time of three, in seconds.
+    private func best(_ shape: Shape) -> Double {
+        let (m, n, k) = (shape.m, shape.n, shape.k)
+        let a = Tensor(repeating: 0.5, [m, k])
+        let b = Tensor(repeating: 0.25, [k, n])
+        let c = Tensor(zeros: [m, n])
+        func product(rows: Range<Int>, columns: Range<Int>) {
+            cblas_sgemm(
+                Int32(PEFTBlasRowMajor), Int32(shape.transposesA ? PEFTBlasTrans : PEFTBlasNoTrans),
+                Int32(shape.transposesB ? PEFTBlasTrans : PEFTBlasNoTrans), Int32(rows.count), Int32(columns.count),
+                Int32(k), 1, a.data + rows.lowerBound * (shape.transposesA ? 1 : k), Int32(shape.transposesA ? m : k),
+                b.data + columns.lowerBound * (shape.transposesB ? k : 1), Int32(shape.transposesB ? k : n), 0,
+                c.data + rows.lowerBound * n + columns.lowerBound, Int32(n))
+        }
+        func split(_ tileRows: Int, _ tileColumns: Int) {
+            let across = (n + tileColumns - 1) / tileColumns
+            WorkerPool.shared.run((m + tileRows - 1) / tileRows * across) { index in
+                let (row, column) = (index / across * tileRows, index % across * tileColumns)
+                product(rows: row..<min(m, row + tileRows), columns: column..<min(n, column + tileColumns))
+            }
+        }
+        func share(_ total: Int) -> Int { max(16, ((total + size.threads - 1) / size.threads + 15) & ~15) }
+        let ways: [() -> Void] = [
+            {
+                openblas_set_num_threads(Int32(size.threads))
+                product(rows: 0..<m, columns: 0..<n)
+                openblas_set_num_threads(1)
+            },
+            { split(share(m), n) },
+            { split(m, share(n)) },
+            { split((m + 1) / 2, (n + 1) / 2) },
+            { split(512, 256) },
+            { split(256, 512) },
+        ]
+        return ways.map { way in
+            (0..<3).map { _ in
+                let start = ContinuousClock.now
+                way()
+                return start.duration(to: .now) / .seconds(1)
+            }.min() ?? .nan
+        }.min() ?? .nan
+    }
+}

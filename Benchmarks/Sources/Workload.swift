@@ -1,0 +1,86 @@
+import ArgumentParser
+import Batches
+import Configuration
+import Datasets
+import Diagnostics
+import Methods
+import Models
+import Tensors
+import Training
+
+/// What a step trains, and on what.
+enum Workload: String, CaseIterable, ExpressibleByArgument, Sendable {
+    /// LoRA of rank 8 on c_attn, random tokens.
+    case lora
+    /// The same on every linear layer.
+    case allLinear = "all-linear"
+    /// All weights, random tokens.
+    case full
+    /// LoRA of rank 8 on c_attn, records of prompt and completion in their order, 8 at a time.
+    case records
+
+    /// The arguments for `reference.py`.
+    var referenceArguments: [String] {
+        switch self {
+        case .lora: ["--mode", "lora"]
+        case .allLinear: ["--mode", "lora", "--target-modules", "all-linear"]
+        case .full: ["--mode", "full"]
+        case .records: ["--mode", "records"]
+        }
+    }
+
+    /// A run's configuration; only `records` reads its data.
+    func configuration(model: String, data: String?, batch: Int) -> String {
+        let method =
+            switch self {
+            case .full: "{method: full}"
+            case .allLinear: "{method: lora, r: 8, lora_alpha: 16, target_modules: all-linear}"
+            case .lora, .records: "{method: lora, r: 8, lora_alpha: 16, target_modules: [c_attn]}"
+            }
+        return """
+            model: {path: "\(model)"}
+            data: {train: "\(data ?? "none.jsonl")", prompt: "{mr}\\n", completion: "{ref}", shuffle: false}
+            peft: \(method)
+            training: {output_dir: none, per_device_train_batch_size: \(batch), learning_rate: 2.0e-4, weight_decay: 0.01}
+            """
+    }
+}
+
+/// A model with its method, ready to take steps.
+struct PreparedWorkload {
+    let runner: StepRunner
+    /// The batch of each step.
+    let batch: (Int) throws -> TokenBatch
+
+    init(_ workload: Workload, model: String, data: String?, batch size: Int, length: Int) throws {
+        let run = try RunConfiguration(
+            ConfigDocument.parse(yaml: workload.configuration(model: model, data: data, batch: size)), warn: { _ in })
+        let base = try BaseModel.load(model, randomSeed: nil, warn: { _ in })
+        let installation = try run.method.install(
+            into: base.model, InstallationContext(seed: 1, basePath: model, isTraining: true))
+        runner = StepRunner(
+            model: base.model, optimizer: AdamW(installation.trainable, run.training.optimizer), seed: 1)
+        if workload == .records {
+            guard let tokenizer = base.tokenizer else { throw Problem("no tokenizer in this folder", file: model) }
+            let dataset = try run.data.dataset(
+                paths: run.data.train, tokenizer: tokenizer, beginningID: nil, endID: base.endOfTextID,
+                lengthLimit: base.model.maximumLength)
+            let batches = BatchSequence(dataset: dataset, batchSize: size, shuffles: false, seed: 1)
+            batch = { try batches.batch(epoch: $0 / batches.count, index: $0 % batches.count) }
+        } else {
+            let vocabulary = Int32(base.model.vocabularySize)
+            batch = { Self.randomBatch(step: $0, sequences: size, length: length, vocabulary: vocabulary) }
+        }
+    }
+
+    /// Every token but the first of a sequence is to be predicted; the last one predicts nothing and is no row.
+    private static func randomBatch(step: Int, sequences: Int, length: Int, vocabulary: Int32) -> TokenBatch {
+        var generator = RandomGenerator(seed: UInt64(step), stream: "tokens")
+        let texts = (0..<sequences).map { _ in
+            (0..<length).map { _ in Int32.random(in: 0..<vocabulary, using: &generator) }
+        }
+        var batch = TokenBatch(sequences: texts.map { Array($0.dropLast()) })
+        batch.labels = texts.flatMap { $0.dropFirst() }
+        return batch
+    }
+}
