@@ -75,8 +75,8 @@ package func gemm(
         alpha, a.data, Int32(a.stride), b.data, Int32(b.stride), beta, c, Int32(stride))
 }
 
-/// How a result is cut, by its shape alone: into tiles so large that copying the operands for each doesn't show, and so
-/// many that two, four or eight threads finish together.
+/// How a result is cut: tiles large enough that packing the operands doesn't show, small enough to stay in the second
+/// level of cache with their epilogue, and enough of them that a handful of threads finish together.
 struct TileGrid {
     let rows: Int
     let columns: Int
@@ -89,39 +89,21 @@ struct TileGrid {
     init(rows: Int, columns: Int, depth: Int) {
         self.rows = rows
         self.columns = columns
-        var best = (rows: rows, columns: columns)
-        if rows * columns * depth >= 1 << 18 {
-            var lowest = Double.infinity
-            for height in Self.shares(rows, from: 64, to: 512) {
-                for width in Self.shares(columns, from: 96, to: 1024) {
-                    let cost = Self.cost(
-                        tileRows: height, tileColumns: width,
-                        count: ((rows + height - 1) / height) * ((columns + width - 1) / width))
-                    if cost < lowest { (lowest, best) = (cost, (height, width)) }
-                }
-            }
+        if rows * columns * depth < 1 << 18 {
+            tileRows = rows
+            tileColumns = columns
+        } else {
+            tileRows = min(rows, Self.share(rows, atMost: 512, multiple: 16))
+            tileColumns = min(columns, Self.share(columns, atMost: tileRows >= 384 ? 256 : 384, multiple: 16))
         }
-        (tileRows, tileColumns) = (min(rows, best.rows), min(columns, best.columns))
         rowTiles = (rows + tileRows - 1) / tileRows
     }
 
-    /// The time of a product cut this way over that of one uncut and perfectly shared out: each element of A is copied
-    /// once for every tile in its row of tiles, each of B once for every one in its column (the weights fit measured
-    /// times), and threads wait for the last one.
-    private static func cost(tileRows: Int, tileColumns: Int, count: Int) -> Double {
-        var waiting = 0.0
-        for threads in [2, 4, 8] {
-            waiting += Double((count + threads - 1) / threads * threads) / Double(count) / 3
-        }
-        return (1 + 40 / Double(tileColumns) + 8 / Double(tileRows)) * waiting
-    }
-
-    /// Sizes of equal shares of `total`, multiples of 16, from the largest below `upper` on, not many and none below
-    /// `lower`.
-    private static func shares(_ total: Int, from lower: Int, to upper: Int) -> [Int] {
-        let fewest = (total + upper - 1) / upper
-        let most = max(fewest, min(total / lower, fewest + 15))
-        return (fewest...most).map { ((total + $0 - 1) / $0 + 15) & ~15 }
+    /// The size of equal shares of `total`, each at most `limit` and a multiple of `multiple`.
+    private static func share(_ total: Int, atMost limit: Int, multiple: Int) -> Int {
+        let shares = (total + limit - 1) / limit
+        let size = (total + shares - 1) / shares
+        return (size + multiple - 1) / multiple * multiple
     }
 
     subscript(index: Int) -> Tile {
