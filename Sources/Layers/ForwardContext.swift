@@ -28,7 +28,8 @@ public final class ForwardContext {
     public func dropout(_ probability: Float) -> Dropout? {
         guard let randomKey, probability > 0 else { return nil }
         drawn += 1
-        return Dropout(probability: probability, key: mixed(randomKey &+ drawn))
+        // The largest float below 1 where a setting just below 1 has been rounded up.
+        return Dropout(probability: min(probability, Float(1).nextDown), key: mixed(randomKey &+ drawn))
     }
 }
 

@@ -99,7 +99,8 @@ private final class LoRAInstallation: Installation {
             let rank = try settings.rankPattern.value(for: linear.path) ?? settings.rank
             let alpha = try settings.alphaPattern.value(for: linear.path) ?? settings.alpha
             let limit = min(linear.inputSize, linear.outputSize)
-            if rank > limit {
+            // Larger ones waste work, but peft makes them, and what it made is to be used.
+            if rank > limit, context.isTraining {
                 throw Problems([
                     method.section.problem(
                         "a rank of \(rank) is more than \(linear.path) has, whose weight is \(linear.outputSize) × "

@@ -20,12 +20,14 @@ public struct LossSummary: Sendable, Hashable {
     public var perplexity: Double { exp(loss) }
 }
 
-/// Computes the loss over every example of a data set, in passes of about `rowsPerPass` tokens.
+/// Computes the loss over every example of a data set, in passes of about `rowsPerPass` tokens and at most
+/// `examplesPerPass` examples.
 ///
 /// - Parameter onProgress: Called after each pass with the number of examples done.
 /// - Throws: `Problem` with file and line where a record can't be used.
 public func evaluateLoss(
-    of model: any LanguageModel, on dataset: Dataset, rowsPerPass: Int, onProgress: (Int) throws -> Void
+    of model: any LanguageModel, on dataset: Dataset, rowsPerPass: Int, examplesPerPass: Int = .max,
+    onProgress: (Int) throws -> Void
 ) throws -> LossSummary {
     var summary = LossSummary()
     var pending: [Example] = []
@@ -42,7 +44,8 @@ public func evaluateLoss(
     }
     for index in 0..<dataset.count {
         let example = try dataset.example(index)
-        if !pending.isEmpty, rows + example.tokens.count - 1 > rowsPerPass { try run() }
+        let isFull = pending.count == examplesPerPass || rows + example.tokens.count - 1 > rowsPerPass
+        if !pending.isEmpty, isFull { try run() }
         pending.append(example)
         rows += example.tokens.count - 1
     }

@@ -47,6 +47,8 @@ public final class Trainer {
             dataset: try dataset(data.train), batchSize: settings.batchSize, shuffles: data.shuffles,
             seed: settings.seed)
         validation = data.validation.isEmpty ? nil : try dataset(data.validation)
+        // A record that can't be used shall not be found after hours of training.
+        if let validation { for index in 0..<validation.count { _ = try validation.example(index) } }
         installation = try configuration.method.install(
             into: base.model,
             InstallationContext(seed: settings.seed, basePath: configuration.modelPath, isTraining: true))
@@ -201,7 +203,9 @@ public final class Trainer {
         do {
             loss = try withoutGradients {
                 if shouldStop() { throw Stopped() }
-                return try evaluateLoss(of: base.model, on: validation, rowsPerPass: 1024) { _ in
+                return try evaluateLoss(
+                    of: base.model, on: validation, rowsPerPass: .max, examplesPerPass: settings.evaluationBatchSize
+                ) { _ in
                     if shouldStop() { throw Stopped() }
                 }
             }

@@ -22,7 +22,8 @@ import Training
             let dataset = try data.dataset(
                 paths: data.validation, tokenizer: tokenizer, beginningID: nil, endID: base.endOfTextID,
                 lengthLimit: nil)
-            let loss = try evaluateLoss(of: base.model, on: dataset, rowsPerPass: 1024, onProgress: { _ in })
+            let loss = try evaluateLoss(
+                of: base.model, on: dataset, rowsPerPass: .max, examplesPerPass: 8, onProgress: { _ in })
             #expect(loss.loss == metrics.loss && loss.tokens == metrics.tokens)
         }
         try training.run(["peft.lora_dropout=0.1"], into: "without")
