@@ -93,6 +93,10 @@ struct CeilingCommand: ParsableCommand {
             { split((m + 1) / 2, (n + 1) / 2) },
             { split(512, 256) },
             { split(256, 512) },
+            { split(256, 384) },
+            { split(512, 384) },
+            { split(512, 768) },
+            { split(1024, 288) },
         ]
         return ways.map { way in
             (0..<3).map { _ in

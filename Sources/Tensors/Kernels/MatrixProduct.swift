@@ -93,8 +93,12 @@ struct TileGrid {
             tileRows = rows
             tileColumns = columns
         } else {
-            tileRows = min(rows, Self.share(rows, atMost: 512, multiple: 16))
-            tileColumns = min(columns, Self.share(columns, atMost: tileRows >= 384 ? 256 : 384, multiple: 16))
+            let tall = min(rows, Self.share(rows, atMost: 256, multiple: 16))
+            tileRows = tall
+            let rowTiles = (rows + tall - 1) / tall
+            // Fewer tiles than threads leave some idle; eight serve 2, 4 and 8 threads evenly.
+            let width = [384, 192, 96].first { rowTiles * ((columns + $0 - 1) / $0) >= 8 } ?? 96
+            tileColumns = min(columns, Self.share(columns, atMost: width, multiple: 16))
         }
         rowTiles = (rows + tileRows - 1) / tileRows
     }
