@@ -59,7 +59,8 @@ struct PreparedWorkload {
         let installation = try run.method.install(
             into: base.model, InstallationContext(seed: 1, basePath: model, isTraining: true))
         runner = StepRunner(
-            model: base.model, optimizer: AdamW(installation.trainable, run.training.optimizer), seed: 1)
+            model: base.model, installation: installation,
+            optimizer: AdamW(installation.trainable, run.training.optimizer), seed: 1)
         if workload == .records {
             guard let tokenizer = base.tokenizer else { throw Problem("no tokenizer in this folder", file: model) }
             let dataset = try run.data.dataset(

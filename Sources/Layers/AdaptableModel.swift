@@ -3,7 +3,7 @@ public struct NamedModule {
     public enum Kind {
         case linear(Linear)
         /// A table of rows, such as a token embedding.
-        case embedding
+        case embedding(Embedding)
         case norm
         /// A block or another group of modules.
         case container
@@ -26,6 +26,9 @@ public protocol AdaptableModel: AnyObject {
 
     /// All modules, a container before what it holds.
     var modules: [NamedModule] { get }
+
+    /// The ends of the sub-layers, in the order in which they are computed.
+    var joins: [ResidualJoin] { get }
 
     /// All parameters, in the order of the checkpoint; without the head's weight where it is the token embedding.
     var parameters: [Parameter] { get }

@@ -29,24 +29,3 @@ public final class Linear {
         return adapter?.apply(to: product) ?? product.completed(adding: nil)
     }
 }
-
-/// One use of a linear layer, which its adapter completes: with a low-rank term in the same pass, or in steps of its
-/// own.
-public struct LinearProduct {
-    public let layer: Linear
-    /// x [rows, inputs]
-    public let input: Tensor
-    public let context: ForwardContext
-    public let activation: Activation?
-
-    /// act(x · Wᵀ + u · Bᵀ + b), everything fused.
-    public func completed(adding term: LowRankTerm?) -> Tensor {
-        linear(input, layer.base, bias: layer.bias?.tensor, lowRank: term, activation: activation)
-    }
-}
-
-/// What a method puts into a linear layer's slot.
-public protocol LinearAdapter: AnyObject {
-    /// The layer's output with the adapter's part.
-    func apply(to product: LinearProduct) -> Tensor
-}

@@ -1,5 +1,5 @@
 public import Configuration
-public import Diagnostics
+import Diagnostics
 public import JSONText
 public import Layers
 public import Tensors
@@ -32,11 +32,21 @@ public struct InstallationContext {
     public var basePath: String
     /// Whether parameters are to be trained, rather than only used.
     public var isTraining: Bool
+    /// The optimizer steps of the run; nil where nothing is trained.
+    public var stepCount: Int?
+    /// The tokens of a text, without any that mark its beginning or end.
+    public var encode: (String) throws -> [Int32]
 
+    /// A context without steps and without a tokenizer, which are set where there are any.
     public init(seed: UInt64, basePath: String, isTraining: Bool) {
         self.seed = seed
         self.basePath = basePath
         self.isTraining = isTraining
+        encode = { _ in
+            throw Problem(
+                "no tokenizer in this folder: it needs tokenizer.json, or vocab.json and merges.txt", file: basePath,
+                exitStatus: .missingInput)
+        }
     }
 }
 
@@ -61,26 +71,6 @@ public enum Delivery {
     case adapter(configuration: JSONValue, tensors: [(name: String, tensor: Tensor)])
     /// The whole model, as an ordinary checkpoint.
     case checkpoint
-}
-
-/// A method in a model.
-public protocol Installation: AnyObject {
-    /// What trains, each tensor once.
-    var trainable: [TrainableParameter] { get }
-
-    /// The method's result as it stands.
-    func deliver() -> Delivery
-
-    /// Takes over the tensors of an adapter file, by their names without the leading `base_model.model.`.
-    ///
-    /// - Throws: `Problems` that list every missing, unexpected and misshapen tensor; then nothing was changed.
-    func load(_ tensors: [String: Tensor], file: String) throws(Problems)
-
-    /// Folds `weight` times the method's change into the model's own parameters and takes the method out.
-    func merge(weight: Float)
-
-    /// Takes the method out: the model computes as before, to the bit.
-    func remove()
 }
 
 /// Every method that the tool knows.

@@ -16,8 +16,9 @@ public final class GPT2: Architecture {
 
     private let configuration: GPT2Configuration
     private let ownParameters: [Parameter]
-    public let tokenEmbedding: Parameter
-    private let positionEmbedding: Parameter
+    public var tokenEmbedding: Parameter { tokens.weight }
+    private let tokens: Embedding
+    private let positions: Embedding
     private let blocks: [Block]
     private let finalNorm: LayerNorm
 
@@ -27,21 +28,21 @@ public final class GPT2: Architecture {
         let scope = root["transformer"]
         let width = configuration.width
         let spread = Initializer.normal(standardDeviation: configuration.initializerRange)
-        tokenEmbedding = scope["wte"].parameter("weight", [configuration.vocabularySize, width], spread)
-        positionEmbedding = scope["wpe"].parameter("weight", [configuration.positionCount, width], spread)
+        tokens = Self.embedding(scope["wte"], [configuration.vocabularySize, width], spread)
+        positions = Self.embedding(scope["wpe"], [configuration.positionCount, width], spread)
         blocks = (0..<configuration.layerCount).map { Block(scope["h"]["\($0)"], index: $0, configuration) }
         finalNorm = LayerNorm(scope["ln_f"], width: width, epsilon: configuration.normEpsilon)
         let headWeight =
             configuration.isHeadTied
-            ? tokenEmbedding : root["lm_head"].parameter("weight", [configuration.vocabularySize, width], spread)
+            ? tokens.weight : root["lm_head"].parameter("weight", [configuration.vocabularySize, width], spread)
         head = Linear(path: outputLayerPath, weight: headWeight, bias: nil, isInputByOutput: false)
         self.configuration = configuration
         ownParameters = root.parameters
         modules =
             [
                 NamedModule(path: "transformer", kind: .container),
-                NamedModule(path: "transformer.wte", kind: .embedding),
-                NamedModule(path: "transformer.wpe", kind: .embedding),
+                NamedModule(path: "transformer.wte", kind: .embedding(tokens)),
+                NamedModule(path: "transformer.wpe", kind: .embedding(positions)),
             ] + blocks.flatMap(\.modules) + [
                 NamedModule(path: "transformer.ln_f", kind: .norm),
                 NamedModule(path: "lm_head", kind: .linear(head)),
@@ -49,6 +50,12 @@ public final class GPT2: Architecture {
         let isTied = configuration.isHeadTied
         try root.finish { Self.isBuffer($0) || (isTied && $0 == "lm_head.weight") }
     }
+
+    private static func embedding(_ scope: ParameterScope, _ shape: [Int], _ initializer: Initializer) -> Embedding {
+        Embedding(path: scope.path, weight: scope.parameter("weight", shape, initializer))
+    }
+
+    public var joins: [ResidualJoin] { blocks.flatMap(\.joins) }
 
     public var isHeadTied: Bool { head.weight === tokenEmbedding }
     public var parameters: [Parameter] {
@@ -87,9 +94,7 @@ public final class GPT2: Architecture {
     public func states(_ batch: TokenBatch, rows: [Int]?, _ context: ForwardContext) -> Tensor {
         precondition(
             batch.positions.allSatisfy { $0 < configuration.positionCount }, "GPT2: a position past n_positions")
-        var h = embed(
-            tokens: batch.tokens, positions: batch.positions, tokenTable: tokenEmbedding.tensor,
-            positionTable: positionEmbedding.tensor)
+        var h = embedded(batch)
         if let choice = context.dropout(configuration.embeddingDropout) { h = dropout(h, choice) }
         for (index, block) in blocks.enumerated() {
             let isLast = index == blocks.count - 1
@@ -97,6 +102,16 @@ public final class GPT2: Architecture {
         }
         if blocks.isEmpty, let rows { h = gatherRows(h, rows) }
         return finalNorm(h)
+    }
+
+    /// wte[token] + wpe[position], in one pass where neither has an adapter.
+    private func embedded(_ batch: TokenBatch) -> Tensor {
+        if tokens.adapter == nil, positions.adapter == nil {
+            return embed(
+                tokens: batch.tokens, positions: batch.positions, tokenTable: tokens.weight.tensor,
+                positionTable: positions.weight.tensor)
+        }
+        return addResidual(tokens(batch.tokens), positions(batch.positions), dropout: nil)
     }
 
     public func makeCache(sequences: Int, capacity: Int) -> KeyValueCache {
@@ -117,6 +132,7 @@ extension GPT2 {
         private let feedForwardNorm: LayerNorm
         private let feedForward: Linear
         private let feedForwardOutput: Linear
+        let joins: [ResidualJoin]
 
         init(_ scope: ParameterScope, index: Int, _ configuration: GPT2Configuration) {
             self.index = index
@@ -132,6 +148,9 @@ extension GPT2 {
             feedForwardNorm = LayerNorm(scope["ln_2"], width: width, epsilon: configuration.normEpsilon)
             feedForward = Self.conv1D(scope["mlp"]["c_fc"], width, inner, spread)
             feedForwardOutput = Self.conv1D(scope["mlp"]["c_proj"], inner, width, residualSpread)
+            joins = [ResidualJoin.SubLayer.attention, .feedForward].map {
+                ResidualJoin(blockPath: scope.path, subLayer: $0, width: width)
+            }
         }
 
         /// GPT-2's linear layers keep their weight as [inputs, outputs].
@@ -158,15 +177,21 @@ extension GPT2 {
         /// h [rows, width] → h [rows wanted, width].
         func callAsFunction(_ h: Tensor, _ batch: TokenBatch, rows: [Int]?, _ context: ForwardContext) -> Tensor {
             var h = h
-            var a = attend(queryKeyValue(attentionNorm(h), context), batch, context)
+            var n = attentionNorm(h)
+            var a = attend(queryKeyValue(n, context), batch, context)
             if let rows {
                 a = gatherRows(a, rows)
                 h = gatherRows(h, rows)
+                if joins[0].adapter != nil { n = gatherRows(n, rows) }
             }
-            h = addResidual(h, attentionOutput(a, context), dropout: context.dropout(configuration.residualDropout))
-            let f = feedForward(feedForwardNorm(h), context, activation: configuration.activation)
-            return addResidual(
-                h, feedForwardOutput(f, context), dropout: context.dropout(configuration.residualDropout))
+            h = joins[0](
+                residual: h, normalized: n, output: attentionOutput(a, context),
+                dropout: context.dropout(configuration.residualDropout), context)
+            n = feedForwardNorm(h)
+            let f = feedForward(n, context, activation: configuration.activation)
+            return joins[1](
+                residual: h, normalized: n, output: feedForwardOutput(f, context),
+                dropout: context.dropout(configuration.residualDropout), context)
         }
 
         private func attend(_ qkv: Tensor, _ batch: TokenBatch, _ context: ForwardContext) -> Tensor {

@@ -27,8 +27,14 @@ extension LanguageModel {
     public func loss(_ batch: TokenBatch, scale: Float, _ context: ForwardContext) -> Loss {
         let rows = batch.labels.indices.filter { batch.labels[$0] != TokenBatch.ignored }
         let hidden = states(batch, rows: rows.count == batch.rowCount ? nil : rows, context)
-        return languageModelLoss(
-            hidden, labels: rows.map { batch.labels[$0] }, head: head.base, lowRank: nil, scale: scale)
+        let labels = rows.map { batch.labels[$0] }
+        guard let adapter = head.adapter else {
+            return languageModelLoss(hidden, labels: labels, head: head.base, lowRank: nil, scale: scale)
+        }
+        if let term = adapter.lowRankTerm(for: hidden, context) {
+            return languageModelLoss(hidden, labels: labels, head: head.base, lowRank: term, scale: scale)
+        }
+        return logitsLoss(head(hidden, context), labels: labels, scale: scale)
     }
 
     /// The scores of every next token, [rows wanted, vocabulary].

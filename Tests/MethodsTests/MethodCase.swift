@@ -8,14 +8,17 @@ struct MethodCase: Sendable, CustomTestStringConvertible {
     let tied: Bool
     /// alpha / rank, or alpha / √rank, by a layer's path; `nil` holds the others'.
     let scales: [String?: Double]
+    /// Whether the model computes something else as soon as the method is installed.
+    let changesOutput: Bool
 
     var testDescription: String { "\(method.name) \(settings)\(tied ? "" : ", untied")" }
 
     init(
         _ method: any (PEFTMethod & SendableMetatype).Type, _ settings: String, tied: Bool = true,
-        scales: [String?: Double] = [nil: 1]
+        scales: [String?: Double] = [nil: 1], changesOutput: Bool = false
     ) {
         (self.method, self.settings, self.tied, self.scales) = (method, settings, tied, scales)
+        self.changesOutput = changesOutput
     }
 
     static let all = [

@@ -21,7 +21,7 @@ public func embed(tokens: [Int32], positions: [Int32], tokenTable: Tensor, posit
     ])
 }
 
-private func checkIndices(_ indices: [Int32], table: Tensor) {
+func checkIndices(_ indices: [Int32], table: Tensor) {
     let outside = indices.first { $0 < 0 || Int($0) >= table.rowCount }
     precondition(outside == nil, "embed: row \(outside ?? 0) of a table \(table.shape)")
 }
@@ -29,7 +29,7 @@ private func checkIndices(_ indices: [Int32], table: Tensor) {
 /// Adds each row of `dy` to the row of the table's gradient that it was read from.
 ///
 /// The parts are column ranges, so that each sum is taken in the order of the rows whatever thread does it.
-private func scatter(_ dy: Tensor, to indices: [Int32], of table: Tensor, _ gradient: inout Gradient) {
+func scatter(_ dy: Tensor, to indices: [Int32], of table: Tensor, _ gradient: inout Gradient) {
     let (target, isFresh) = gradient.accumulator(shape: table.shape)
     let width = table.columnCount
     if isFresh {

@@ -39,11 +39,14 @@ public final class AdamW {
         parameters.reduce(0) { $0 + ($1.tensor.gradient.map(sumOfSquares) ?? 0) }.squareRoot()
     }
 
-    /// Clips, takes one step and drops the gradients. A parameter without a gradient stays as it is.
-    public func step(learningRate: Double, gradientNorm: Double) {
+    /// Clips and takes one step; the gradients are left as they were. A parameter without a gradient stays as it is.
+    ///
+    /// - Returns: What clipping multiplied the gradients by.
+    @discardableResult
+    public func step(learningRate: Double, gradientNorm: Double) -> Float {
         stepCount += 1
         let limit = settings.maximumNorm
-        let scale = limit > 0 ? min(1, limit / (gradientNorm + 1e-6)) : 1
+        let scale = Float(limit > 0 ? min(1, limit / (gradientNorm + 1e-6)) : 1)
         for (index, parameter) in parameters.enumerated() {
             guard let gradient = parameter.tensor.gradient else { continue }
             adamW(
@@ -52,9 +55,14 @@ public final class AdamW {
                 AdamWStep(
                     learningRate: learningRate, beta1: settings.beta1, beta2: settings.beta2,
                     epsilon: settings.epsilon, weightDecay: parameter.decays ? settings.weightDecay : 0,
-                    number: stepCount, gradientScale: Float(scale)))
-            parameter.tensor.clearGradient()
+                    number: stepCount, gradientScale: scale))
         }
+        return scale
+    }
+
+    /// Drops the gradients of all parameters.
+    public func clearGradients() {
+        for parameter in parameters { parameter.tensor.clearGradient() }
     }
 
     /// The moments by name, which with `stepCount` are all that the optimizer remembers.

@@ -1,11 +1,12 @@
 public import Batches
 import Layers
+public import Methods
 public import Models
 import Tensors
 
 /// What one optimizer step did.
 public struct StepResult: Sendable, Hashable {
-    /// Σ −log p over the step's target tokens, in nats.
+    /// Σ −log p over the step's target tokens, in nats, and the method's regularization once for each of them.
     public var lossSum = 0.0
     public var targetCount = 0
     /// Rows that went through the model.
@@ -23,11 +24,13 @@ public struct StepResult: Sendable, Hashable {
 /// together, then clipping and AdamW.
 public struct StepRunner {
     public let model: any LanguageModel
+    public let installation: any Installation
     public let optimizer: AdamW
     public let seed: UInt64
 
-    public init(model: any LanguageModel, optimizer: AdamW, seed: UInt64) {
+    public init(model: any LanguageModel, installation: any Installation, optimizer: AdamW, seed: UInt64) {
         self.model = model
+        self.installation = installation
         self.optimizer = optimizer
         self.seed = seed
     }
@@ -48,8 +51,15 @@ public struct StepRunner {
             guard result.lossSum.isFinite else { return result }
             loss.tensor.backward()
         }
+        if let term = installation.regularization() {
+            result.lossSum += Double(term.data[0]) * Double(result.targetCount)
+            term.backward()
+        }
         result.gradientNorm = optimizer.gradientNorm()
-        if result.isFinite { optimizer.step(learningRate: learningRate, gradientNorm: result.gradientNorm) }
+        guard result.isFinite else { return result }
+        let clipping = optimizer.step(learningRate: learningRate, gradientNorm: result.gradientNorm)
+        installation.afterStep(OptimizerStep(index: optimizer.stepCount - 1, gradientScale: clipping))
+        optimizer.clearGradients()
         return result
     }
 }

@@ -5,6 +5,7 @@ import Layers
 import Methods
 import Models
 import Tensors
+import Tokenizers
 
 /// A training run from its configuration to its delivery.
 public final class Trainer {
@@ -49,16 +50,19 @@ public final class Trainer {
         validation = data.validation.isEmpty ? nil : try dataset(data.validation)
         // A record that can't be used shall not be found after hours of training.
         if let validation { for index in 0..<validation.count { _ = try validation.example(index) } }
-        installation = try configuration.method.install(
-            into: base.model,
-            InstallationContext(seed: settings.seed, basePath: configuration.modelPath, isTraining: true))
+        stepsPerEpoch = settings.stepsPerEpoch(batches: batches.count)
+        stepCount = settings.stepCount(batches: batches.count)
+        var context = InstallationContext(
+            seed: settings.seed, basePath: configuration.modelPath, isTraining: true)
+        context.stepCount = stepCount
+        context.encode = { tokenizer.encode($0) }
+        installation = try configuration.method.install(into: base.model, context)
         if let path = configuration.initialAdapter {
             try installation.load(AdapterFolder(path: path, warn: observer.warned))
         }
         optimizer = AdamW(installation.trainable, settings.optimizer)
-        runner = StepRunner(model: base.model, optimizer: optimizer, seed: settings.seed)
-        stepsPerEpoch = settings.stepsPerEpoch(batches: batches.count)
-        stepCount = settings.stepCount(batches: batches.count)
+        runner = StepRunner(
+            model: base.model, installation: installation, optimizer: optimizer, seed: settings.seed)
     }
 
     /// Trains, writes checkpoints on the way and the delivery at the end. A run that is finished already is resumed by

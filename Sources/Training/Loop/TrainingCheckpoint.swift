@@ -50,7 +50,7 @@ enum TrainingCheckpoint {
         let staged = try StagedFolder(path: path)
         try delivery.write(installation.deliver(), to: staged.stagingPath)
         try SafetensorsWriter.write(
-            optimizer.state.map { OutgoingTensor($0.name, $0.tensor, as: .float32) },
+            memory(installation, optimizer).map { OutgoingTensor($0.name, $0.tensor, as: .float32) },
             to: staged.path(of: tensorsName))
         try AtomicFile.write(json(progress).text(.indented) + "\n", to: staged.path(of: stateName))
         try staged.commit()
@@ -86,13 +86,24 @@ enum TrainingCheckpoint {
         progress.pendingLossSum = try state.number("pending_loss_sum")
         progress.pendingTargets = try state.integer("pending_targets")
         progress.exampleCount = try state.optionalInteger("examples")
-        try restoreParameters(from: path, into: installation, warn: warn)
+        if !installation.resumesFromTrainingStateAlone {
+            try restoreParameters(from: path, into: installation, warn: warn)
+        }
         let file = try SafetensorsFile(path: FileSystem.join(path, tensorsName), warn: warn)
         let found = try file.tensors.map { ($0.name, try file.tensor(named: $0.name)) }
         try loadExactly(
-            Dictionary(found, uniquingKeysWith: { first, _ in first }), into: optimizer.state, file: file.path)
+            Dictionary(found, uniquingKeysWith: { first, _ in first }), into: memory(installation, optimizer),
+            file: file.path)
         optimizer.resume(stepCount: progress.step)
+        installation.resumed()
         return progress
+    }
+
+    /// What the optimizer and the method remember, by name.
+    private static func memory(
+        _ installation: any Installation, _ optimizer: AdamW
+    ) -> [(name: String, tensor: Tensor)] {
+        optimizer.state + installation.trainingState.map { ("method." + $0.name, $0.tensor) }
     }
 
     private static func restoreParameters(

@@ -1,4 +1,5 @@
 import Checkpoints
+import Diagnostics
 import Layers
 import Methods
 import Models
@@ -29,6 +30,10 @@ struct MergedWeights {
         for adapter in adapters {
             let installation = try base.install(
                 adapter.folder, InstallationContext(seed: 0, basePath: base.folder, isTraining: false))
+            if let obstacle = installation.mergeObstacle {
+                let type = try BaseModel.method(of: adapter.folder).name
+                throw Problem("a \(type) adapter can't be merged: \(obstacle)", file: adapter.folder.path)
+            }
             let live = probe.logits(model)
             installation.merge(weight: 1)
             unties = unties || before.isTied && !model.isHeadTied

@@ -1,0 +1,62 @@
+public import Tensors
+
+/// What a method puts into a linear layer's slot.
+///
+/// It completes the layer's product in the way that suits it: with a low-rank term in the fused pass (LoRA), with a
+/// changed weight (`completed(weight:)`), with a changed input (`completed(input:adding:)`), or in steps of its own from
+/// `product(of:adding:)` or `biasedProduct(of:)` to `finished`.
+public protocol LinearAdapter: AnyObject {
+    /// The layer's output with the adapter's part.
+    func apply(to product: LinearProduct) -> Tensor
+
+    /// The adapter's whole part as a low-rank term, so that a head's loss goes by chunks; nil where it is more than that,
+    /// and then the logits of all labelled rows are computed at once.
+    func lowRankTerm(for input: Tensor, _ context: ForwardContext) -> LowRankTerm?
+}
+
+extension LinearAdapter {
+    public func lowRankTerm(for input: Tensor, _ context: ForwardContext) -> LowRankTerm? { nil }
+}
+
+/// One use of a linear layer, which its adapter completes.
+public struct LinearProduct {
+    public let layer: Linear
+    /// x [rows, inputs]
+    public let input: Tensor
+    public let context: ForwardContext
+    public let activation: Activation?
+
+    /// act(x · Wᵀ + u · Bᵀ + b), everything fused.
+    public func completed(adding term: LowRankTerm?) -> Tensor { completed(input: input, adding: term) }
+
+    /// The same for another x [rows, inputs].
+    public func completed(input: Tensor, adding term: LowRankTerm?) -> Tensor {
+        linear(input, layer.base, bias: layer.bias?.tensor, lowRank: term, activation: activation)
+    }
+
+    /// The same with another weight [inputs, outputs] or [outputs, inputs], in the layout of the layer's own; where it
+    /// was computed from trained tensors its gradient goes on to them.
+    public func completed(weight: Tensor) -> Tensor {
+        precondition(
+            weight.shape == layer.weight.shape, "LinearProduct: a weight \(weight.shape) for \(layer.weight.shape)")
+        return linear(
+            input, DenseWeight(weight, isInputByOutput: layer.isInputByOutput), bias: layer.bias?.tensor, lowRank: nil,
+            activation: activation)
+    }
+
+    /// x · Wᵀ + u · Bᵀ, without bias and activation, to be `finished`.
+    public func product(of input: Tensor, adding term: LowRankTerm?) -> Tensor {
+        linear(input, layer.base, bias: nil, lowRank: term, activation: nil)
+    }
+
+    /// x · Wᵀ + b, without activation, to be `finished`.
+    public func biasedProduct(of input: Tensor) -> Tensor {
+        linear(input, layer.base, bias: layer.bias?.tensor, lowRank: nil, activation: nil)
+    }
+
+    /// act(z), for a z that holds the bias already.
+    public func finished(_ z: Tensor) -> Tensor {
+        guard let activation else { return z }
+        return activate(z, activation)
+    }
+}

@@ -1,0 +1,70 @@
+/// yᵢ = table[indicesᵢ]: rows of a table [entries, width], [indices, width]; an entry may be read any number of times.
+public func tableRows(_ table: Tensor, _ indices: [Int32]) -> Tensor {
+    checkIndices(indices, table: table)
+    let width = table.columnCount
+    let y = Tensor(uninitialized: [indices.count, width])
+    for (i, index) in indices.enumerated() {
+        (y.data + i * width).update(from: table.data + Int(index) * width, count: width)
+    }
+    return y.record([
+        pullback(for: table) { dy, gradient in scatter(dy, to: indices, of: table, &gradient) }
+    ])
+}
+
+/// yᵢ[k] = table[k, indicesᵢ]: columns of a table [rank, entries] as rows, [indices, rank].
+public func tableColumns(_ table: Tensor, _ indices: [Int32]) -> Tensor {
+    let (rank, entries) = (table.rowCount, table.columnCount)
+    let outside = indices.first { $0 < 0 || Int($0) >= entries }
+    precondition(outside == nil, "tableColumns: column \(outside ?? 0) of a table \(table.shape)")
+    let y = Tensor(uninitialized: [indices.count, rank])
+    for (i, index) in indices.enumerated() {
+        for k in 0..<rank { y.data[i * rank + k] = table.data[k * entries + Int(index)] }
+    }
+    return y.record([
+        pullback(for: table) { dy, gradient in
+            let (target, isFresh) = gradient.accumulator(shape: table.shape)
+            if isFresh { target.data.update(repeating: 0, count: target.count) }
+            for (i, index) in indices.enumerated() {
+                for k in 0..<rank { target.data[k * entries + Int(index)] += dy.data[i * rank + k] }
+            }
+        }
+    ])
+}
+
+/// yᵢ = overrides[choicesᵢ] where there is a choice, and xᵢ elsewhere, for x [rows, width], overrides [entries, width].
+public func overrideRows(_ x: Tensor, _ overrides: Tensor, _ choices: [Int?]) -> Tensor {
+    precondition(
+        x.rowCount == choices.count && x.columnCount == overrides.columnCount,
+        "overrideRows: \(x.shape) by \(overrides.shape), \(choices.count) choices")
+    let width = x.columnCount
+    let y = x.copy()
+    for (i, choice) in choices.enumerated() {
+        if let choice { (y.data + i * width).update(from: overrides.data + choice * width, count: width) }
+    }
+    return y.record([
+        pullback(for: overrides) { dy, gradient in
+            let (target, isFresh) = gradient.accumulator(shape: overrides.shape)
+            if isFresh { target.data.update(repeating: 0, count: target.count) }
+            for (i, choice) in choices.enumerated() {
+                guard let choice else { continue }
+                let row = target.data + choice * width
+                addRows(row, dy.data + i * width, into: row, count: width)
+            }
+        },
+        pullback(for: x) { dy, gradient in
+            let (target, isFresh) = gradient.accumulator(shape: dy.shape)
+            for (i, choice) in choices.enumerated() {
+                let row = target.data + i * width
+                if choice == nil {
+                    if isFresh {
+                        row.update(from: dy.data + i * width, count: width)
+                    } else {
+                        addRows(row, dy.data + i * width, into: row, count: width)
+                    }
+                } else if isFresh {
+                    row.update(repeating: 0, count: width)
+                }
+            }
+        },
+    ])
+}
