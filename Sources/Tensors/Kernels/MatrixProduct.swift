@@ -52,6 +52,11 @@ package func multiply(
         return SkinnyProduct.run(a, b, into: c, stride: stride, alpha: alpha, beta: beta, epilogue: epilogue)
     }
     let grid = TileGrid(rows: m, columns: n, depth: k)
+    let parts = DepthSplitProduct.parts(grid, depth: k)
+    if parts > 1 {
+        return DepthSplitProduct.run(
+            a, b, into: c, stride: stride, alpha: alpha, beta: beta, grid: grid, parts: parts, epilogue: epilogue)
+    }
     WorkerPool.shared.run(grid.count) { index in
         let tile = grid[index]
         let left = a.block(row: tile.rows.lowerBound, rows: tile.rows.count, column: 0, columns: k)
@@ -84,6 +89,9 @@ struct TileGrid {
     let tileColumns: Int
     let rowTiles: Int
 
+    /// Fewer tiles than threads leave some idle; eight serve 2, 4 and 8 threads evenly.
+    static let enough = 8
+
     var count: Int { rowTiles * ((columns + tileColumns - 1) / tileColumns) }
 
     init(rows: Int, columns: Int, depth: Int) {
@@ -96,8 +104,9 @@ struct TileGrid {
             let tall = min(rows, Self.share(rows, atMost: 256, multiple: 16))
             tileRows = tall
             let rowTiles = (rows + tall - 1) / tall
-            // Fewer tiles than threads leave some idle; eight serve 2, 4 and 8 threads evenly.
-            let width = [384, 192, 96].first { rowTiles * ((columns + $0 - 1) / $0) >= 8 } ?? 96
+            // Narrow tiles cost some of the product's rate, but a deep sum can be shared out instead.
+            let widths = depth >= 1 << 14 ? [768] : [384, 192, 96]
+            let width = widths.first { rowTiles * ((columns + $0 - 1) / $0) >= Self.enough } ?? widths[widths.count - 1]
             tileColumns = min(columns, Self.share(columns, atMost: width, multiple: 16))
         }
         rowTiles = (rows + tileRows - 1) / tileRows
