@@ -1,11 +1,11 @@
 """The reference's side of the benchmarks: optimizer steps of transformers + peft on the processor, timed one by one.
 
-    REF/bin/python Benchmarks/reference.py --model FOLDER --mode lora|full|records --threads N --steps N [...]
+    REF/bin/python Benchmarks/reference.py --model FOLDER --mode lora|bias|full|records --threads N --steps N [...]
 
 The model's configuration is as it is (GPT-2's three dropouts of 0.1 are active), attention is sdpa, no key/value cache,
 float32, AdamW, gradients clipped at 1; LoRA has r 8 on c_attn, or on every linear layer.
 
-`lora` and `full` time forward, loss, backward, clipping and step on batches of random tokens of one length. `records`
+`lora`, `bias` (the biases of linear layers and norms alone) and `full` time forward, loss, backward, clipping and step on batches of random tokens of one length. `records`
 trains with Trainer on a JSONL file of prompt and completion fields, padded per batch, and times what Trainer takes from
 the start of one step to that of the next.
 
@@ -28,7 +28,7 @@ import warnings
 def parse():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", required=True, help="a GPT-2 folder; both sides load the same")
-    parser.add_argument("--mode", choices=["lora", "full", "records"], default="lora")
+    parser.add_argument("--mode", choices=["lora", "bias", "full", "records"], default="lora")
     parser.add_argument("--threads", type=int, required=True)
     parser.add_argument("--steps", type=int, default=5, help="timed steps")
     parser.add_argument("--warmup", type=int, default=1, help="steps before them")
@@ -71,6 +71,10 @@ def load():
     model = GPT2LMHeadModel.from_pretrained(arguments.model, dtype=torch.float32, attn_implementation="sdpa")
     model.config.use_cache = False
     if arguments.mode == "full" or arguments.full_tuning:
+        return model.train()
+    if arguments.mode == "bias":
+        for name, parameter in model.named_parameters():
+            parameter.requires_grad_(name.endswith(".bias"))
         return model.train()
     targets = arguments.target_modules
     return get_peft_model(model, LoraConfig(task_type="CAUSAL_LM", r=arguments.r, lora_alpha=2 * arguments.r,

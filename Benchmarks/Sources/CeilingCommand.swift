@@ -12,6 +12,12 @@ struct CeilingCommand: ParsableCommand {
     @Option(help: "A model folder.")
     var model: String
 
+    @Option(help: "Rows of the layers' products; by default those of the dense batch.")
+    var rows: Int?
+
+    @Option(help: "Rows of the output layer's product; by default as many as the others.")
+    var targets: Int?
+
     @OptionGroup var size: BatchOptions
 
     func run() throws {
@@ -21,7 +27,8 @@ struct CeilingCommand: ParsableCommand {
         let width = try fields.integer("n_embd")
         let vocabulary = try fields.integer("vocab_size")
         let inner = try fields.optionalInteger("n_inner") ?? 4 * width
-        let rows = size.batch * (size.length - 1)
+        let rows = self.rows ?? size.batch * (size.length - 1)
+        let targets = self.targets ?? rows
         // Inputs and outputs of a block's layers, and how often.
         let layers = [(width, 3 * width), (width, width), (width, inner), (inner, width)]
         var forward = 0.0
@@ -35,10 +42,10 @@ struct CeilingCommand: ParsableCommand {
             weightGradients += count * best(Shape(m: inputs, n: outputs, k: rows, transposesA: true))
             flops += count * 2 * Double(rows) * Double(inputs) * Double(outputs)
         }
-        forward += best(Shape(m: rows, n: vocabulary, k: width, transposesB: true))
-        inputGradients += best(Shape(m: rows, n: width, k: vocabulary))
-        weightGradients += best(Shape(m: vocabulary, n: width, k: rows, transposesA: true))
-        flops += 2 * Double(rows) * Double(width) * Double(vocabulary)
+        forward += best(Shape(m: targets, n: vocabulary, k: width, transposesB: true))
+        inputGradients += best(Shape(m: targets, n: width, k: vocabulary))
+        weightGradients += best(Shape(m: vocabulary, n: width, k: targets, transposesA: true))
+        flops += 2 * Double(targets) * Double(width) * Double(vocabulary)
         // Nothing below the lowest adapted layer wants a gradient, which is c_attn's input in the first block.
         let unneeded = best(Shape(m: rows, n: width, k: 3 * width, transposesB: true))
         let unneededFlops = 2 * Double(rows) * 3 * Double(width) * Double(width)
@@ -47,8 +54,9 @@ struct CeilingCommand: ParsableCommand {
         }
         let adapted = entry(forward + inputGradients - unneeded, 2 * flops - unneededFlops)
         emit([
-            "kernel": .string(Processor.matrixKernel), "threads": .integer(size.threads), "lora": adapted,
-            "all-linear": adapted, "full": entry(forward + inputGradients + weightGradients, 3 * flops),
+            "kernel": .string(Processor.matrixKernel), "threads": .integer(size.threads), "rows": .integer(rows),
+            "targets": .integer(targets), "adapters": adapted, "biases": entry(forward + inputGradients, 2 * flops),
+            "full": entry(forward + inputGradients + weightGradients, 3 * flops),
         ])
     }
 
@@ -60,7 +68,7 @@ struct CeilingCommand: ParsableCommand {
         var transposesB = false
     }
 
-    /// The fastest way's best time of three, in seconds.
+    /// The fastest way's best time of three, in seconds; ways that are far behind after the first are tried no more.
     private func best(_ shape: Shape) -> Double {
         let (m, n, k) = (shape.m, shape.n, shape.k)
         let a = Tensor(repeating: 0.5, [m, k])
@@ -82,28 +90,32 @@ struct CeilingCommand: ParsableCommand {
             }
         }
         func share(_ total: Int) -> Int { max(16, ((total + size.threads - 1) / size.threads + 15) & ~15) }
-        let ways: [() -> Void] = [
-            {
-                openblas_set_num_threads(Int32(size.threads))
-                product(rows: 0..<m, columns: 0..<n)
-                openblas_set_num_threads(1)
-            },
+        let whole: [() -> Void] =
+            [
+                {
+                    openblas_set_num_threads(Int32(size.threads))
+                    product(rows: 0..<m, columns: 0..<n)
+                    openblas_set_num_threads(1)
+                }
+            ]
+            + [(512, 256), (256, 512), (256, 384), (512, 384), (512, 768), (1024, 288)].map { tile in
+                { split(tile.0, tile.1) }
+            }
+        let shared: [() -> Void] = [
             { split(share(m), n) },
             { split(m, share(n)) },
             { split((m + 1) / 2, (n + 1) / 2) },
-            { split(512, 256) },
-            { split(256, 512) },
-            { split(256, 384) },
-            { split(512, 384) },
-            { split(512, 768) },
-            { split(1024, 288) },
         ]
-        return ways.map { way in
-            (0..<3).map { _ in
-                let start = ContinuousClock.now
-                way()
-                return start.duration(to: .now) / .seconds(1)
-            }.min() ?? .nan
-        }.min() ?? .nan
+        func seconds(_ way: () -> Void) -> Double {
+            let start = ContinuousClock.now
+            way()
+            return start.duration(to: .now) / .seconds(1)
+        }
+        // On one thread the others are all the first way.
+        let ways = size.threads == 1 ? whole : whole + shared
+        let first = ways.map { (way: $0, seconds: seconds($0)) }
+        let limit = 1.25 * (first.map(\.seconds).min() ?? .nan)
+        let further = first.filter { $0.seconds <= limit }.flatMap { [seconds($0.way), seconds($0.way)] }
+        return (first.map(\.seconds) + further).min() ?? .nan
     }
 }

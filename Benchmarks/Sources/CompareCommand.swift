@@ -46,7 +46,7 @@ struct CompareCommand: ParsableCommand {
         let settings: [[String]] = isSet ? [[], Self.kernelVariables] : [[]]
         var report = Report(size: size, rounds: rounds, steps: steps)
         for removing in settings {
-            say("ceiling\(removing.isEmpty ? "" : " without \(removing.joined(separator: ", "))")")
+            say("bench: ceiling\(removing.isEmpty ? "" : " without \(removing.joined(separator: ", "))")")
             let ceiling = try child(["ceiling"] + sizeArguments(.lora), removing: removing)
             report.addCeiling(ceiling.summary)
         }
@@ -54,7 +54,7 @@ struct CompareCommand: ParsableCommand {
             for workload in workloads {
                 for removing in settings {
                     let choice = removing.isEmpty ? "" : ", OpenBLAS's own choice of kernels"
-                    say("round \(round) of \(rounds): \(workload.rawValue), ours\(choice)")
+                    say("bench: round \(round) of \(rounds): \(workload.rawValue), ours\(choice)")
                     let dataArguments = data.map { workload == .records ? ["--data", $0] : [] } ?? []
                     let result = try child(
                         ["step", workload.rawValue, "--steps", "\(steps)"] + sizeArguments(workload) + dataArguments,
@@ -62,7 +62,7 @@ struct CompareCommand: ParsableCommand {
                     report.add(result, workload)
                 }
                 if let reference {
-                    say("round \(round) of \(rounds): \(workload.rawValue), the reference")
+                    say("bench: round \(round) of \(rounds): \(workload.rawValue), the reference")
                     let dataArguments = data.map { workload == .records ? ["--data", $0] : [] } ?? []
                     let result = try runChild(
                         [reference, script] + workload.referenceArguments + ["--steps", "\(steps)"]
@@ -89,10 +89,5 @@ struct CompareCommand: ParsableCommand {
             "--model", model, "--threads", "\(size.threads)", "--batch", "\(workload == .records ? 8 : size.batch)",
             "--length", "\(size.length)",
         ]
-    }
-
-    private func say(_ text: String) {
-        let line = "bench: \(text)\n"
-        _ = line.withCString { write(2, $0, strlen($0)) }
     }
 }

@@ -48,7 +48,7 @@ struct Report {
     /// The ceiling's time over the step's.
     private func ceilingShare(_ one: Series) -> Double? {
         guard let ceiling = ceilings.first(where: { (try? $0.string("kernel")) == one.kernel }),
-            let seconds = try? ceiling.optional(one.workload.rawValue)?.number("seconds")
+            let seconds = try? ceiling.optional(one.workload.ceiling)?.number("seconds")
         else { return nil }
         return seconds / one.seconds
     }
@@ -101,7 +101,7 @@ struct Report {
         }
         for ceiling in ceilings {
             let rates = Workload.allCases.compactMap { workload in
-                (try? ceiling.optional(workload.rawValue)?.number("gigaflops")).map {
+                (try? ceiling.optional(workload.ceiling)?.number("gigaflops")).map {
                     "\(fixed($0, 0)) GFLOP/s for \(workload.rawValue)"
                 }
             }
@@ -135,7 +135,7 @@ private var processorName: String {
     return "an unknown processor"
 }
 
-private func fixed(_ value: Double?, _ digits: Int) -> String {
+func fixed(_ value: Double?, _ digits: Int) -> String {
     guard let value, value.isFinite else { return "" }
     let scale = pow(10, Double(digits))
     let whole = Int((value * scale).rounded())

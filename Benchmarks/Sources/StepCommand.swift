@@ -10,7 +10,7 @@ struct StepCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "step", abstract: "Time the steps of one workload; JSON lines on the standard output.")
 
-    @Argument(help: "lora, all-linear, full or records.")
+    @Argument(help: "lora, all-linear, bias, full or records.")
     var workload: Workload
 
     @Option(help: "A model folder.")
@@ -25,16 +25,25 @@ struct StepCommand: ParsableCommand {
     @Option(help: "Steps before them.")
     var warmup = 1
 
+    @Flag(help: "Say on the standard error what share of the counted steps' time each operation took.")
+    var ops = false
+
+    @Option(
+        name: .customLong("set"), parsing: .unconditionalSingleValue,
+        help: "Put a value into the run's configuration, as with peft train; may be repeated.")
+    var overrides: [String] = []
+
     @OptionGroup var size: BatchOptions
 
     func run() throws {
         size.apply()
         let prepared = try PreparedWorkload(
-            workload, model: model, data: data, batch: size.batch, length: size.length)
+            workload, model: model, data: data, batch: size.batch, length: size.length, overrides: overrides)
         var seconds: [Double] = []
-        var tokens = 0
+        var (tokens, rows, targets) = (0, 0, 0)
         for step in 0..<warmup + steps {
             let batch = try prepared.batch(step)
+            if step == warmup { OpTimer.start() }
             let start = ContinuousClock.now
             let result = prepared.runner.step([batch], firstPass: step, learningRate: 2e-4)
             let time = start.duration(to: .now) / .seconds(1)
@@ -44,13 +53,18 @@ struct StepCommand: ParsableCommand {
             if step >= warmup {
                 seconds.append(time)
                 tokens += count
+                rows += batch.rowCount
+                targets += batch.labelCount
             }
         }
+        let shares = OperationShares(OpTimer.stop(), steps: steps)
+        if ops { say(shares.text) }
         emit([
             "side": "peft", "workload": .string(workload.rawValue), "threads": .integer(size.threads),
             "kernel": .string(Processor.matrixKernel), "seconds": .array(seconds.map { .number($0) }),
             "median_seconds": .number(median(seconds)),
-            "tokens_per_second": .number(Double(tokens) / seconds.reduce(0, +)),
+            "rows": .number(Double(rows) / Double(steps)), "targets": .number(Double(targets) / Double(steps)),
+            "tokens_per_second": .number(Double(tokens) / seconds.reduce(0, +)), "operations": shares.json,
         ])
     }
 }

@@ -1,8 +1,10 @@
 import ArgumentParser
 import Batches
+import Checkpoints
 import Configuration
 import Datasets
 import Diagnostics
+import JSONText
 import Methods
 import Models
 import Tensors
@@ -14,18 +16,27 @@ enum Workload: String, CaseIterable, ExpressibleByArgument, Sendable {
     case lora
     /// The same on every linear layer.
     case allLinear = "all-linear"
+    /// The biases alone, random tokens.
+    case bias
     /// All weights, random tokens.
     case full
     /// LoRA of rank 8 on c_attn, records of prompt and completion in their order, 8 at a time.
     case records
 
+    /// The entry of `CeilingCommand` whose products are this workload's.
+    var ceiling: String {
+        switch self {
+        case .lora, .allLinear, .records: "adapters"
+        case .bias: "biases"
+        case .full: "full"
+        }
+    }
+
     /// The arguments for `reference.py`.
     var referenceArguments: [String] {
         switch self {
-        case .lora: ["--mode", "lora"]
         case .allLinear: ["--mode", "lora", "--target-modules", "all-linear"]
-        case .full: ["--mode", "full"]
-        case .records: ["--mode", "records"]
+        default: ["--mode", rawValue]
         }
     }
 
@@ -33,7 +44,7 @@ enum Workload: String, CaseIterable, ExpressibleByArgument, Sendable {
     func configuration(model: String, data: String?, batch: Int) -> String {
         let method =
             switch self {
-            case .full: "{method: full}"
+            case .full, .bias: "{method: full}"
             case .allLinear: "{method: lora, r: 8, lora_alpha: 16, target_modules: all-linear}"
             case .lora, .records: "{method: lora, r: 8, lora_alpha: 16, target_modules: [c_attn]}"
             }
@@ -52,15 +63,19 @@ struct PreparedWorkload {
     /// The batch of each step.
     let batch: (Int) throws -> TokenBatch
 
-    init(_ workload: Workload, model: String, data: String?, batch size: Int, length: Int) throws {
+    init(
+        _ workload: Workload, model: String, data: String?, batch size: Int, length: Int, overrides: [String] = []
+    ) throws {
+        let text = workload.configuration(model: model, data: data, batch: size)
         let run = try RunConfiguration(
-            ConfigDocument.parse(yaml: workload.configuration(model: model, data: data, batch: size)), warn: { _ in })
+            ConfigDocument.parse(yaml: text, overrides: overrides), warn: { _ in })
         let base = try BaseModel.load(model, randomSeed: nil, warn: { _ in })
         let installation = try run.method.install(
             into: base.model, InstallationContext(seed: 1, basePath: model, isTraining: true))
+        let trainable =
+            workload == .bias ? Self.onlyBiases(of: installation.trainable) : installation.trainable
         runner = StepRunner(
-            model: base.model, installation: installation,
-            optimizer: AdamW(installation.trainable, run.training.optimizer), seed: 1)
+            model: base.model, installation: installation, optimizer: AdamW(trainable, run.training.optimizer), seed: 1)
         if workload == .records {
             guard let tokenizer = base.tokenizer else { throw Problem("no tokenizer in this folder", file: model) }
             let dataset = try run.data.dataset(
@@ -72,6 +87,12 @@ struct PreparedWorkload {
             let vocabulary = Int32(base.model.vocabularySize)
             batch = { Self.randomBatch(step: $0, sequences: size, length: length, vocabulary: vocabulary) }
         }
+    }
+
+    /// Leaves the biases of linear layers and norms as the only parameters that train.
+    private static func onlyBiases(of parameters: [TrainableParameter]) -> [TrainableParameter] {
+        for parameter in parameters where !parameter.name.hasSuffix(".bias") { parameter.tensor.untrack() }
+        return parameters.filter { $0.name.hasSuffix(".bias") }
     }
 
     /// Every token but the first of a sequence is to be predicted; the last one predicts nothing and is no row.

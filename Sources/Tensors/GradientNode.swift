@@ -11,10 +11,16 @@ public final class GradientNode: @unchecked Sendable {
     let order: UInt64
     fileprivate(set) var gradient = Gradient()
     fileprivate var inputs: [(node: GradientNode, pullback: Pullback)]
+    /// Each input's place among all of the operation's, those included that need no gradient.
+    fileprivate let places: [Int]
+    fileprivate let label: OpTimer.Label
 
-    init(inputs: [(node: GradientNode, pullback: Pullback)]) {
+    init(inputs: [(node: GradientNode, pullback: Pullback)], places: [Int] = [], label: OpTimer.Label = .init(name: ""))
+    {
         order = Self.recorded.add(1, ordering: .relaxed).newValue
         self.inputs = inputs
+        self.places = places
+        self.label = label
     }
 }
 
@@ -70,9 +76,18 @@ extension Tensor {
 
     /// Records that this tensor was computed from `inputs`; those that need no gradient are left out beforehand, by
     /// `pullback(for:_:)`, so that what only they would need isn't kept.
-    func record(_ inputs: [(node: GradientNode, pullback: GradientNode.Pullback)?]) -> Tensor {
+    ///
+    /// - Parameter sizes: What tells this use of the operation from others where the time is reported.
+    func record(
+        _ inputs: [(node: GradientNode, pullback: GradientNode.Pullback)?], sizes: (Int, Int) = (0, 0),
+        operation: StaticString = #function
+    ) -> Tensor {
+        let label = OpTimer.Label(name: operation, sizes: sizes)
+        OpTimer.lap(label, pullback: 0)
         let present = inputs.compactMap { $0 }
-        if !present.isEmpty { node = GradientNode(inputs: present) }
+        if !present.isEmpty {
+            node = GradientNode(inputs: present, places: inputs.indices.filter { inputs[$0] != nil }, label: label)
+        }
         return self
     }
 
@@ -90,7 +105,10 @@ extension Tensor {
             current.gradient = Gradient()
             let inputs = current.inputs
             current.inputs = []
-            for input in inputs { input.pullback(outputGradient, &input.node.gradient) }
+            for (input, place) in zip(inputs, current.places) {
+                input.pullback(outputGradient, &input.node.gradient)
+                OpTimer.lap(current.label, pullback: place + 1)
+            }
         }
     }
 

@@ -59,6 +59,7 @@ public func adamW(
             second.store(v + i, count: rest)
         }
     }
+    OpTimer.lap()
 }
 
 /// The step's numbers as the lanes need them.

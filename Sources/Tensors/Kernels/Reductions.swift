@@ -11,6 +11,7 @@ public func sumOfSquares(_ x: Tensor) -> Double {
             sums[range.lowerBound / elementGrain] = sumOfSquares(x.data + range.lowerBound, count: range.count)
         }
     }
+    OpTimer.lap()
     return sums.reduce(0, +)
 }
 

@@ -57,6 +57,7 @@ public func attendCached(
             }
         }
     }
+    OpTimer.lap()
     return y
 }
 

@@ -35,6 +35,7 @@ public func languageModelLoss(
             head.multiply(h.data, rows: count, into: logits.data, beta: 0) { tile in
                 if let term { addLowRank(term, to: logits.data, stride: vocabulary, tile) }
             }
+            OpTimer.lap("languageModelLoss, logits")
             labels.withUnsafeBufferPointer { labels in
                 guard let first = labels.baseAddress else { return }
                 if isRecorded {
@@ -47,12 +48,15 @@ public func languageModelLoss(
                         labels: first + start, losses: losses.data + start)
                 }
             }
+            OpTimer.lap("languageModelLoss, cross-entropy")
             guard isRecorded else { continue }
             let dz = logits.rows(0, count)
             if let hiddenGradient {
                 head.multiplyTransposed(dz.data, rows: count, into: hiddenGradient.data + start * width, beta: 0)
             }
+            OpTimer.lap("languageModelLoss, input gradient")
             if head.trainable != nil { weightGradient(h, dz, head, &dw) }
+            OpTimer.lap("languageModelLoss, weight gradient")
             if let term {
                 if let lowRankGradient {
                     var part = Gradient()

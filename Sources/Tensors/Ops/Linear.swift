@@ -23,7 +23,8 @@ public func linear(
     let y = Tensor(uninitialized: [x.rowCount, weight.outputSize])
     let preActivation = activation != nil && isRecorded ? Tensor(uninitialized: y.shape) : nil
     linearForward(x, weight, bias, lowRank, activation, y, preActivation: preActivation)
-    guard isRecorded else { return y }
+    let sizes = (x.columnCount, y.columnCount)
+    guard isRecorded else { return y.record([], sizes: sizes) }
 
     // Only the weight's gradient needs x itself; the others must not keep it in memory.
     let inputShape = x.shape
@@ -38,19 +39,20 @@ public func linear(
         }
         return dz
     }
-    return y.record([
-        pullback(for: weight.trainable) { dy, dw in weightGradient(x, before(dy), weight, &dw) },
-        pullback(for: bias) { dy, db in biasGradient(before(dy), &db) },
-        pullback(for: lowRank?.b) { dy, db in
-            if let lowRank { thinTransposedProduct(before(dy), lowRank.u, &db) }
-        },
-        pullback(for: lowRank?.u) { dy, du in if let lowRank { thinProduct(before(dy), lowRank.b, &du) } },
-        pullback(for: x) { dy, dx in
-            let dz = before(dy)
-            let (target, isFresh) = dx.accumulator(shape: inputShape)
-            weight.multiplyTransposed(dz.data, rows: dz.rowCount, into: target.data, beta: isFresh ? 0 : 1)
-        },
-    ])
+    return y.record(
+        [
+            pullback(for: weight.trainable) { dy, dw in weightGradient(x, before(dy), weight, &dw) },
+            pullback(for: bias) { dy, db in biasGradient(before(dy), &db) },
+            pullback(for: lowRank?.b) { dy, db in
+                if let lowRank { thinTransposedProduct(before(dy), lowRank.u, &db) }
+            },
+            pullback(for: lowRank?.u) { dy, du in if let lowRank { thinProduct(before(dy), lowRank.b, &du) } },
+            pullback(for: x) { dy, dx in
+                let dz = before(dy)
+                let (target, isFresh) = dx.accumulator(shape: inputShape)
+                weight.multiplyTransposed(dz.data, rows: dz.rowCount, into: target.data, beta: isFresh ? 0 : 1)
+            },
+        ], sizes: sizes)
 }
 
 /// What several pullbacks of one operation need of its output's gradient, computed at the first of them.
