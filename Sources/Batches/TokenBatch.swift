@@ -7,7 +7,10 @@ public struct TokenBatch: Sendable, Hashable {
     /// A label that takes no part in the loss.
     public static let ignored: Int32 = -1
 
-    /// The token of each row, [rows].
+    /// How the virtual token k stands among tokens: a row that no vocabulary has, but a prompt that was learned.
+    public static func virtualToken(_ index: Int) -> Int32 { -1 - Int32(index) }
+
+    /// The token of each row, [rows]; `virtualToken(k)` for the virtual token k.
     public var tokens: [Int32]
     /// The position of each row within its sequence, [rows]; an index into the position embedding.
     public var positions: [Int32]

@@ -50,6 +50,12 @@ public protocol AdaptableModel: AnyObject {
 
     /// Makes the output layer's weight the token embedding again, as `untieHead` found it.
     func retieHead()
+
+    /// What a method has put into every sequence beside its tokens.
+    var prompt: (any LearnedPrompt)? { get set }
+
+    /// What a learned prompt must fit.
+    var promptShape: PromptShape { get }
 }
 
 extension AdaptableModel {

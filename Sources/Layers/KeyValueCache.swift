@@ -24,6 +24,25 @@ public final class KeyValueCache {
         }
     }
 
+    /// Puts keys and values, layer by layer, in front of those that every sequence will have; all are empty so far.
+    public func begin(with prefixes: [KeyValuePrefix]) {
+        guard let length = prefixes.first?.count else { return }
+        precondition(
+            prefixes.count == layerCount && sequences.allSatisfy { $0.length == 0 },
+            "KeyValueCache: \(prefixes.count) prefixes for \(layerCount) layers")
+        for index in sequences.indices {
+            let sequence = sequences[index]
+            for (prefix, (keys, values)) in zip(prefixes, zip(sequence.keys, sequence.values)) {
+                precondition(
+                    prefix.keys.columnCount == keys.columnCount && length <= keys.rowCount,
+                    "KeyValueCache: a prefix \(prefix.keys.shape) in \(keys.shape)")
+                keys.data.update(from: prefix.keys.data, count: prefix.keys.count)
+                values.data.update(from: prefix.values.data, count: prefix.values.count)
+            }
+            sequences[index].length = length
+        }
+    }
+
     /// How many sequences there are.
     public var count: Int { sequences.count }
     /// How many tokens each sequence has; counted up once the last layer has added a pass's tokens.

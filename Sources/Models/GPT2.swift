@@ -13,6 +13,7 @@ public final class GPT2: Architecture {
     public let outputLayerPath = "lm_head"
     public private(set) var head: Linear
     public private(set) var modules: [NamedModule]
+    public var prompt: (any LearnedPrompt)?
 
     private let configuration: GPT2Configuration
     private let ownParameters: [Parameter]
@@ -76,7 +77,7 @@ public final class GPT2: Architecture {
     }
 
     public var vocabularySize: Int { configuration.vocabularySize }
-    public var maximumLength: Int { configuration.positionCount }
+    public var maximumLength: Int { configuration.positionCount - (prompt?.positionOffset ?? 0) }
     public var endOfTextID: Int32? { configuration.endOfTextID }
 
     /// The causal masks that checkpoints of old releases hold beside the weights.
@@ -91,32 +92,45 @@ public final class GPT2: Architecture {
         }
     }
 
+    public var promptShape: PromptShape {
+        PromptShape(
+            width: configuration.width, layerCount: configuration.layerCount, heads: configuration.heads,
+            positionCount: configuration.positionCount)
+    }
+
     public func states(_ batch: TokenBatch, rows: [Int]?, _ context: ForwardContext) -> Tensor {
+        let prompted = PromptedBatch(batch, rows: rows, prompt, context)
+        let (batch, rows) = (prompted.batch, prompted.rows)
         precondition(
             batch.positions.allSatisfy { $0 < configuration.positionCount }, "GPT2: a position past n_positions")
-        var h = embedded(batch)
+        var h = embedded(batch, virtualTable: prompted.virtualTable)
         if let choice = context.dropout(configuration.embeddingDropout) { h = dropout(h, choice) }
         for (index, block) in blocks.enumerated() {
             let isLast = index == blocks.count - 1
-            h = block(h, batch, rows: isLast ? rows : nil, context)
+            let prefix = prompted.prefixes.isEmpty ? nil : prompted.prefixes[index]
+            h = block(h, batch, prefix: prefix, rows: isLast ? rows : nil, context)
         }
         if blocks.isEmpty, let rows { h = gatherRows(h, rows) }
         return finalNorm(h)
     }
 
     /// wte[token] + wpe[position], in one pass where neither has an adapter.
-    private func embedded(_ batch: TokenBatch) -> Tensor {
+    private func embedded(_ batch: TokenBatch, virtualTable: Tensor?) -> Tensor {
         if tokens.adapter == nil, positions.adapter == nil {
             return embed(
                 tokens: batch.tokens, positions: batch.positions, tokenTable: tokens.weight.tensor,
-                positionTable: positions.weight.tensor)
+                virtualTable: virtualTable, positionTable: positions.weight.tensor)
         }
+        precondition(virtualTable == nil, "GPT2: virtual tokens beside an adapter of the embedding")
         return addResidual(tokens(batch.tokens), positions(batch.positions), dropout: nil)
     }
 
     public func makeCache(sequences: Int, capacity: Int) -> KeyValueCache {
-        KeyValueCache(
-            layerCount: configuration.layerCount, sequences: sequences, capacity: capacity, width: configuration.width)
+        let cache = KeyValueCache(
+            layerCount: configuration.layerCount, sequences: sequences,
+            capacity: capacity + (prompt?.positionOffset ?? 0), width: configuration.width)
+        if sequences > 0, let prompt { cache.begin(with: prompt.prefixes(.inference())) }
+        return cache
     }
 }
 
@@ -175,10 +189,12 @@ extension GPT2 {
         }
 
         /// h [rows, width] → h [rows wanted, width].
-        func callAsFunction(_ h: Tensor, _ batch: TokenBatch, rows: [Int]?, _ context: ForwardContext) -> Tensor {
+        func callAsFunction(
+            _ h: Tensor, _ batch: TokenBatch, prefix: KeyValuePrefix?, rows: [Int]?, _ context: ForwardContext
+        ) -> Tensor {
             var h = h
             var n = attentionNorm(h)
-            var a = attend(queryKeyValue(n, context), batch, context)
+            var a = attend(queryKeyValue(n, context), batch, prefix: prefix, context)
             if let rows {
                 a = gatherRows(a, rows)
                 h = gatherRows(h, rows)
@@ -194,15 +210,16 @@ extension GPT2 {
                 dropout: context.dropout(configuration.residualDropout), context)
         }
 
-        private func attend(_ qkv: Tensor, _ batch: TokenBatch, _ context: ForwardContext) -> Tensor {
+        private func attend(
+            _ qkv: Tensor, _ batch: TokenBatch, prefix: KeyValuePrefix?, _ context: ForwardContext
+        ) -> Tensor {
             let scale = configuration.attentionScale(layer: index)
-            let heads = AttentionHeads(
-                count: configuration.headCount, keyValueCount: configuration.headCount, size: configuration.headSize)
+            let heads = configuration.heads
             if let cache = context.cache {
                 return cache.attend(qkv, layer: index, offsets: batch.offsets, heads: heads, scale: scale)
             }
             return attention(
-                qkv, offsets: batch.offsets, heads: heads, scale: scale, isCausal: true,
+                qkv, prefix: prefix, offsets: batch.offsets, heads: heads, scale: scale, isCausal: true,
                 dropout: context.dropout(configuration.attentionDropout))
         }
     }

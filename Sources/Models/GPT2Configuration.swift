@@ -22,6 +22,7 @@ struct GPT2Configuration {
     let endOfTextID: Int32?
 
     var headSize: Int { width / headCount }
+    var heads: AttentionHeads { AttentionHeads(count: headCount, keyValueCount: headCount, size: headSize) }
 
     /// More than any model has, and few enough for the products of two or three sizes to be numbers still.
     private static let sizes = 1...(1 << 24)

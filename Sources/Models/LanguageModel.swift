@@ -5,7 +5,7 @@ public import Tensors
 /// A model that predicts the next token.
 public protocol LanguageModel: AdaptableModel {
     var vocabularySize: Int { get }
-    /// The most tokens, virtual ones included, that a sequence can have.
+    /// The most tokens that a sequence can have beside those that the model's prompt puts in front.
     var maximumLength: Int { get }
     /// The token that ends a text, as the model's configuration names it.
     var endOfTextID: Int32? { get }

@@ -50,6 +50,27 @@ import Testing
         #expect(cache.lengths == [5, 7])
     }
 
+    @Test("begins with keys and values that are in front of every sequence")
+    func prefix() {
+        let sequences = [sequence(4, seed: 1), sequence(2, seed: 2)]
+        let prefixes = (0..<2).map { layer in
+            KeyValuePrefix(
+                keys: Tensor(noise(3 * 8, seed: UInt64(5 + layer)), shape: [3, 8]),
+                values: Tensor(noise(3 * 8, seed: UInt64(7 + layer)), shape: [3, 8]))
+        }
+        let cache = KeyValueCache(layerCount: 2, sequences: 2, capacity: 7, width: 8)
+        cache.begin(with: prefixes)
+        #expect(cache.lengths == [3, 3])
+        let whole = packed(sequences[0] + sequences[1])
+        for (layer, prefix) in prefixes.enumerated() {
+            let found = cache.attend(whole, layer: layer, offsets: [0, 4, 6], heads: Self.heads, scale: 0.5)
+            let expected = attention(
+                whole, prefix: prefix, offsets: [0, 4, 6], heads: Self.heads, scale: 0.5, isCausal: true, dropout: nil)
+            #expect(largestDifference(found.values.map(Double.init), expected.values.map(Double.init)) <= 1e-6)
+        }
+        #expect(cache.lengths == [7, 5])
+    }
+
     @Test("takes in the sequences of another, and lets some go")
     func joining() {
         let sequences = [sequence(3, seed: 1), sequence(4, seed: 2), sequence(2, seed: 3)]

@@ -52,6 +52,16 @@ struct ThreadTests {
                 }, at: [qkv])
         }
         #expect(same)
+        let prefix = (1...2).map { Tensor(noise(17 * 48, seed: UInt64($0), scale: 2), shape: [17, 48]) }
+        let sameWithPrefix = isIndependentOfThreads {
+            results(
+                of: {
+                    attention(
+                        $0[0], prefix: KeyValuePrefix(keys: $0[1], values: $0[2]), offsets: [0, 300, 301, 430],
+                        heads: heads, scale: 0.2, isCausal: true, dropout: thinning)
+                }, at: [qkv] + prefix)
+        }
+        #expect(sameWithPrefix)
     }
 
     @Test("layer norm, activation, embedding, dropout, residual, both ways")
@@ -69,6 +79,12 @@ struct ThreadTests {
                 + results(
                     of: { embed(tokens: tokens, positions: tokens, tokenTable: $0[0], positionTable: $0[1]) },
                     at: [x, x])
+                + results(
+                    of: {
+                        embed(
+                            tokens: tokens.map { $0 - 11 }, positions: tokens, tokenTable: $0[0], virtualTable: $0[1],
+                            positionTable: $0[2])
+                    }, at: [x, x, x])
         }
         #expect(same)
     }

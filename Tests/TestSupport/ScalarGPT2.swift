@@ -12,6 +12,10 @@ public struct ScalarGPT2 {
     public var activation = "gelu_new"
     public var scalesScores = true
     public var scalesScoresByLayer = false
+    /// Virtual tokens in front of every sequence; token −1 − k is row k of `virtual_tokens`.
+    public var leadingCount = 0
+    /// Keys and values in front of every layer's own, `prefix` [n, layers · 2 · width].
+    public var prefixCount = 0
     /// alpha / rank by a linear layer's path.
     public var lowRankScales: [String: Double] = [:]
     public var values: [String: [Double]] = [:]
@@ -34,8 +38,11 @@ public struct ScalarGPT2 {
     /// The scores of the next token after each one of a sequence, [tokens][vocabulary].
     public func logits(_ tokens: [Int32]) -> [[Double]] {
         let (tokenTable, positionTable) = (value("transformer.wte.weight"), value("transformer.wpe.weight"))
-        var h = tokens.enumerated().map { position, token in
-            (0..<width).map { tokenTable[Int(token) * width + $0] + positionTable[position * width + $0] }
+        let all = (0..<leadingCount).map { -1 - Int($0) } + tokens.map(Int.init)
+        var h = all.enumerated().map { row, token in
+            let (table, index) = token < 0 ? (value("virtual_tokens"), -1 - token) : (tokenTable, token)
+            let position = row + prefixCount
+            return (0..<width).map { table[index * width + $0] + positionTable[position * width + $0] }
         }
         for layer in 0..<layers {
             let path = "transformer.h.\(layer)"
@@ -47,7 +54,7 @@ public struct ScalarGPT2 {
             }
         }
         let head = values["lm_head.weight"] ?? tokenTable
-        return h.map { row in
+        return h.dropFirst(leadingCount).map { row in
             let row = norm(row, "transformer.ln_f")
             return (0..<head.count / width).map { token in
                 (0..<width).reduce(0) { $0 + row[$1] * head[token * width + $1] }
@@ -91,18 +98,26 @@ public struct ScalarGPT2 {
         let size = width / heads
         var scale = scalesScores ? 1 / Double(size).squareRoot() : 1
         if scalesScoresByLayer { scale /= Double(layer + 1) }
+        let prefix = prefixCount > 0 ? value("prefix") : []
+        // A query, a key or a value of the prefix or of a row of the sequence, as they stand in a packed row.
+        func number(_ row: Int, _ column: Int) -> Double {
+            if row >= 0 { return qkv[row][column] }
+            return prefix[((prefixCount + row) * layers + layer) * 2 * width + column - width]
+        }
         return qkv.indices.map { row in
             var y = [Double](repeating: 0, count: width)
             for head in 0..<heads {
                 let columns = head * size..<(head + 1) * size
-                let scores = (0...row).map { other in
-                    columns.reduce(0) { $0 + qkv[row][$1] * qkv[other][width + $1] } * scale
+                let scores = (-prefixCount...row).map { other in
+                    columns.reduce(0) { $0 + qkv[row][$1] * number(other, width + $1) } * scale
                 }
                 let largest = scores.max() ?? 0
                 let weights = scores.map { exp($0 - largest) }
                 let sum = weights.reduce(0, +)
-                for (other, weight) in weights.enumerated() {
-                    for column in columns { y[column] += weight / sum * qkv[other][2 * width + column] }
+                for (index, weight) in weights.enumerated() {
+                    for column in columns {
+                        y[column] += weight / sum * number(index - prefixCount, 2 * width + column)
+                    }
                 }
             }
             return y

@@ -23,23 +23,26 @@ public struct AttentionHeads: Sendable, Hashable {
 /// softmax(scale · Q Kᵀ) V for every head of every sequence.
 ///
 /// `qkv` is [rows, packedWidth]; the sequence s is the rows offsets[s]..<offsets[s + 1], so nothing is padded. With
-/// `isCausal` a row sees itself and the rows of its sequence before it. `dropout` acts on the probabilities after
-/// the softmax. Returns [rows, outputWidth], the heads side by side.
+/// `isCausal` a row sees itself and the rows of its sequence before it, and in any case all of the `prefix`. `dropout`
+/// acts on the probabilities after the softmax. Returns [rows, outputWidth], the heads side by side.
 ///
 /// The probabilities are never stored: besides `qkv` and the result only one number per row and head is kept.
 public func attention(
-    _ qkv: Tensor, offsets: [Int], heads: AttentionHeads, scale: Float, isCausal: Bool, dropout: Dropout?
+    _ qkv: Tensor, prefix: KeyValuePrefix? = nil, offsets: [Int], heads: AttentionHeads, scale: Float, isCausal: Bool,
+    dropout: Dropout?
 ) -> Tensor {
     precondition(
         qkv.columnCount == heads.packedWidth && offsets.first == 0 && offsets.last == qkv.rowCount
             && zip(offsets, offsets.dropFirst()).allSatisfy { $0 <= $1 },
         "attention: qkv \(qkv.shape) for \(heads), offsets \(offsets)")
     let rows = qkv.rowCount
+    let layout = prefix.map { PrefixLayout(prefix: $0, offsets: offsets, heads: heads) }
     let plan = AttentionPlan(
-        qkv: qkv.detached(), offsets: offsets, heads: heads, scale: scale, isCausal: isCausal,
-        dropout: dropout.flatMap { $0.probability > 0 ? $0 : nil })
+        qkv: layout?.prepended(to: qkv) ?? qkv.detached(), offsets: offsets, past: prefix?.count ?? 0, heads: heads,
+        scale: scale, isCausal: isCausal, dropout: dropout.flatMap { $0.probability > 0 ? $0 : nil })
     let y = Tensor(uninitialized: [rows, heads.outputWidth])
-    let logSums = qkv.needsGradient ? Tensor(uninitialized: [heads.count, rows]) : nil
+    let isRecorded = [qkv, prefix?.keys, prefix?.values].contains { $0?.needsGradient == true }
+    let logSums = isRecorded ? Tensor(uninitialized: [heads.count, rows]) : nil
     let parts = plan.forwardParts
     WorkerPool.shared.run(parts.count) { index in
         let part = parts[index]
@@ -51,18 +54,34 @@ public func attention(
     }
     guard let logSums else { return y }
     let output = y.detached()
+    guard let layout else {
+        return y.record([
+            pullback(for: qkv) { dy, gradient in
+                let (target, isFresh) = gradient.accumulator(shape: plan.qkv.shape)
+                plan.backward(output: output, dy, logSums: logSums, into: target, adding: !isFresh)
+            }
+        ])
+    }
+    // With a prefix the gradient of what was laid together is computed once and taken apart.
+    let whole = SharedGradient { dy in
+        let gradient = Tensor(uninitialized: plan.qkv.shape)
+        plan.backward(output: output, dy, logSums: logSums, into: gradient, adding: false)
+        return gradient
+    }
     return y.record([
-        pullback(for: qkv) { dy, gradient in
-            let (target, isFresh) = gradient.accumulator(shape: plan.qkv.shape)
-            plan.backward(output: output, dy, logSums: logSums, into: target, adding: !isFresh)
-        }
+        pullback(for: qkv) { dy, gradient in layout.addRows(of: whole(dy), to: &gradient) },
+        pullback(for: layout.prefix.keys) { dy, gradient in layout.addPrefix(of: whole(dy), .keys, to: &gradient) },
+        pullback(for: layout.prefix.values) { dy, gradient in layout.addPrefix(of: whole(dy), .values, to: &gradient) },
     ])
 }
 
 /// One call of `attention`, cut into parts by its shape alone.
 private struct AttentionPlan {
+    /// Each sequence's rows behind `past` rows of the prefix, whose queries mean nothing.
     let qkv: Tensor
+    /// Of the rows that have queries.
     let offsets: [Int]
+    let past: Int
     let heads: AttentionHeads
     let scale: Float
     let isCausal: Bool
@@ -73,6 +92,9 @@ private struct AttentionPlan {
         var head: Int
         var queries: Range<Int>
     }
+
+    /// The row of `qkv` where a sequence's keys begin.
+    private func firstRow(_ sequence: Int) -> Int { offsets[sequence] + sequence * past }
 
     private func length(_ sequence: Int) -> Int { offsets[sequence + 1] - offsets[sequence] }
 
@@ -87,24 +109,24 @@ private struct AttentionPlan {
             }
         }
         func cost(_ part: Part) -> Int {
-            part.queries.count * (isCausal ? part.queries.upperBound : length(part.sequence))
+            part.queries.count * (past + (isCausal ? part.queries.upperBound : length(part.sequence)))
         }
         return parts.sorted { cost($0) > cost($1) }
     }
 
     func head(_ index: Int, sequence: Int) -> AttentionHead {
-        let start = qkv.data + offsets[sequence] * heads.packedWidth
+        let start = qkv.data + firstRow(sequence) * heads.packedWidth
         let group = index / heads.groupSize
-        let count = length(sequence)
+        let count = past + length(sequence)
         func rows(_ column: Int) -> Rows {
             Rows(data: start + column * heads.size, stride: heads.packedWidth, count: count, width: heads.size)
         }
-        let longest = zip(offsets, offsets.dropFirst()).reduce(0) { max($0, $1.1 - $1.0) }
+        let longest = past + zip(offsets, offsets.dropFirst()).reduce(0) { max($0, $1.1 - $1.0) }
         return AttentionHead(
-            queries: rows(index), keys: rows(heads.count + group),
+            queries: rows(index).slice(past, count - past), keys: rows(heads.count + group),
             values: rows(heads.count + heads.keyValueCount + group),
-            past: 0, isCausal: isCausal, scale: scale, dropout: dropout,
-            firstElement: (index * qkv.rowCount + offsets[sequence]) * longest, elementStride: longest)
+            past: past, isCausal: isCausal, scale: scale, dropout: dropout,
+            firstElement: (index * (offsets.last ?? 0) + offsets[sequence]) * longest, elementStride: longest)
     }
 
     /// One part for each sequence and each head of keys and values: nobody else adds to the part's gradients.
@@ -115,7 +137,7 @@ private struct AttentionPlan {
             let sequence = sequences[index / heads.keyValueCount]
             let group = index % heads.keyValueCount
             let start = offsets[sequence]
-            let target = gradient.data + start * heads.packedWidth
+            let target = gradient.data + firstRow(sequence) * heads.packedWidth
             func rows(_ tensor: Tensor, _ head: Int) -> Rows {
                 Rows(
                     data: tensor.data + start * width + head * size, stride: width, count: length(sequence),
@@ -124,8 +146,8 @@ private struct AttentionPlan {
             let members = (group * heads.groupSize..<(group + 1) * heads.groupSize).map { head in
                 AttentionHeadGradient(
                     head: self.head(head, sequence: sequence), output: rows(output, head),
-                    outputGradient: rows(dy, head), logSums: logSums.data + head * qkv.rowCount + start,
-                    queryGradient: target + head * size)
+                    outputGradient: rows(dy, head), logSums: logSums.data + head * output.rowCount + start,
+                    queryGradient: target + past * heads.packedWidth + head * size)
             }
             attentionBackward(
                 members, keyGradient: target + (heads.count + group) * size,

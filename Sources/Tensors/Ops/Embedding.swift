@@ -1,32 +1,42 @@
-/// yᵢ = tokenTable[tokensᵢ] + positionTable[positionsᵢ], shape [tokens, width].
-public func embed(tokens: [Int32], positions: [Int32], tokenTable: Tensor, positionTable: Tensor) -> Tensor {
+/// yᵢ = table[tokensᵢ] + positionTable[positionsᵢ], shape [tokens, width].
+///
+/// A token of 0 and more is a row of `tokenTable`; token −1 − k is the virtual token k, row k of `virtualTable`.
+public func embed(
+    tokens: [Int32], positions: [Int32], tokenTable: Tensor, virtualTable: Tensor? = nil, positionTable: Tensor
+) -> Tensor {
     let width = tokenTable.columnCount
     precondition(
-        tokens.count == positions.count && positionTable.columnCount == width,
+        tokens.count == positions.count && positionTable.columnCount == width
+            && (virtualTable?.columnCount ?? width) == width,
         "embed: \(tokens.count) tokens, \(positions.count) positions, tables \(tokenTable.shape), "
-            + "\(positionTable.shape)")
-    checkIndices(tokens, table: tokenTable)
+            + "\(virtualTable?.shape ?? []), \(positionTable.shape)")
+    checkIndices(tokens.lazy.filter { $0 >= 0 }, table: tokenTable)
     checkIndices(positions, table: positionTable)
+    checkIndices(tokens.lazy.filter { $0 < 0 }.map { -1 - $0 }, table: virtualTable)
     let y = Tensor(uninitialized: [tokens.count, width])
     WorkerPool.shared.run(over: tokens.count, grain: max(1, elementGrain / width)) { range in
         for i in range {
-            let token = tokenTable.data + Int(tokens[i]) * width
+            let row = Int(tokens[i])
+            let (table, index) = row < 0 ? (virtualTable ?? tokenTable, -1 - row) : (tokenTable, row)
             let position = positionTable.data + Int(positions[i]) * width
-            addRows(token, position, into: y.data + i * width, count: width)
+            addRows(table.data + index * width, position, into: y.data + i * width, count: width)
         }
     }
     return y.record([
         pullback(for: tokenTable) { dy, gradient in scatter(dy, to: tokens, of: tokenTable, &gradient) },
+        pullback(for: virtualTable) { dy, gradient in
+            if let virtualTable { scatter(dy, to: tokens.map { -1 - $0 }, of: virtualTable, &gradient) }
+        },
         pullback(for: positionTable) { dy, gradient in scatter(dy, to: positions, of: positionTable, &gradient) },
     ])
 }
 
-func checkIndices(_ indices: [Int32], table: Tensor) {
-    let outside = indices.first { $0 < 0 || Int($0) >= table.rowCount }
-    precondition(outside == nil, "embed: row \(outside ?? 0) of a table \(table.shape)")
+func checkIndices(_ indices: some Sequence<Int32>, table: Tensor?) {
+    let outside = indices.first { $0 < 0 || Int($0) >= table?.rowCount ?? 0 }
+    precondition(outside == nil, "embed: row \(outside ?? 0) of a table \(table?.shape ?? [])")
 }
 
-/// Adds each row of `dy` to the row of the table's gradient that it was read from.
+/// Adds each row of `dy` to the row of the table's gradient that it was read from, where its index isn't negative.
 ///
 /// The parts are column ranges, so that each sum is taken in the order of the rows whatever thread does it.
 func scatter(_ dy: Tensor, to indices: [Int32], of table: Tensor, _ gradient: inout Gradient) {
@@ -38,7 +48,7 @@ func scatter(_ dy: Tensor, to indices: [Int32], of table: Tensor, _ gradient: in
         }
     }
     WorkerPool.shared.run(over: width, grain: 64) { columns in
-        for (i, index) in indices.enumerated() {
+        for (i, index) in indices.enumerated() where index >= 0 {
             let row = target.data + Int(index) * width + columns.lowerBound
             addRows(row, dy.data + i * width + columns.lowerBound, into: row, count: columns.count)
         }

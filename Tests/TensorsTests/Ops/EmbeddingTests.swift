@@ -20,6 +20,26 @@ struct EmbeddingTests {
         #expect(found.backward < 1e-6)
     }
 
+    @Test("negative tokens are rows of the virtual table, whatever is in front of them", arguments: [1, 8, 13])
+    func virtualTokens(width: Int) {
+        let (tokens, positions): ([Int32], [Int32]) = ([-1, -2, 4, 0, -3, 4, -1, 2], [0, 1, 2, 3, 0, 1, 2, 3])
+        let found = deviation(
+            of: {
+                embed(
+                    tokens: tokens, positions: positions, tokenTable: $0[0], virtualTable: $0[1], positionTable: $0[2])
+            },
+            from: { inputs in
+                zip(tokens, positions).flatMap { token, position in
+                    let (table, row) = token < 0 ? (inputs[1], -1 - Int(token)) : (inputs[0], Int(token))
+                    return (0..<width).map { table[row * width + $0] + inputs[2][Int(position) * width + $0] }
+                }
+            },
+            at: [5, 3, 4].map { Tensor(noise($0 * width, seed: UInt64($0)), shape: [$0, width]) },
+            elementsPerInput: 1000)
+        #expect(found.forward < 1e-6)
+        #expect(found.backward < 1e-6)
+    }
+
     @Test("no token at all")
     func empty() {
         let y = embed(
