@@ -24,6 +24,7 @@ extension TokenBatch {
             result.labels += labels[own]
             result.offsets.append(result.tokens.count)
         }
+        result.values = values
         return (result, rows)
     }
 }

@@ -2,7 +2,8 @@
 ///
 /// Row i of every per-row array speaks of the same token. A row's label is the token that the model must predict
 /// *from* this row (the next one of its sequence), so labels are already shifted; `TokenBatch.ignored` where no loss
-/// is taken. The last token of a sequence predicts nothing and need not be a row at all.
+/// is taken. The last token of a sequence predicts nothing and need not be a row at all. Where sequences are classified
+/// the label is the class, at the last row of each.
 public struct TokenBatch: Sendable, Hashable {
     /// A label that takes no part in the loss.
     public static let ignored: Int32 = -1
@@ -18,6 +19,8 @@ public struct TokenBatch: Sendable, Hashable {
     public var offsets: [Int]
     /// What each row must predict, or `ignored`, [rows].
     public var labels: [Int32]
+    /// What a model of numbers must predict at each labelled row, in their order; empty for all others.
+    public var values: [Float] = []
 
     public init(tokens: [Int32], positions: [Int32], offsets: [Int], labels: [Int32]) {
         precondition(tokens.count == positions.count && tokens.count == labels.count, "TokenBatch: uneven rows")

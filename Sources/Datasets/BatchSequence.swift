@@ -76,24 +76,32 @@ private final class Lookahead: Sendable {
 }
 
 extension TokenBatch {
-    /// The examples one behind the other; their last tokens predict nothing and are no rows.
+    /// The examples one behind the other; last tokens that predict nothing are no rows.
     public init(_ examples: [Example]) {
-        let rows = examples.reduce(0) { $0 + $1.tokens.count - 1 }
+        let rows = examples.reduce(0) { $0 + $1.rowCount }
         var tokens: [Int32] = []
         var positions: [Int32] = []
         var labels: [Int32] = []
         var offsets = [0]
+        var values: [Float] = []
         tokens.reserveCapacity(rows)
         positions.reserveCapacity(rows)
         labels.reserveCapacity(rows)
         for example in examples {
-            let length = example.tokens.count - 1
+            let length = example.rowCount
             tokens += example.tokens.prefix(length)
             positions += 0..<Int32(length)
             labels += repeatElement(Self.ignored, count: example.firstTarget - 1)
-            labels += example.tokens[example.firstTarget...]
+            switch example.target {
+            case .tokens: labels += example.tokens[example.firstTarget...]
+            case .category(let number): labels.append(number)
+            case .value(let value):
+                labels.append(0)
+                values.append(value)
+            }
             offsets.append(tokens.count)
         }
         self.init(tokens: tokens, positions: positions, offsets: offsets, labels: labels)
+        self.values = values
     }
 }

@@ -9,6 +9,10 @@ public struct DataSettings: Sendable, Hashable {
     /// The files to evaluate on; empty for none.
     public var validation: [String]
     public var templates: ExampleTemplates
+    /// The labels in the order of their numbers, where the configuration names them.
+    public var labels: [String]?
+    /// What labels are, where the configuration says so.
+    public var problemType: LabelSet.Kind?
     /// The most tokens of an example; nil for as many as the model takes.
     public var maximumLength: Int?
     public var policy: LengthPolicy
@@ -18,12 +22,17 @@ public struct DataSettings: Sendable, Hashable {
 
     /// Reads all keys; what is wrong or contradicts is recorded in the document. `train` may be absent where
     /// `needsTrainingFiles` is false.
-    public init(_ section: ConfigSection, needsTrainingFiles: Bool) {
+    public init(_ section: ConfigSection, task: LearningTask = .causalLM, needsTrainingFiles: Bool) {
         train = section.optionalStrings("train") ?? []
         validation = section.optionalStrings("validation") ?? []
         let prompt = Self.template(section, "prompt")
         let completion = Self.template(section, "completion")
         let text = Self.template(section, "text")
+        let label = Self.template(section, "label")
+        let labelPattern = section.optionalString("label_pattern")
+        labels = section.optionalStrings("labels")
+        problemType = section.optionalChoice("problem_type", of: LabelSet.Kind.allCases.map(\.rawValue))
+            .flatMap(LabelSet.Kind.init)
         maximumLength = section.optionalInt("max_length", in: 2...)
         policy = section.choice("max_length_policy", default: LengthPolicy.error)
         shuffles = section.bool("shuffle", default: true)
@@ -31,6 +40,13 @@ public struct DataSettings: Sendable, Hashable {
         templates = .text(Self.wholeLine)
 
         if needsTrainingFiles, train.isEmpty { section.record("missing: name the file to train on", at: "train") }
+        if task == .sequenceClassification {
+            readClassification(section, text: text, label: label, pattern: labelPattern)
+            return
+        }
+        for key in Self.labelKeys where section.has(key) {
+            section.record("goes with task: sequence_classification, which isn't set", at: key)
+        }
         if let text {
             templates = .text(text)
             for key in ["prompt", "completion"] where section.has(key) {
@@ -54,6 +70,58 @@ public struct DataSettings: Sendable, Hashable {
         }
     }
 
+    private static let labelKeys = ["label", "label_pattern", "labels", "problem_type"]
+
+    private mutating func readClassification(
+        _ section: ConfigSection, text: Template?, label: Template?, pattern: String?
+    ) {
+        for key in ["prompt", "completion", "block_size"] where section.has(key) {
+            section.record("has no place in sequence_classification: give text and label", at: key)
+        }
+        if !section.has("text") { section.record("missing: the template of what is to be classified", at: "text") }
+        if !section.has("label") { section.record("missing: the template of its label", at: "label") }
+        if let labels {
+            if problemType == .regression {
+                section.record("has no place in regression, whose labels are numbers", at: "labels")
+            } else if labels.count < 2 || Set(labels).count < labels.count {
+                section.record("must be two or more different labels", at: "labels")
+            }
+        }
+        guard let text, let label else { return }
+        do {
+            templates = .labelled(text: text, label: try LabelTemplate(label, pattern: pattern))
+        } catch {
+            section.record((error as? Problem)?.message ?? "\(error)", at: "label_pattern")
+        }
+    }
+
+    /// What the labels of the records are: what the configuration says or, where it doesn't, the labels of `paths`.
+    ///
+    /// Throws `Problem`s with file and line where records can't be used, and where all have the same label.
+    public func labelSet(paths: [String]) throws -> LabelSet? {
+        guard case .labelled(_, let template) = templates else { return nil }
+        if problemType == .regression { return .regression }
+        if let labels { return LabelSet(names: labels) }
+        let records = try RecordSet(paths: paths)
+        var found: Set<String> = []
+        try records.forEachInParallel({ file, index in
+            template.label(try file.texts(of: template.template.fieldNames, at: index))
+        }) { _, label in
+            if let label { found.insert(label) }
+        }
+        guard let first = found.first else {
+            throw Problem(
+                "data.label_pattern matches none of the \(records.count) records", file: records.files[0].path)
+        }
+        let inferred = LabelSet(inferredFrom: found)
+        if problemType == .classification, inferred.kind == .regression { return LabelSet(names: found.sorted()) }
+        if inferred.kind == .classification, found.count == 1 {
+            throw Problem(
+                "all records have the label '\(first)': there is nothing to tell apart", file: records.files[0].path)
+        }
+        return inferred
+    }
+
     /// What a line of a text file is learned by.
     private static var wholeLine: Template { Template(field: "text") }
 
@@ -71,12 +139,15 @@ public struct DataSettings: Sendable, Hashable {
     ///
     /// Throws `Problem`s with file and line where records can't be used.
     public func dataset(
-        paths: [String], tokenizer: any Tokenizer, beginningID: Int32?, endID: Int32?, lengthLimit: Int?
+        paths: [String], tokenizer: any Tokenizer, beginningID: Int32?, endID: Int32?, lengthLimit: Int?,
+        labels: LabelSet? = nil, paddingID: Int32? = nil
     ) throws -> Dataset {
         let length = [maximumLength, lengthLimit].compactMap { $0 }.min()
         var encoder = ExampleEncoder(
             templates: templates, tokenizer: tokenizer, beginningID: beginningID, endID: endID, maximumLength: length,
             policy: policy)
+        encoder.labels = labels
+        encoder.paddingID = paddingID
         if let length, length != maximumLength { encoder.limitName = "what the model takes" }
         if let blockSize, let lengthLimit, blockSize > lengthLimit {
             throw Problem("\(blockSize) is more than what the model takes (\(lengthLimit))", key: "data.block_size")

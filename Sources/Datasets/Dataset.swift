@@ -49,7 +49,7 @@ public final class Dataset: Sendable {
         var cache = ExampleCache(count: records.count, capacity: Self.cacheCapacity)
         var counts = Counts()
         counts.records = records.count
-        guard encoder.policy == .drop, encoder.maximumLength != nil else {
+        guard encoder.mayDrop else {
             kept = nil
             count = records.count
             state = Mutex(State(cache: cache, counts: counts))
@@ -62,6 +62,10 @@ public final class Dataset: Sendable {
                 cache.insert(example, at: index)
             }
             counts.add(outcome)
+        }
+        if kept.isEmpty, encoder.maximumLength == nil || encoder.policy != .drop {
+            throw Problem(
+                "data.label_pattern matches none of the \(records.count) records", file: records.files[0].path)
         }
         if kept.isEmpty {
             let limit = encoder.maximumLength.map { " (\($0))" } ?? ""
@@ -114,6 +118,9 @@ public final class Dataset: Sendable {
         state = Mutex(State(cache: cache, counts: counts))
     }
 
+    /// Whether each example has a label.
+    public var hasLabels: Bool { if case .labelled = encoder.templates { true } else { false } }
+
     /// What became of the records so far.
     public var counts: Counts { state.withLock { $0.counts } }
 
@@ -141,6 +148,22 @@ public final class Dataset: Sendable {
         if isInBlocks { return nil }
         let (file, local) = records.locate(kept.map { Int($0[index]) } ?? index)
         return (file.path, file.line(of: local))
+    }
+
+    /// The texts of example `index`: what is given, and what is to come of it, a completion or a label; the first is
+    /// empty for a text that is learned as a whole.
+    public func texts(of index: Int) throws -> (given: String, wanted: String) {
+        let (file, local) = records.locate(kept.map { Int($0[index]) } ?? index)
+        let values = try file.texts(of: encoder.templates.fieldNames, at: local)
+        switch encoder.templates {
+        case .completion(let prompt, let completion):
+            let count = prompt.fieldNames.count
+            return (prompt.render(values[..<count]), completion.render(values[count...]))
+        case .text(let text): return ("", text.render(values))
+        case .labelled(let text, let label):
+            let count = text.fieldNames.count
+            return (text.render(values[..<count]), label.label(values[count...]) ?? "")
+        }
     }
 
     /// Tokenizes example `index` ahead of its use; false where going on makes no sense.

@@ -1,18 +1,38 @@
 /// A tokenized record.
 public struct Example: Sendable, Hashable {
+    /// What is to be predicted of an example.
+    public enum Target: Sendable, Hashable {
+        /// The tokens from this index on. At least 1, because nothing predicts the first token.
+        case tokens(from: Int32)
+        /// The class of the whole, at its last token.
+        case category(Int32)
+        /// A number for the whole, at its last token.
+        case value(Float)
+    }
+
     public var tokens: [Int32]
-    /// The index of the first token that takes part in the loss; all that follow do. At least 1, because nothing
-    /// predicts the first token.
-    public var firstTarget: Int
+    public let target: Target
 
     public init(tokens: [Int32], firstTarget: Int) {
         precondition(firstTarget >= 1 && firstTarget < tokens.count, "Example: no target among \(tokens.count) tokens")
-        self.tokens = tokens
-        self.firstTarget = firstTarget
+        self.init(tokens: tokens, target: .tokens(from: Int32(firstTarget)))
     }
 
-    /// The number of tokens that take part in the loss.
-    public var targetCount: Int { tokens.count - firstTarget }
+    public init(tokens: [Int32], target: Target) {
+        precondition(!tokens.isEmpty, "Example: no tokens")
+        self.tokens = tokens
+        self.target = target
+    }
+
+    /// The index of the first token that takes part in the loss; all that follow do. The number of tokens where the
+    /// whole has a label.
+    public var firstTarget: Int { if case .tokens(let first) = target { Int(first) } else { tokens.count } }
+
+    /// The number of predictions that take part in the loss.
+    public var targetCount: Int { if case .tokens(let first) = target { tokens.count - Int(first) } else { 1 } }
+
+    /// The rows that go through the model: without the last token where that predicts nothing.
+    public var rowCount: Int { if case .tokens = target { tokens.count - 1 } else { tokens.count } }
 }
 
 /// What becomes of a record that is longer than `max_length`.
@@ -33,11 +53,14 @@ public enum ExampleTemplates: Sendable, Hashable {
     case completion(prompt: Template, completion: Template)
     /// The loss is taken on all tokens.
     case text(Template)
+    /// The loss is taken on the label of the text.
+    case labelled(text: Template, label: LabelTemplate)
 
     var fieldNames: [String] {
         switch self {
         case .completion(let prompt, let completion): prompt.fieldNames + completion.fieldNames
         case .text(let template): template.fieldNames
+        case .labelled(let text, let label): text.fieldNames + label.template.fieldNames
         }
     }
 }

@@ -4,13 +4,13 @@ struct ExampleCache {
     /// Where the example of each record starts in `tokens`, or -1 where it isn't here.
     private var starts: [Int]
     private var lengths: [Int32]
-    private var firstTargets: [Int32]
+    private var targets: [Example.Target]
     let capacity: Int
 
     init(count: Int, capacity: Int) {
         starts = Array(repeating: -1, count: count)
         lengths = Array(repeating: 0, count: count)
-        firstTargets = lengths
+        targets = Array(repeating: .tokens(from: 0), count: count)
         self.capacity = capacity
     }
 
@@ -19,7 +19,7 @@ struct ExampleCache {
     subscript(index: Int) -> Example? {
         guard starts[index] >= 0 else { return nil }
         let end = starts[index] + Int(lengths[index])
-        return Example(tokens: Array(tokens[starts[index]..<end]), firstTarget: Int(firstTargets[index]))
+        return Example(tokens: Array(tokens[starts[index]..<end]), target: targets[index])
     }
 
     func contains(_ index: Int) -> Bool { starts[index] >= 0 }
@@ -29,7 +29,7 @@ struct ExampleCache {
         guard starts[index] < 0, tokens.count + example.tokens.count <= capacity else { return }
         starts[index] = tokens.count
         lengths[index] = Int32(example.tokens.count)
-        firstTargets[index] = Int32(example.firstTarget)
+        targets[index] = example.target
         tokens.append(contentsOf: example.tokens)
     }
 }

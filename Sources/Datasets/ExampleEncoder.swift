@@ -12,8 +12,28 @@ public struct ExampleEncoder: Sendable {
     /// The most tokens of an example, or nil for any number.
     public var maximumLength: Int?
     public var policy: LengthPolicy
+    /// What labels stand for; needed where the templates have a label.
+    public var labels: LabelSet?
+    /// The token that texts are filled up with elsewhere. At the end of one that has a label it is left out, because the
+    /// last other token is the one that tells the label.
+    public var paddingID: Int32?
+    /// Solved records in front of every prompt, and what ends their completions as it ends this one's.
+    public var shots: Shots?
     /// What `maximumLength` is, for messages.
     public var limitName = "max_length"
+
+    /// Records that show a model what to do (Brown et al. 2020).
+    public struct Shots: Sendable, Hashable {
+        public var tokens: [Int32]
+        public var ending: [Int32]
+        public var count: Int
+
+        public init(tokens: [Int32], ending: [Int32], count: Int) {
+            self.tokens = tokens
+            self.ending = ending
+            self.count = count
+        }
+    }
 
     public init(
         templates: ExampleTemplates, tokenizer: any Tokenizer, beginningID: Int32?, endID: Int32?,
@@ -32,11 +52,18 @@ public struct ExampleEncoder: Sendable {
         case dropped
     }
 
+    /// Whether how many examples there are is known only after all records were encoded.
+    var mayDrop: Bool {
+        if case .labelled(_, let label) = templates, label.isPartial { return true }
+        return policy == .drop && maximumLength != nil
+    }
+
     /// Prompt and completion are tokenized apart, as generation will see them. Throws a `Problem` with file and line.
     func encode(_ file: RecordFile, _ index: Int) throws -> Outcome {
         let values = try file.texts(of: templates.fieldNames, at: index)
-        let start = beginningID.map { [$0] } ?? []
-        let end = endID.map { [$0] } ?? []
+        let start = (beginningID.map { [$0] } ?? []) + (shots?.tokens ?? [])
+        let end = shots?.ending ?? endID.map { [$0] } ?? []
+        var target: Example.Target?
         var prompt: [Int32] = []
         var completion: [Int32]
         switch templates {
@@ -46,10 +73,20 @@ public struct ExampleEncoder: Sendable {
             completion = tokenizer.encode(completionTemplate.render(values[promptFields...])) + end
         case .text(let template):
             completion = tokenizer.encode(template.render(values)) + end
+        case .labelled(let textTemplate, let labelTemplate):
+            let textFields = textTemplate.fieldNames.count
+            guard let label = labelTemplate.label(values[textFields...]) else { return .dropped }
+            target = try self.target(label, file, index)
+            completion = tokenizer.encode(textTemplate.render(values[..<textFields]))
         }
         var isTruncated = false
         if let maximumLength, start.count + prompt.count + completion.count > maximumLength {
             let length = start.count + prompt.count + completion.count
+            if let shots {
+                throw file.problem(
+                    "\(length) tokens, those of \(shots.count) shots among them, are more than \(limitName) "
+                        + "(\(maximumLength)): give fewer --shots", at: index)
+            }
             switch policy {
             case .drop: return .dropped
             case .error:
@@ -61,12 +98,33 @@ public struct ExampleEncoder: Sendable {
                 isTruncated = true
             }
         }
-        let tokens = start + prompt + completion
+        var tokens = start + prompt + completion
+        if let target {
+            while tokens.count > 1, tokens.last == paddingID { tokens.removeLast() }
+            if tokens.isEmpty { throw file.problem("the text of this record is empty", at: index) }
+            return .example(Example(tokens: tokens, target: target), isTruncated: isTruncated)
+        }
         let firstTarget = max(1, start.count + prompt.count)
         guard firstTarget < tokens.count else {
             throw file.problem("no token of this record takes part in the loss: it is empty", at: index)
         }
         return .example(Example(tokens: tokens, firstTarget: firstTarget), isTruncated: isTruncated)
+    }
+
+    private func target(_ label: String, _ file: RecordFile, _ index: Int) throws -> Example.Target {
+        guard let labels else { preconditionFailure("ExampleEncoder: a label's template without labels") }
+        switch labels.kind {
+        case .classification:
+            if let number = labels.number(of: label) { return .category(number) }
+            let most = 20
+            let more = labels.names.count > most ? " and \(labels.names.count - most) more" : ""
+            throw file.problem(
+                "'\(label)' is none of the labels; they are \(labels.names.prefix(most).joined(separator: ", "))\(more)",
+                at: index)
+        case .regression:
+            if let value = LabelSet.value(label) { return .value(value) }
+            throw file.problem("the label '\(label)' is no number", at: index)
+        }
     }
 
     /// The tokens of a record that is to lie between others without a border of its own.
@@ -80,10 +138,12 @@ public struct ExampleEncoder: Sendable {
         return tokenizer.encode(text) + (endID.map { [$0] } ?? [])
     }
 
+    private var isCompletion: Bool { if case .completion = templates { true } else { false } }
+
     private func shorten(
         _ prompt: inout [Int32], _ completion: inout [Int32], to room: Int, _ file: RecordFile, _ index: Int
     ) throws {
-        if case .text = templates {
+        if !isCompletion {
             completion = Array(policy == .keepPromptStart ? completion.prefix(room) : completion.suffix(room))
             return
         }

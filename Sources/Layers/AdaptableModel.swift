@@ -39,6 +39,9 @@ public protocol AdaptableModel: AnyObject {
     /// The path of the output layer, which `all-linear` leaves out.
     var outputLayerPath: String { get }
 
+    /// The weight of a task's head, which trains whatever the method; nil for a language model.
+    var taskHead: Parameter? { get }
+
     /// The table that turns tokens into vectors.
     var tokenEmbedding: Parameter { get }
 

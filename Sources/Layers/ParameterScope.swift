@@ -16,6 +16,9 @@ public protocol ParameterSource: AnyObject {
     /// The names that it holds; empty for one that makes tensors.
     var names: [String] { get }
 
+    /// The seed of what is made anew because no checkpoint need have it.
+    var seed: UInt64 { get }
+
     /// The file or folder, for messages.
     var location: String? { get }
 }
@@ -50,6 +53,19 @@ public final class ParameterScope {
     public func parameter(_ name: String, _ shape: [Int], _ initializer: Initializer) -> Parameter {
         let fullName = path.isEmpty ? name : "\(path).\(name)"
         let parameter = Parameter(name: fullName, tensor: value(fullName, shape, initializer))
+        ledger.parameters.append(parameter)
+        return parameter
+    }
+
+    /// The tensor `name` of this scope; where the source hasn't got it, as for a new task, one that begins as
+    /// `initializer` says.
+    public func optional(_ name: String, _ shape: [Int], _ initializer: Initializer) -> Parameter {
+        let fullName = path.isEmpty ? name : "\(path).\(name)"
+        let tensor: Tensor =
+            ledger.source.names.contains(fullName)
+            ? value(fullName, shape, initializer)
+            : RandomParameters(seed: ledger.source.seed).make(fullName, shape, initializer)
+        let parameter = Parameter(name: fullName, tensor: tensor)
         ledger.parameters.append(parameter)
         return parameter
     }
@@ -97,7 +113,7 @@ public final class ParameterScope {
 
 /// Makes every tensor anew from a seed.
 public final class RandomParameters: ParameterSource {
-    private let seed: UInt64
+    public let seed: UInt64
 
     public init(seed: UInt64) { self.seed = seed }
 
@@ -105,6 +121,10 @@ public final class RandomParameters: ParameterSource {
     public var location: String? { nil }
 
     public func tensor(named name: String, shape: [Int], _ initializer: Initializer) -> Tensor? {
+        make(name, shape, initializer)
+    }
+
+    func make(_ name: String, _ shape: [Int], _ initializer: Initializer) -> Tensor {
         switch initializer {
         case .constant(let value): return Tensor(repeating: value, shape)
         case .normal(let deviation):

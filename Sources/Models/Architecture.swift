@@ -7,10 +7,21 @@ public protocol Architecture: LanguageModel {
     /// `model_type` in `config.json`.
     static var modelType: String { get }
 
-    /// Builds the model and takes its tensors from `source`.
+    /// `architectures` in `config.json` where a model has a task's head, such as `GPT2ForSequenceClassification`.
+    static var classifierClass: String { get }
+
+    /// Builds the model with the head of `objective` and takes its tensors from `source`; a task's head that isn't there
+    /// is made anew.
     ///
     /// - Throws: `Problems` for a configuration that isn't supported, and for missing, misshapen or unused tensors.
-    init(configuration: ConfigSection, source: any ParameterSource) throws
+    init(configuration: ConfigSection, source: any ParameterSource, objective: Objective) throws
+}
+
+extension Architecture {
+    /// Builds the language model.
+    public init(configuration: ConfigSection, source: any ParameterSource) throws {
+        try self.init(configuration: configuration, source: source, objective: .languageModel)
+    }
 }
 
 /// Every family that the tool knows.

@@ -9,8 +9,11 @@ public import Tensors
 public final class GPT2: Architecture {
     public static let modelType = "gpt2"
 
-    public let transformersClass = "GPT2LMHeadModel"
-    public let outputLayerPath = "lm_head"
+    public static let classifierClass = "GPT2ForSequenceClassification"
+
+    public let objective: Objective
+    public var transformersClass: String { objective == .languageModel ? "GPT2LMHeadModel" : Self.classifierClass }
+    public let outputLayerPath: String
     public private(set) var head: Linear
     public private(set) var modules: [NamedModule]
     public var prompt: (any LearnedPrompt)?
@@ -20,10 +23,12 @@ public final class GPT2: Architecture {
     public var tokenEmbedding: Parameter { tokens.weight }
     private let tokens: Embedding
     private let positions: Embedding
+    /// Whether the head had the token embedding's weight from the start.
+    private let isBuiltTied: Bool
     private let blocks: [Block]
     private let finalNorm: LayerNorm
 
-    public init(configuration section: ConfigSection, source: any ParameterSource) throws {
+    public init(configuration section: ConfigSection, source: any ParameterSource, objective: Objective) throws {
         let configuration = try GPT2Configuration(section)
         let root = ParameterScope(source)
         let scope = root["transformer"]
@@ -33,11 +38,20 @@ public final class GPT2: Architecture {
         positions = Self.embedding(scope["wpe"], [configuration.positionCount, width], spread)
         blocks = (0..<configuration.layerCount).map { Block(scope["h"]["\($0)"], index: $0, configuration) }
         finalNorm = LayerNorm(scope["ln_f"], width: width, epsilon: configuration.normEpsilon)
-        let headWeight =
-            configuration.isHeadTied
-            ? tokens.weight : root["lm_head"].parameter("weight", [configuration.vocabularySize, width], spread)
+        let headWeight: Parameter
+        if let outputs = objective.outputCount {
+            outputLayerPath = "score"
+            headWeight = root["score"].optional("weight", [outputs, width], spread)
+        } else {
+            outputLayerPath = "lm_head"
+            headWeight =
+                configuration.isHeadTied
+                ? tokens.weight : root["lm_head"].parameter("weight", [configuration.vocabularySize, width], spread)
+        }
         head = Linear(path: outputLayerPath, weight: headWeight, bias: nil, isInputByOutput: false)
         self.configuration = configuration
+        self.objective = objective
+        isBuiltTied = headWeight === tokens.weight
         ownParameters = root.parameters
         modules =
             [
@@ -46,10 +60,10 @@ public final class GPT2: Architecture {
                 NamedModule(path: "transformer.wpe", kind: .embedding(positions)),
             ] + blocks.flatMap(\.modules) + [
                 NamedModule(path: "transformer.ln_f", kind: .norm),
-                NamedModule(path: "lm_head", kind: .linear(head)),
+                NamedModule(path: outputLayerPath, kind: .linear(head)),
             ]
-        let isTied = configuration.isHeadTied
-        try root.finish { Self.isBuffer($0) || (isTied && $0 == "lm_head.weight") }
+        let ignoresHead = isBuiltTied || objective != .languageModel
+        try root.finish { Self.isBuffer($0) || (ignoresHead && $0 == "lm_head.weight") }
     }
 
     private static func embedding(_ scope: ParameterScope, _ shape: [Int], _ initializer: Initializer) -> Embedding {
@@ -58,9 +72,10 @@ public final class GPT2: Architecture {
 
     public var joins: [ResidualJoin] { blocks.flatMap(\.joins) }
 
+    public var taskHead: Parameter? { objective == .languageModel ? nil : head.weight }
     public var isHeadTied: Bool { head.weight === tokenEmbedding }
     public var parameters: [Parameter] {
-        isHeadTied || !configuration.isHeadTied ? ownParameters : ownParameters + [head.weight]
+        isHeadTied || !isBuiltTied ? ownParameters : ownParameters + [head.weight]
     }
 
     public func untieHead() {
@@ -68,7 +83,7 @@ public final class GPT2: Architecture {
     }
 
     public func retieHead() {
-        if configuration.isHeadTied { setHead(tokenEmbedding) }
+        if isBuiltTied { setHead(tokenEmbedding) }
     }
 
     private func setHead(_ weight: Parameter) {

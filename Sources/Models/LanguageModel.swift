@@ -2,14 +2,16 @@ public import Batches
 public import Layers
 public import Tensors
 
-/// A model that predicts the next token.
+/// A model that predicts the next token or, with the head of a task, what a sequence is.
 public protocol LanguageModel: AdaptableModel {
+    /// What the head is for.
+    var objective: Objective { get }
     var vocabularySize: Int { get }
     /// The most tokens that a sequence can have beside those that the model's prompt puts in front.
     var maximumLength: Int { get }
     /// The token that ends a text, as the model's configuration names it.
     var endOfTextID: Int32? { get }
-    /// The output layer: h [rows, width] → logits [rows, vocabulary].
+    /// The output layer: h [rows, width] → logits [rows, vocabulary], or a task's outputs.
     var head: Linear { get }
 
     /// The hidden states that the output layer reads, [rows wanted, width].
@@ -23,10 +25,14 @@ public protocol LanguageModel: AdaptableModel {
 }
 
 extension LanguageModel {
-    /// The cross-entropy over the batch's labelled rows; `scale` as in `languageModelLoss`.
+    /// The cross-entropy over the batch's labelled rows, for regression the squared error; `scale` as in
+    /// `languageModelLoss`.
     public func loss(_ batch: TokenBatch, scale: Float, _ context: ForwardContext) -> Loss {
         let rows = batch.labels.indices.filter { batch.labels[$0] != TokenBatch.ignored }
         let hidden = states(batch, rows: rows.count == batch.rowCount ? nil : rows, context)
+        if objective == .regression {
+            return squaredError(head(hidden, context), targets: batch.values, scale: scale)
+        }
         let labels = rows.map { batch.labels[$0] }
         guard let adapter = head.adapter else {
             return languageModelLoss(hidden, labels: labels, head: head.base, lowRank: nil, scale: scale)
@@ -37,7 +43,7 @@ extension LanguageModel {
         return logitsLoss(head(hidden, context), labels: labels, scale: scale)
     }
 
-    /// The scores of every next token, [rows wanted, vocabulary].
+    /// The scores of every next token, or a task's outputs, [rows wanted, outputs].
     public func logits(_ batch: TokenBatch, rows: [Int]?, _ context: ForwardContext) -> Tensor {
         head(states(batch, rows: rows, context), context)
     }

@@ -8,12 +8,29 @@ import Testing
     private final class Table: ParameterSource {
         let tensors: [String: Tensor]
         let location: String? = "folder"
+        let seed: UInt64 = 3
         init(_ shapes: [String: [Int]]) { tensors = shapes.mapValues { Tensor(repeating: 2, $0) } }
         var names: [String] { tensors.keys.sorted() }
         func tensor(named name: String, shape: [Int], _ initializer: Initializer) throws -> Tensor? {
             if name == "broken" { throw Problem("can't be read", file: location, key: name) }
             return tensors[name]
         }
+    }
+
+    @Test("makes an optional tensor anew where there is none, and checks the shape of one that is there")
+    func optional() throws {
+        let root = ParameterScope(Table(["there": [2], "misshapen": [3]]))
+        #expect(root.optional("there", [2], .constant(0)).tensor.values == [2, 2])
+        let made = root["new"].optional("weight", [4, 2], .normal(standardDeviation: 0.5))
+        let again = RandomParameters(seed: 3).tensor(
+            named: "new.weight", shape: [4, 2], .normal(standardDeviation: 0.5))
+        #expect(made.name == "new.weight" && made.tensor.values == again?.values)
+        _ = root.optional("misshapen", [4], .constant(0))
+        let thrown = #expect(throws: Problems.self) { try root.finish { _ in false } }
+        #expect(
+            thrown?.list.map(\.description) == [
+                "folder: error: misshapen: has shape [3], but the configuration asks for [4]"
+            ])
     }
 
     @Test("gives the tensors that it is asked for by path and shape")

@@ -30,25 +30,12 @@ public func evaluateLoss(
     onProgress: (Int) throws -> Void
 ) throws -> LossSummary {
     var summary = LossSummary()
-    var pending: [Example] = []
-    var rows = 0
-    func run() throws {
-        let batch = TokenBatch(pending)
-        let loss = model.loss(batch, scale: 1, .inference())
+    try forEachPass(over: dataset, rowsPerPass: rowsPerPass, examplesPerPass: examplesPerPass) { examples in
+        let loss = model.loss(TokenBatch(examples), scale: 1, .inference())
         summary.sum += loss.sum
         summary.tokens += loss.count
-        summary.examples += pending.count
-        pending = []
-        rows = 0
+        summary.examples += examples.count
         try onProgress(summary.examples)
     }
-    for index in 0..<dataset.count {
-        let example = try dataset.example(index)
-        let isFull = pending.count == examplesPerPass || rows + example.tokens.count - 1 > rowsPerPass
-        if !pending.isEmpty, isFull { try run() }
-        pending.append(example)
-        rows += example.tokens.count - 1
-    }
-    if !pending.isEmpty { try run() }
     return summary
 }

@@ -11,9 +11,9 @@ extension BaseModel {
     ///   model, and missing, unexpected or misshapen tensors.
     public func install(_ adapter: AdapterFolder, _ context: InstallationContext) throws -> any Installation {
         let type = try Self.method(of: adapter)
-        let document = ConfigDocument(json: adapter.configuration)
+        let document = ConfigDocument(adapter: adapter)
         let method = try Self.instance(of: type, document.root)
-        let installation = try method.install(into: model, context)
+        let installation = try method.installWithHead(into: model, context)
         do {
             try installation.load(adapter)
         } catch {
@@ -37,6 +37,27 @@ extension BaseModel {
     private static func instance<Method: PEFTMethod>(
         of type: Method.Type, _ section: ConfigSection
     ) throws -> any PEFTMethod { try type.init(section, startingFrom: nil) }
+}
+
+extension ConfigDocument {
+    /// An adapter's settings, without what stands there for the head of a task alone.
+    convenience init(adapter: AdapterFolder) {
+        var node = ConfigNode(adapter.configuration)
+        if case .mapping(var members) = node.content,
+            members.contains(where: { $0.key == "task_type" && $0.value.content == .scalar("SEQ_CLS", isQuoted: true) }
+            ),
+            let index = members.firstIndex(where: { $0.key == "modules_to_save" }),
+            case .list(let modules) = members[index].value.content
+        {
+            let others = modules.filter { module in
+                guard case .scalar(let name, _) = module.content else { return true }
+                return !taskHeadModules.contains(name)
+            }
+            members[index].value.content = others.isEmpty ? .null : .list(others)
+            node.content = .mapping(members)
+        }
+        self.init(node: node, file: adapter.configuration.file)
+    }
 }
 
 extension Installation {

@@ -1,5 +1,6 @@
 public import Checkpoints
 import Configuration
+public import Datasets
 public import Diagnostics
 import Layers
 public import Models
@@ -15,6 +16,10 @@ public struct BaseModel {
     public let tokenizer: (any Tokenizer)?
     /// The weights' files; nil for a model that begins at random.
     public let weights: ModelWeights?
+    /// What a model with a task's head tells; nil for a language model.
+    public let labels: LabelSet?
+    /// The token that texts are filled up with elsewhere, which a classifier doesn't look at.
+    public let paddingID: Int32?
 
     /// The token that ends a text: the tokenizer's, or the model configuration's where there is no tokenizer.
     public var endOfTextID: Int32? { tokenizer.map(\.endOfTextID) ?? model.endOfTextID }
@@ -25,6 +30,16 @@ public struct BaseModel {
     ///   nil reads them.
     /// - Throws: `Problem` or `Problems` where something is missing, broken or not supported.
     public static func load(_ pathOrName: String, randomSeed: UInt64?, warn: WarningSink) throws -> BaseModel {
+        try load(pathOrName, randomSeed: randomSeed, labels: nil, headSeed: 0, warn: warn)
+    }
+
+    /// Opens a model folder with the head that tells `labels`, made anew from `headSeed` where the folder has none.
+    ///
+    /// - Parameter labels: nil for the head that the folder has.
+    /// - Throws: also where the folder has a head for other labels.
+    public static func load(
+        _ pathOrName: String, randomSeed: UInt64?, labels wanted: LabelSet?, headSeed: UInt64, warn: WarningSink
+    ) throws -> BaseModel {
         let folder = try HubCache.resolve(pathOrName)
         let path = FileSystem.join(folder, "config.json")
         guard FileSystem.isFile(path) else {
@@ -43,15 +58,27 @@ public struct BaseModel {
         }
         let weights = randomSeed == nil ? try ModelWeights(folder: folder, warn: warn) : nil
         let source: any ParameterSource =
-            if let randomSeed { RandomParameters(seed: randomSeed) } else { CheckpointParameters(weights) }
-        let model = try architecture.init(configuration: document.root, source: source)
+            if let randomSeed { RandomParameters(seed: randomSeed) } else { CheckpointParameters(weights, headSeed) }
+        let own = try TaskLabels.of(document.root, architecture, weights: weights)
+        let labels =
+            if let wanted, let own { try TaskLabels.matched(wanted, to: own, folder: folder) } else { wanted ?? own }
+        let objective: Objective =
+            switch labels?.kind {
+            case nil: .languageModel
+            case .regression: .regression
+            case .classification: .classification(labels: labels?.names.count ?? 0)
+            }
+        let model = try architecture.init(configuration: document.root, source: source, objective: objective)
+        let padding = document.root.optionalInt("pad_token_id", in: 0...).map(Int32.init(clamping:))
         let tokenizer = hasTokenizer(folder) ? try loadTokenizer(folder: folder) : nil
         if let tokenizer, tokenizer.vocabularySize > model.vocabularySize {
             throw Problem(
                 "the tokenizer has \(tokenizer.vocabularySize) entries, but the model only \(model.vocabularySize) "
                     + "(vocab_size in config.json): they don't belong together", file: folder)
         }
-        return BaseModel(folder: folder, model: model, tokenizer: tokenizer, weights: weights)
+        return BaseModel(
+            folder: folder, model: model, tokenizer: tokenizer, weights: weights, labels: labels,
+            paddingID: padding ?? tokenizer.map(\.endOfTextID) ?? model.endOfTextID)
     }
 
     private static func hasTokenizer(_ folder: String) -> Bool {
@@ -63,9 +90,12 @@ public struct BaseModel {
 final class CheckpointParameters: ParameterSource {
     private let weights: ModelWeights?
     private let prefix: String
+    let seed: UInt64
 
-    init(_ weights: ModelWeights?) {
+    /// - Parameter seed: Of a task's head that the checkpoint hasn't got.
+    init(_ weights: ModelWeights?, _ seed: UInt64) {
         self.weights = weights
+        self.seed = seed
         let hasPrefix = weights?.tensors.contains { $0.name.hasPrefix("transformer.") } ?? true
         prefix = hasPrefix ? "" : "transformer."
     }
@@ -81,7 +111,9 @@ final class CheckpointParameters: ParameterSource {
     }
 
     /// The name in the model's terms of a tensor of the file, and the other way round.
-    func modelName(_ name: String) -> String { name.hasPrefix("lm_head.") ? name : prefix + name }
+    func modelName(_ name: String) -> String {
+        name.hasPrefix("lm_head.") || name.hasPrefix("score.") ? name : prefix + name
+    }
 
     func fileName(_ name: String) -> String {
         name.hasPrefix(prefix) ? String(name.dropFirst(prefix.count)) : name

@@ -16,6 +16,7 @@ public struct RunConfiguration {
 
     public let modelPath: String
     public let start: Start
+    public let task: LearningTask
     public let data: DataSettings
     public let method: any PEFTMethod
     public let methodName: String
@@ -35,7 +36,8 @@ public struct RunConfiguration {
         let model = document.root.section("model")
         modelPath = model.requiredString("path")
         start = model.choice("init", default: Start.pretrained)
-        data = DataSettings(document.root.section("data"), needsTrainingFiles: true)
+        task = document.root.choice("task", default: LearningTask.causalLM)
+        data = DataSettings(document.root.section("data"), task: task, needsTrainingFiles: true)
         let peft = document.root.section("peft")
         let name = peft.requiredChoice("method", of: methods.map { $0.name })
         methodName = name
@@ -59,6 +61,15 @@ public struct RunConfiguration {
         resolvedYAML = document.resolvedYAML()
     }
 
+    /// The same with the labels that were found in the data, so that they are known wherever the result is used.
+    func with(_ labels: LabelSet) throws -> RunConfiguration {
+        var overrides = ["data.problem_type=\(labels.kind.rawValue)"]
+        if labels.kind == .classification {
+            overrides.append("data.labels=\(ConfigValue.list(labels.names.map(ConfigValue.string)).flow())")
+        }
+        return try RunConfiguration(.parse(yaml: resolvedYAML, overrides: overrides), warn: { _ in })
+    }
+
     private static func read<Method: PEFTMethod>(
         _ type: Method.Type, _ section: ConfigSection, startingFrom adapter: String?, warn: WarningSink
     ) throws -> any PEFTMethod {
@@ -69,7 +80,7 @@ public struct RunConfiguration {
             guard try folder.configuration.string("peft_type") == type.adapterType else {
                 throw Problems([section.problem("is no adapter of the method \(type.name)", at: "init_from")])
             }
-            start = try type.init(ConfigDocument(json: folder.configuration).root, startingFrom: nil)
+            start = try type.init(ConfigDocument(adapter: folder).root, startingFrom: nil)
         } catch {
             // The settings weren't looked at, so none of them is known to be wrong.
             section.ignoreUnread()

@@ -18,7 +18,8 @@ struct DeliveryWriter {
         case .checkpoint:
             // The folder has a card of its own.
             try copyCompanions(
-                of: base.folder, to: folder, leavingOut: [ModelCard.fileName], elementType: .float32, untiesHead: false)
+                of: base.folder, to: folder, leavingOut: [ModelCard.fileName], elementType: .float32, untiesHead: false,
+                changes: TaskLabels.configuration(base))
             try SafetensorsWriter.write(
                 base.model.parameters.map { OutgoingTensor($0.name, $0.tensor, as: .float32) },
                 to: FileSystem.join(folder, Self.modelName))

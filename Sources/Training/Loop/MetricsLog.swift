@@ -63,11 +63,14 @@ final class MetricsLog {
 
     func append(_ metrics: EvaluationMetrics) throws {
         lastEvaluation = (metrics.step, metrics.loss)
-        try append([
-            .init("step", .integer(metrics.step)), .init("epoch", .number(metrics.epoch)),
-            .init("eval_loss", .number(metrics.loss)), .init("eval_tokens", .integer(metrics.tokens)),
-            .init("elapsed_seconds", .number(metrics.elapsedSeconds)),
-        ])
+        try append(
+            [
+                .init("step", .integer(metrics.step)), .init("epoch", .number(metrics.epoch)),
+                .init("eval_loss", .number(metrics.loss)),
+                .init(metrics.scores.isEmpty ? "eval_tokens" : "eval_examples", .integer(metrics.tokens)),
+            ] + metrics.scores.map { .init("eval_\($0.name)", $0.value.map(JSONValue.number) ?? nil) } + [
+                .init("elapsed_seconds", .number(metrics.elapsedSeconds))
+            ])
     }
 
     /// Waits until all lines are on the disk.

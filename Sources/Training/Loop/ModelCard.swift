@@ -19,7 +19,9 @@ struct ModelCard {
         let name = configuration.methodName
         let training = configuration.training
         let isAdapter = if case .adapter = delivery { true } else { false }
-        var front = ["base_model: \(Self.yaml(base))", "pipeline_tag: text-generation"]
+        let isClassifier = configuration.task == .sequenceClassification
+        let pipeline = isClassifier ? "text-classification" : "text-generation"
+        var front = ["base_model: \(Self.yaml(base))", "pipeline_tag: \(pipeline)"]
         front +=
             isAdapter
             ? [
@@ -38,13 +40,21 @@ struct ModelCard {
             "| learning rate | \(training.learningRate), \(training.schedule.rawValue) |",
             "| batch | \(training.batchSize) × \(training.accumulation) |",
             "| seed | \(training.seed) |",
+        ]
+        if let labels = configuration.data.labels {
+            lines.append(
+                "| labels | \(labels.enumerated().map { "\($0.offset): \($0.element)" }.joined(separator: ", ")) |")
+        }
+        let evaluation = "peft eval --data FILE"
+        lines += [
             "",
             "`training_config.yaml` holds the whole configuration, `metrics.jsonl` the course of the training.",
             "",
             "```",
-            isAdapter
-                ? "peft generate --base \(Self.word(base)) --adapter \(Self.word(training.outputFolder))"
-                : "peft generate --base \(Self.word(training.outputFolder))",
+            (isClassifier ? evaluation : "peft generate")
+                + (isAdapter
+                    ? " --base \(Self.word(base)) --adapter \(Self.word(training.outputFolder))"
+                    : " --base \(Self.word(training.outputFolder))"),
             "```",
         ]
         return lines.joined(separator: "\n") + "\n"

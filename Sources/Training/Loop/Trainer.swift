@@ -29,20 +29,30 @@ public final class Trainer {
 
     /// Loads the model and the data and puts the method in; nothing is written yet.
     public init(_ configuration: RunConfiguration, observer: any TrainingObserver) throws {
-        self.configuration = configuration
         self.observer = observer
         let settings = configuration.training
         base = try BaseModel.load(
             configuration.modelPath, randomSeed: configuration.start == .random ? settings.seed : nil,
+            labels: try configuration.data.labelSet(paths: configuration.data.train), headSeed: settings.seed,
             warn: observer.warned)
+        let labels = base.labels
+        if labels != nil, configuration.task == .causalLM {
+            throw Problem(
+                "the model tells labels and doesn't go on with texts: set task: sequence_classification",
+                file: base.folder)
+        }
+        self.configuration = try labels.map { try configuration.with($0) } ?? configuration
         guard let tokenizer = base.tokenizer else {
             throw Problem(
                 "no tokenizer in this folder: it needs tokenizer.json, or vocab.json and merges.txt",
                 file: base.folder, exitStatus: .missingInput)
         }
         let (data, end, limit) = (configuration.data, base.endOfTextID, base.model.maximumLength)
+        let padding = base.paddingID
         func dataset(_ paths: [String]) throws -> Dataset {
-            try data.dataset(paths: paths, tokenizer: tokenizer, beginningID: nil, endID: end, lengthLimit: limit)
+            try data.dataset(
+                paths: paths, tokenizer: tokenizer, beginningID: nil, endID: end, lengthLimit: limit, labels: labels,
+                paddingID: padding)
         }
         batches = BatchSequence(
             dataset: try dataset(data.train), batchSize: settings.batchSize, shuffles: data.shuffles,
@@ -56,7 +66,7 @@ public final class Trainer {
             seed: settings.seed, basePath: configuration.modelPath, isTraining: true)
         context.stepCount = stepCount
         context.encode = { tokenizer.encode($0) }
-        installation = try configuration.method.install(into: base.model, context)
+        installation = try configuration.method.installWithHead(into: base.model, context)
         if let path = configuration.initialAdapter {
             try installation.load(AdapterFolder(path: path, warn: observer.warned))
         }
@@ -121,6 +131,9 @@ public final class Trainer {
         observer.finished(summary)
         return summary
     }
+
+    /// The configuration with all defaults, the labels of the data among them.
+    public var resolvedYAML: String { configuration.resolvedYAML }
 
     /// What a run would do, without doing it.
     public func plan() -> TrainingPlan { plan(firstStep: 0, folder: settings.outputFolder) }
@@ -203,29 +216,39 @@ public final class Trainer {
             log.lastEvaluation?.step != progress.step
         else { return true }
         let start = meter.elapsed
-        let loss: LossSummary
+        let found: (loss: Double, count: Int, scores: [NamedScore])
         do {
-            loss = try withoutGradients {
-                if shouldStop() { throw Stopped() }
-                return try evaluateLoss(
-                    of: base.model, on: validation, rowsPerPass: .max, examplesPerPass: settings.evaluationBatchSize
-                ) { _ in
-                    if shouldStop() { throw Stopped() }
-                }
-            }
+            found = try withoutGradients { try evaluate(validation, shouldStop) }
         } catch is Stopped { return false }
         meter.leaveOut(meter.elapsed - start)
-        guard loss.loss.isFinite else {
+        guard found.loss.isFinite else {
             throw Problem(
-                "the evaluation loss after step \(progress.step) is no finite number (\(loss.loss)). "
+                "the evaluation loss after step \(progress.step) is no finite number (\(found.loss)). "
                     + Self.divergenceAdvice)
         }
         let metrics = EvaluationMetrics(
-            step: progress.step, epoch: epoch(progress.step), loss: loss.loss, tokens: loss.tokens,
-            elapsedSeconds: meter.elapsed)
+            step: progress.step, epoch: epoch(progress.step), loss: found.loss, tokens: found.count,
+            scores: found.scores, elapsedSeconds: meter.elapsed)
         try log.append(metrics)
         observer.evaluated(metrics)
         return true
+    }
+
+    /// The loss over the validation data, over how many targets, and a task's scores.
+    private func evaluate(
+        _ validation: Dataset, _ shouldStop: () -> Bool
+    ) throws -> (loss: Double, count: Int, scores: [NamedScore]) {
+        func stopIfAsked(_: Int) throws { if shouldStop() { throw Stopped() } }
+        try stopIfAsked(0)
+        let batchSize = settings.evaluationBatchSize
+        guard let labels = base.labels else {
+            let loss = try evaluateLoss(
+                of: base.model, on: validation, rowsPerPass: .max, examplesPerPass: batchSize, onProgress: stopIfAsked)
+            return (loss.loss, loss.tokens, [])
+        }
+        let answers = try evaluateLabels(
+            of: base.model, on: validation, rowsPerPass: .max, examplesPerPass: batchSize, onProgress: stopIfAsked)
+        return (answers.loss, answers.count, answers.scores(labels))
     }
 
     private func summary(

@@ -49,7 +49,10 @@ public struct EvaluationMetrics: Sendable, Hashable {
     public let epoch: Double
     /// The mean loss per target token over the validation data, in nats.
     public let loss: Double
+    /// The number of targets: tokens, or texts that have a label.
     public let tokens: Int
+    /// A task's measures; empty for a language model.
+    public let scores: [NamedScore]
     public let elapsedSeconds: Double
 }
 

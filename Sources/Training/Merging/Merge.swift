@@ -1,4 +1,5 @@
 import Checkpoints
+import Datasets
 public import Diagnostics
 import Layers
 import Models
@@ -10,11 +11,11 @@ import Tensors
 /// - Throws: `Problem` or `Problems` for inputs that can't be used, an output that is one of them or exists, and a result
 ///   that differs too much.
 public func merge(_ settings: MergeSettings, warn: WarningSink) throws -> MergeSummary {
-    let base = try BaseModel.load(settings.base, randomSeed: nil, warn: warn)
-    guard let weights = base.weights else { preconditionFailure("merge: a base without weights") }
     let adapters = try settings.adapters.map {
         (folder: try AdapterFolder(path: $0.path, warn: warn), weight: $0.weight)
     }
+    let base = try base(settings, adapters.map(\.folder), warn: warn)
+    guard let weights = base.weights else { preconditionFailure("merge: a base without weights") }
     let output = try MergeOutput(settings, inputs: [base.folder] + adapters.map(\.folder.path))
     let probe = MergeProbe(base)
     let merged = try MergedWeights(base, adapters, probe: probe)
@@ -22,7 +23,7 @@ public func merge(_ settings: MergeSettings, warn: WarningSink) throws -> MergeS
     try plan.write(to: output.stagingPath)
     try copyCompanions(
         of: base.folder, to: output.stagingPath, leavingOut: [], elementType: settings.elementType,
-        untiesHead: merged.untiesHead)
+        untiesHead: merged.untiesHead, changes: TaskLabels.configuration(base))
 
     let written = try BaseModel.load(output.stagingPath, randomSeed: nil, warn: { _ in })
     var summary = MergeSummary()
@@ -43,4 +44,21 @@ public func merge(_ settings: MergeSettings, warn: WarningSink) throws -> MergeS
     }
     try output.commit()
     return summary
+}
+
+/// The base model with the head that the adapters are for.
+private func base(_ settings: MergeSettings, _ adapters: [AdapterFolder], warn: WarningSink) throws -> BaseModel {
+    let labels = try adapters.map { try LabelSet(of: $0) }
+    if let index = labels.indices.first(where: { labels[$0] != labels[0] }) {
+        throw Problem(
+            "the adapters are for different tasks or labels, '\(settings.adapters[0].path)' and "
+                + "'\(settings.adapters[index].path)': they can't be merged into one model")
+    }
+    let wanted = labels.first ?? nil
+    let base = try BaseModel.load(settings.base, randomSeed: nil, labels: wanted, headSeed: 0, warn: warn)
+    // Weighted heads are summed from nothing, not from a random beginning.
+    if let head = base.model.taskHead, base.weights?.entry(named: head.name) == nil {
+        head.tensor = Tensor(zeros: head.shape)
+    }
+    return base
 }

@@ -13,7 +13,7 @@ struct MergedTensors {
     /// - Parameter elementType: The type of all weights; nil keeps each tensor's own.
     init(base: BaseModel, weights: ModelWeights, merged: MergedWeights, elementType: ElementType?) throws {
         let model = base.model
-        let names = CheckpointParameters(weights)
+        let names = CheckpointParameters(weights, 0)
         var parameters = Dictionary(
             model.parameters.map { ($0.name, $0.tensor) }, uniquingKeysWith: { first, _ in first })
         if model.isHeadTied { parameters[Self.headName] = model.tokenEmbedding.tensor }
@@ -32,15 +32,16 @@ struct MergedTensors {
         }
         var shards = try zip(weights.shardNames, weights.shards).map { name, file in
             ModelWeights.OutgoingShard(
-                name: name, tensors: try file.tensors.map { outgoing(try file.raw(named: $0.name)) })
+                name: name,
+                tensors: try file.tensors.filter { model.taskHead == nil || $0.name != Self.headName }
+                    .map { outgoing(try file.raw(named: $0.name)) })
         }
-        if !model.isHeadTied, weights.entry(named: Self.headName) == nil, let head = parameters[Self.headName],
-            !shards.isEmpty
-        {
+        let ownHead = model.head.weight.name
+        if !model.isHeadTied, weights.entry(named: ownHead) == nil, let head = parameters[ownHead], !shards.isEmpty {
             let embedding = weights.entry(named: names.fileName(model.tokenEmbedding.name))
             let type = elementType ?? Self.written(embedding?.elementType ?? .float32)
             coarsest = max(coarsest, Self.roundoff(type))
-            shards[shards.count - 1].tensors.append(OutgoingTensor(Self.headName, head, as: type))
+            shards[shards.count - 1].tensors.append(OutgoingTensor(ownHead, head, as: type))
         }
         self.shards = shards
         isSharded = weights.isSharded

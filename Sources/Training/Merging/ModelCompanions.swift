@@ -4,15 +4,17 @@ import JSONText
 /// Copies what lies beside a model's weights: the configuration, changed where the weights' form changed, the tokenizer
 /// and whatever else, but no weights and nothing of a training run.
 func copyCompanions(
-    of folder: String, to target: String, leavingOut excluded: Set<String>, elementType: ElementType?, untiesHead: Bool
+    of folder: String, to target: String, leavingOut excluded: Set<String>, elementType: ElementType?, untiesHead: Bool,
+    changes: [JSONValue.Member]
 ) throws {
     for name in try companionNames(of: folder) where !excluded.contains(name) {
         let source = FileSystem.join(folder, name)
         let copy = FileSystem.join(target, name)
-        if name == "config.json", elementType != nil || untiesHead {
+        if name == "config.json", elementType != nil || untiesHead || !changes.isEmpty {
             let bytes = try FileBytes(path: source)
             let configuration = try bytes.withBytes { try JSONNode.parse($0, file: source).plain }
-            let changed = adjusted(configuration, elementType: elementType, untiesHead: untiesHead)
+            let changed = adjusted(
+                configuration, elementType: elementType, untiesHead: untiesHead, changes: changes)
             try AtomicFile.write(changed.text(.indented) + "\n", to: copy)
         } else {
             try FileSystem.copyFile(from: source, to: copy)
@@ -34,7 +36,9 @@ private func isCompanion(_ name: String) -> Bool {
     return !name.hasPrefix(".") && !others.contains(name) && !weights.contains { name.hasSuffix($0) }
 }
 
-private func adjusted(_ configuration: JSONValue, elementType: ElementType?, untiesHead: Bool) -> JSONValue {
+private func adjusted(
+    _ configuration: JSONValue, elementType: ElementType?, untiesHead: Bool, changes: [JSONValue.Member]
+) -> JSONValue {
     guard case .object(var members) = configuration else { return configuration }
     func set(_ key: String, _ value: JSONValue) {
         if let place = members.firstIndex(where: { sameBytes($0.key, key) }) {
@@ -50,5 +54,6 @@ private func adjusted(_ configuration: JSONValue, elementType: ElementType?, unt
         set(isOld ? "torch_dtype" : "dtype", name)
     }
     if untiesHead { set("tie_word_embeddings", false) }
+    for change in changes { set(change.key, change.value) }
     return .object(members)
 }

@@ -1,0 +1,18 @@
+/// What a model is to give for a sequence, and thereby what its head is.
+public enum Objective: Sendable, Hashable {
+    /// The next token at every position, by the head over the vocabulary.
+    case languageModel
+    /// One of so many classes, by a linear layer without bias over the last position (`…ForSequenceClassification`).
+    case classification(labels: Int)
+    /// A number, by the same layer with one output.
+    case regression
+
+    /// The outputs of a head of its own; nil where the head is the language model's.
+    public var outputCount: Int? {
+        switch self {
+        case .languageModel: nil
+        case .classification(let labels): labels
+        case .regression: 1
+        }
+    }
+}

@@ -1,0 +1,118 @@
+import Batches
+public import Datasets
+import Glibc
+import Layers
+import Metrics
+public import Models
+import Tensors
+
+/// What a model with a task's head answered over a data set, in the order of its examples.
+public struct LabelAnswers: Sendable, Hashable {
+    /// The class of each text, by number, and the true one; empty for regression.
+    public var predicted: [Int] = []
+    public var expected: [Int] = []
+    /// The number that each text got, and the true one; empty for classification.
+    public var predictedValues: [Double] = []
+    public var expectedValues: [Double] = []
+    /// Σ −log p of the true class in nats, or Σ (y − t)².
+    public var lossSum = 0.0
+
+    public init() {}
+
+    public var count: Int { max(expected.count, expectedValues.count) }
+    /// The mean over the examples.
+    public var loss: Double { lossSum / Double(count) }
+
+    /// Adds one pass: the outputs of the head at the labelled rows of `batch`.
+    mutating func add(_ outputs: Tensor, _ batch: TokenBatch) {
+        if !batch.values.isEmpty {
+            for (row, target) in batch.values.enumerated() {
+                let value = Double(outputs.data[row])
+                predictedValues.append(value)
+                expectedValues.append(Double(target))
+                lossSum += (value - Double(target)) * (value - Double(target))
+            }
+            return
+        }
+        let labels = batch.labels.filter { $0 != TokenBatch.ignored }
+        for (row, label) in labels.enumerated() {
+            add((0..<outputs.columnCount).map { Double(outputs.data[row * outputs.columnCount + $0]) }, Int(label))
+        }
+    }
+
+    /// Adds one text by the scores of the classes: logits, or logarithms of probabilities.
+    public mutating func add(_ scores: [Double], _ label: Int) {
+        let largest = scores.max() ?? 0
+        lossSum += largest - scores[label] + log(scores.reduce(0) { $0 + exp($1 - largest) })
+        predicted.append(scores.firstIndex(of: largest) ?? 0)
+        expected.append(label)
+    }
+
+    /// The measures of these answers for `labels`, by the names that they have in JSON.
+    public func scores(_ labels: LabelSet) -> [NamedScore] {
+        if labels.kind == .regression {
+            return [
+                NamedScore("mse", loss), NamedScore("pearson", pearsonCorrelation(predictedValues, expectedValues)),
+                NamedScore("spearman", spearmanCorrelation(predictedValues, expectedValues)),
+            ]
+        }
+        let scores = ClassificationScores(predicted: predicted, expected: expected, classCount: labels.names.count)
+        return [NamedScore("accuracy", scores.accuracy)]
+            + (scores.binaryF1.map { [NamedScore("f1", $0)] } ?? []) + [
+                NamedScore("f1_macro", scores.macroF1), NamedScore("f1_micro", scores.microF1),
+                NamedScore("f1_weighted", scores.weightedF1),
+                NamedScore("matthews_correlation", scores.matthewsCorrelation),
+            ]
+    }
+}
+
+/// A measure and its name.
+public struct NamedScore: Sendable, Hashable {
+    public let name: String
+    /// nil where it isn't defined, as a correlation with a constant.
+    public let value: Double?
+
+    public init(_ name: String, _ value: Double?) {
+        self.name = name
+        self.value = value
+    }
+}
+
+/// Asks a model with a task's head about every example of a data set, in passes of about `rowsPerPass` tokens and at
+/// most `examplesPerPass` examples.
+///
+/// - Parameter onProgress: Called after each pass with the number of examples done.
+/// - Throws: `Problem` with file and line where a record can't be used.
+public func evaluateLabels(
+    of model: any LanguageModel, on dataset: Dataset, rowsPerPass: Int, examplesPerPass: Int = .max,
+    onProgress: (Int) throws -> Void
+) throws -> LabelAnswers {
+    var answers = LabelAnswers()
+    try forEachPass(over: dataset, rowsPerPass: rowsPerPass, examplesPerPass: examplesPerPass) { examples in
+        let batch = TokenBatch(examples)
+        let rows = batch.labels.indices.filter { batch.labels[$0] != TokenBatch.ignored }
+        answers.add(model.logits(batch, rows: rows, .inference()), batch)
+        try onProgress(answers.count)
+    }
+    return answers
+}
+
+/// Calls `body` with the examples of a data set, in order, so many at a time.
+func forEachPass(
+    over dataset: Dataset, rowsPerPass: Int, examplesPerPass: Int, _ body: ([Example]) throws -> Void
+) throws {
+    var pending: [Example] = []
+    var rows = 0
+    for index in 0..<dataset.count {
+        let example = try dataset.example(index)
+        let isFull = pending.count == examplesPerPass || rows + example.rowCount > rowsPerPass
+        if !pending.isEmpty, isFull {
+            try body(pending)
+            pending = []
+            rows = 0
+        }
+        pending.append(example)
+        rows += example.rowCount
+    }
+    if !pending.isEmpty { try body(pending) }
+}

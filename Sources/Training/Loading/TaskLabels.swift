@@ -1,0 +1,96 @@
+public import Checkpoints
+import Configuration
+public import Datasets
+import Diagnostics
+import JSONText
+import Layers
+import Models
+
+/// The labels that a model, an adapter or a run has.
+enum TaskLabels {
+    /// Those of a model folder; nil where it holds a language model.
+    static func of(
+        _ configuration: ConfigSection, _ architecture: any Architecture.Type, weights: ModelWeights?
+    ) throws -> LabelSet? {
+        let classes = configuration.optionalStrings("architectures") ?? []
+        let named = configuration.section("id2label")
+        let problemType = configuration.optionalString("problem_type")
+        guard classes.contains(architecture.classifierClass) else { return nil }
+        // transformers leaves the names out of the file where there are two without any.
+        let count = weights?.entry(named: "score.weight")?.shape.first ?? (named.keys.isEmpty ? 2 : named.keys.count)
+        if problemType == LabelSet.Kind.regression.rawValue || count == 1 { return .regression }
+        if problemType == "multi_label_classification" {
+            configuration.record("isn't supported: a text has one label here", at: "problem_type")
+        }
+        let names = (0..<count).map { named.optionalString("\($0)") }
+        try configuration.throwProblems()
+        if names.contains(nil) { return .unnamed(count) }
+        return LabelSet(names: names.compactMap { $0 })
+    }
+
+    /// Those of a model that already has a head for a task, for data with the labels `data`.
+    static func matched(_ data: LabelSet, to model: LabelSet, folder: String) throws -> LabelSet {
+        func problem(_ message: String) -> Problem { Problem(message, file: folder, key: "data.label") }
+        if data.kind != model.kind {
+            throw problem(
+                model.kind == .regression
+                    ? "the model gives a number, but the data has the labels \(list(data))"
+                    : "the model tells the labels \(list(model)), but those of the data are numbers")
+        }
+        if model.isUnnamed {
+            if data.names.count == model.names.count { return data }
+            throw problem(
+                "the model has \(model.names.count) labels without names, and the data \(data.names.count): "
+                    + "\(list(data)); name the model's in their order with data.labels")
+        }
+        if let other = data.names.first(where: { model.number(of: $0) == nil }) {
+            throw problem("the model doesn't know the label '\(other)' of the data; it tells \(list(model))")
+        }
+        return model
+    }
+
+    private static func list(_ labels: LabelSet) -> String {
+        let most = 20
+        let more = labels.names.count > most ? " and \(labels.names.count - most) more" : ""
+        return labels.names.prefix(most).joined(separator: ", ") + more
+    }
+
+    /// Members of a `config.json` that make it that of a model with these labels.
+    static func configuration(_ base: BaseModel) -> [JSONValue.Member] {
+        guard let labels = base.labels else { return [] }
+        let names = labels.kind == .regression ? ["LABEL_0"] : labels.names
+        let padding: [JSONValue.Member] =
+            base.paddingID.map { [.init("pad_token_id", .integer(Int($0)))] } ?? []
+        return [
+            .init("architectures", [.string(base.model.transformersClass)]),
+            .init("id2label", .object(names.enumerated().map { .init("\($0.offset)", .string($0.element)) })),
+            .init("label2id", .object(names.enumerated().map { .init($0.element, .integer($0.offset)) })),
+            .init("problem_type", .string(labels.kind.rawValue)),
+        ] + padding
+    }
+}
+
+extension LabelSet {
+    /// What an adapter for sequence classification tells, its labels' names from the run that made it; nil for one that
+    /// goes on with texts.
+    ///
+    /// Throws a `Problem` for an adapter that says it is for sequence classification and has no head.
+    public init?(of adapter: AdapterFolder) throws {
+        guard try adapter.configuration.optionalString("task_type") == "SEQ_CLS" else { return nil }
+        guard let count = adapter.entry("score.weight")?.tensor.shape.first else {
+            throw Problem(
+                "is missing, though the adapter is for sequence classification (task_type SEQ_CLS)",
+                file: adapter.weights.path, key: "score.weight")
+        }
+        let file = FileSystem.join(adapter.path, RunFolder.configurationName)
+        if FileSystem.isFile(file) {
+            let data = try ConfigDocument.load(yamlFile: file).root.section("data")
+            if data.optionalString("problem_type") == Kind.regression.rawValue { self = .regression; return }
+            if let names = data.optionalStrings("labels"), names.count == count {
+                self.init(names: names)
+                return
+            }
+        }
+        self = count == 1 ? .regression : .unnamed(count)
+    }
+}
