@@ -74,7 +74,7 @@ let package = Package(
             dependencies: [
                 "COpenBLAS", "Training", "Tensors", "Layers", "Models", "Methods", "Datasets", "Checkpoints",
                 "Configuration",
-                "Batches", "JSONText", "Diagnostics",
+                "Tokenizers", "Batches", "JSONText", "Diagnostics",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             path: "Benchmarks/Sources", swiftSettings: strict),

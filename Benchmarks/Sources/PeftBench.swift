@@ -7,7 +7,10 @@ struct PeftBench: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "peft-bench",
         abstract: "Measure training steps, the limit that matrix products set, and the reference beside them.",
-        subcommands: [CompareCommand.self, StepCommand.self, CeilingCommand.self, ModelCommand.self],
+        subcommands: [
+            CompareCommand.self, StepCommand.self, CeilingCommand.self, ModelCommand.self, DecodeCommand.self,
+            RecordsGenerationCommand.self,
+        ],
         defaultSubcommand: CompareCommand.self)
 }
 

@@ -50,18 +50,28 @@ public final class Generator {
     private let model: any LanguageModel
     private let endID: Int32?
     private let settings: GenerationSettings
+    private let batchSize: Int
 
     /// - Parameter endID: The token that ends a text, for models that have one.
-    public init(model: any LanguageModel, endID: Int32?, settings: GenerationSettings) {
+    public convenience init(model: any LanguageModel, endID: Int32?, settings: GenerationSettings) {
+        self.init(model: model, endID: endID, settings: settings, batchSize: Self.batchSize)
+    }
+
+    /// - Parameter batchSize: Sequences under way at a time; no result depends on it.
+    package init(model: any LanguageModel, endID: Int32?, settings: GenerationSettings, batchSize: Int) {
+        precondition(batchSize > 0, "Generator: \(batchSize) sequences at a time")
         self.model = model
         self.endID = endID
         self.settings = settings
+        self.batchSize = batchSize
     }
 
     /// One sequence under way.
     private struct Line {
         let index: Int
         let promptLength: Int
+        /// New tokens at most.
+        let limit: Int
         var generation = Generation()
         var sampler: Sampler?
         var length: Int { promptLength + generation.tokens.count }
@@ -78,6 +88,17 @@ public final class Generator {
         _ prompts: [[Int32]], firstIndex: Int, onToken: (Int, Int32) -> Void = { _, _ in },
         onFinish: (Int, Generation) -> Void = { _, _ in }
     ) throws -> [Generation] {
+        try generate(
+            prompts, firstIndex: firstIndex, limits: prompts.map { _ in settings.maximumNewTokens }, onToken: onToken,
+            onFinish: onFinish)
+    }
+
+    /// The same with a limit of new tokens for each prompt.
+    package func generate(
+        _ prompts: [[Int32]], firstIndex: Int, limits: [Int], onToken: (Int, Int32) -> Void = { _, _ in },
+        onFinish: (Int, Generation) -> Void = { _, _ in }
+    ) throws -> [Generation] {
+        precondition(limits.count == prompts.count, "Generator: \(limits.count) limits, \(prompts.count) prompts")
         for prompt in prompts { try check(prompt) }
         var results = [Generation](repeating: Generation(), count: prompts.count)
         var lines: [Line] = []
@@ -88,16 +109,16 @@ public final class Generator {
             onFinish(line.index, line.generation)
         }
         while true {
-            while lines.count < Self.batchSize, next < prompts.count {
+            while lines.count < batchSize, next < prompts.count {
                 let prompt = prompts[next]
-                var line = Line(index: next, promptLength: prompt.count)
+                var line = Line(index: next, promptLength: prompt.count, limit: limits[next])
                 line.sampler = settings.sampling.map { Sampler($0, index: firstIndex + next) }
                 next += 1
                 guard isContinuing(&line) else {
                     finish(line)
                     continue
                 }
-                let capacity = min(model.maximumLength, prompt.count + settings.maximumNewTokens)
+                let capacity = min(model.maximumLength, prompt.count + line.limit)
                 let own = model.makeCache(sequences: 1, capacity: capacity)
                 let logits = model.logits(
                     TokenBatch(newTokens: [prompt], positions: [0]), rows: [prompt.count - 1], .inference(cache: own))
@@ -138,7 +159,7 @@ public final class Generator {
     }
 
     private func isContinuing(_ line: inout Line) -> Bool {
-        if line.generation.tokens.count >= settings.maximumNewTokens {
+        if line.generation.tokens.count >= line.limit {
             line.generation.stop = .tokenLimit
         } else if line.length >= model.maximumLength {
             line.generation.stop = .lengthLimit

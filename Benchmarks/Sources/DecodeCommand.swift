@@ -1,0 +1,94 @@
+import ArgumentParser
+import JSONText
+import Layers
+import Models
+import Tensors
+import Training
+
+/// Times prompts and new tokens apart, beside a plain reading of as much memory as the weights take.
+struct DecodeCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "decode", abstract: "Time prefill and greedy decoding of random prompts, as JSON.")
+
+    @Option(help: "A model folder.")
+    var model: String
+
+    @Option(help: "Sequences side by side.")
+    var batch = 1
+
+    @Option(help: "Tokens of each prompt.")
+    var promptLength = 64
+
+    @Option(help: "Tokens that each prompt gets.")
+    var newTokens = 32
+
+    @Option(help: "How often all is timed, after once without.")
+    var rounds = 3
+
+    @Option(help: "Threads; by default one for each processor.")
+    var threads = WorkerPool.shared.threadCount
+
+    @Option(help: "A file for the generated ids, a JSON list a prompt.")
+    var output: String?
+
+    func run() throws {
+        WorkerPool.shared.threadCount = threads
+        let base = try BaseModel.load(model, randomSeed: nil, warn: { _ in })
+        let prompts = Self.prompts(count: batch, length: promptLength, vocabulary: base.model.vocabularySize)
+        let generator = Generator(
+            model: base.model, endID: nil,
+            settings: GenerationSettings(maximumNewTokens: newTokens, sampling: nil), batchSize: batch)
+        let weightBytes = base.model.bytesReadPerToken
+        let memory = MemoryRate(bytes: weightBytes)
+        var prefill: [Double] = []
+        var steps: [Double] = []
+        var rates: [Double] = []
+        var texts: [Generation] = []
+        for round in 0...rounds {
+            let rate = memory.bytesPerSecond()
+            let start = ContinuousClock.now
+            var first = start
+            var seen = 0
+            texts = try generator.generate(
+                prompts, firstIndex: 0,
+                onToken: { _, _ in
+                    seen += 1
+                    if seen == prompts.count { first = .now }
+                })
+            let end = ContinuousClock.now
+            if round == 0 { continue }
+            prefill.append(start.duration(to: first) / .seconds(1))
+            steps.append(first.duration(to: end) / .seconds(1) / Double(max(1, newTokens - 1)))
+            rates.append(max(rate, memory.bytesPerSecond()))
+        }
+        if let output { try writeTokens(texts, to: output) }
+        let step = median(steps)
+        let rate = median(rates)
+        emit([
+            "side": "peft", "measurement": "decode", "threads": .integer(threads), "batch": .integer(batch),
+            "kernel": .string(Processor.matrixKernel), "prompt_length": .integer(promptLength),
+            "new_tokens": .integer(newTokens), "prefill_seconds": .number(median(prefill)),
+            "prefill_tokens_per_second": .number(Double(batch * promptLength) / median(prefill)),
+            "seconds_per_token": .number(step), "tokens_per_second": .number(Double(batch) / step),
+            "weight_bytes": .integer(weightBytes), "weight_bytes_per_second": .number(Double(weightBytes) / step),
+            "memory_bytes_per_second": .number(rate),
+            "bandwidth_share": .number(Double(weightBytes) / step / rate),
+        ])
+    }
+
+    /// The prompts that `reference_generate.py` makes.
+    private static func prompts(count: Int, length: Int, vocabulary: Int) -> [[Int32]] {
+        (0..<count).map { sequence in
+            (0..<length).map { Int32((7919 * (sequence * length + $0) + 104729) % (vocabulary - 1)) }
+        }
+    }
+}
+
+extension AdaptableModel {
+    /// The bytes of weights that each pass needs: what every linear layer multiplies by, the output layer included.
+    var bytesReadPerToken: Int {
+        modules.reduce(0) { sum, module in
+            if case .linear(let layer) = module.kind { sum + layer.weight.count * 4 } else { sum }
+        }
+    }
+}
