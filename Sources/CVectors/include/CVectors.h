@@ -1,6 +1,8 @@
 #ifndef PEFT_VECTORS_H
 #define PEFT_VECTORS_H
 
+#include "CProducts.h"
+
 /// Eight floats, seen as SIMD8<Float> from Swift. Comparisons and selections between them are written here: through
 /// Swift's masks the compiler falls back to one lane at a time.
 typedef float peft_lanes __attribute__((ext_vector_type(8)));

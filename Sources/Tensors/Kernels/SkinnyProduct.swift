@@ -1,3 +1,5 @@
+import CVectors
+
 /// Products of a few rows with a large matrix, as a language model makes for each new token: the time goes into reading
 /// the matrix once from memory, in the order in which it lies there, on all threads.
 ///
@@ -5,7 +7,7 @@
 /// rows are multiplied beside it, and however many threads work.
 enum SkinnyProduct {
     /// With more rows than this packing the matrix pays off.
-    static let rowLimit = 16
+    static let rowLimit = 128
 
     /// Whether `multiply` leaves this product to `run`.
     static func suits(_ a: Matrix, _ b: Matrix) -> Bool { a.rows <= rowLimit && !a.isTransposed }
@@ -31,71 +33,25 @@ enum SkinnyProduct {
         _ a: Matrix, _ b: Matrix, into c: UnsafeMutablePointer<Float>, stride: Int, alpha: Float, beta: Float,
         epilogue: ((Tile) -> Void)?
     ) {
-        let (m, n, k) = (a.rows, b.columns, a.columns)
-        let columnsPerPart = max(8, min(512, grain * 2 / max(1, k)) & ~7)
-        WorkerPool.shared.run(over: n, grain: columnsPerPart) { columns in
-            var j = columns.lowerBound
-            while j < columns.upperBound {
-                let count = min(4, columns.upperBound - j)
-                let right = b.data + j * b.stride
-                for i in 0..<m {
-                    let left = a.data + i * a.stride
-                    let target = c + i * stride + j
-                    if count == 4 {
-                        let sums = products(left, right, b.stride, k)
-                        for column in 0..<4 {
-                            target[column] = alpha * sums[column] + (beta == 0 ? 0 : beta * target[column])
-                        }
-                    } else {
-                        for column in 0..<count {
-                            // The same function on four times the same column, for the same order of the sum.
-                            let sum = products(left, right + column * b.stride, 0, k)[0]
-                            target[column] = alpha * sum + (beta == 0 ? 0 : beta * target[column])
-                        }
-                    }
-                }
-                j += count
-            }
-            epilogue?(Tile(rows: 0..<m, columns: columns))
+        let columnsPerPart = max(6, grain * 2 / max(1, a.columns) / 6 * 6)
+        WorkerPool.shared.run(over: b.columns, grain: min(columnsPerPart, 504)) { columns in
+            let tile = Tile(rows: 0..<a.rows, columns: columns)
+            var part = part(of: a, b, tile, into: c, stride: stride, alpha: alpha, beta: beta)
+            peft_product_by_columns(&part)
+            epilogue?(tile)
         }
     }
 
-    /// x · y for four vectors y, `stride` apart.
-    @inline(__always)
-    private static func products(
-        _ x: UnsafePointer<Float>, _ y: UnsafePointer<Float>, _ stride: Int, _ count: Int
-    ) -> SIMD4<Float> {
-        let zero = Lanes(repeating: 0)
-        var (s0, s1, s2, s3) = (zero, zero, zero, zero)
-        var (t0, t1, t2, t3) = (zero, zero, zero, zero)
-        let (y1, y2, y3) = (y + stride, y + 2 * stride, y + 3 * stride)
-        var i = 0
-        while i + 16 <= count {
-            let (u, v) = (x.lanes(i), x.lanes(i + 8))
-            s0.addProduct(u, y.lanes(i))
-            s1.addProduct(u, y1.lanes(i))
-            s2.addProduct(u, y2.lanes(i))
-            s3.addProduct(u, y3.lanes(i))
-            t0.addProduct(v, y.lanes(i + 8))
-            t1.addProduct(v, y1.lanes(i + 8))
-            t2.addProduct(v, y2.lanes(i + 8))
-            t3.addProduct(v, y3.lanes(i + 8))
-            i += 16
-        }
-        if i + 8 <= count {
-            let u = x.lanes(i)
-            s0.addProduct(u, y.lanes(i))
-            s1.addProduct(u, y1.lanes(i))
-            s2.addProduct(u, y2.lanes(i))
-            s3.addProduct(u, y3.lanes(i))
-            i += 8
-        }
-        var sums = SIMD4<Float>((s0 + t0).total, (s1 + t1).total, (s2 + t2).total, (s3 + t3).total)
-        while i < count {
-            sums.addProduct(SIMD4(y[i], y1[i], y2[i], y3[i]), SIMD4(repeating: x[i]))
-            i += 1
-        }
-        return sums
+    /// What the kernels need to know for one tile of C.
+    private static func part(
+        of a: Matrix, _ b: Matrix, _ tile: Tile, into c: UnsafeMutablePointer<Float>, stride: Int, alpha: Float,
+        beta: Float
+    ) -> peft_product {
+        let (row, column) = (tile.rows.lowerBound, tile.columns.lowerBound)
+        return peft_product(
+            a: a.data + row * a.stride, a_stride: a.stride, b: b.data + column * (b.isTransposed ? b.stride : 1),
+            b_stride: b.stride, b_is_half: 0, c: c + row * stride + column, c_stride: stride, rows: tile.rows.count,
+            columns: tile.columns.count, depth: a.columns, alpha: alpha, beta: beta)
     }
 
     // MARK: B stored by rows: each part reads some rows whole and sums them into a row of its own.
@@ -110,6 +66,9 @@ enum SkinnyProduct {
         let (m, n, k) = (a.rows, b.columns, a.columns)
         let share = max((k + depthParts - 1) / depthParts, grain / max(1, n))
         let depth = max(8, (share + 7) & ~7)
+        if m > 1 {
+            return byBlocks(a, b, into: c, stride: stride, alpha: alpha, beta: beta, step: depth, epilogue: epilogue)
+        }
         let parts = max(1, (k + depth - 1) / depth)
         let width = (n + 7) & ~7
         let scratch = TensorStorage(count: parts * m * width)
@@ -137,6 +96,26 @@ enum SkinnyProduct {
                 }
             }
             epilogue?(Tile(rows: 0..<m, columns: columns))
+        }
+    }
+
+    /// The same sums for several rows: each part sums all steps of the depth for a block of C.
+    private static func byBlocks(
+        _ a: Matrix, _ b: Matrix, into c: UnsafeMutablePointer<Float>, stride: Int, alpha: Float, beta: Float,
+        step: Int, epilogue: ((Tile) -> Void)?
+    ) {
+        let (m, n) = (a.rows, b.columns)
+        let height = min(m, 128)
+        let width = n >= 1536 ? 96 : 48
+        let across = (n + width - 1) / width
+        WorkerPool.shared.run((m + height - 1) / height * across) { index in
+            let (row, column) = (index / across * height, index % across * width)
+            let tile = Tile(rows: row..<min(m, row + height), columns: column..<min(n, column + width))
+            let scratch = TensorStorage(count: peft_product_scratch(tile.rows.count, tile.columns.count, step))
+            defer { withExtendedLifetime(scratch) {} }
+            var part = part(of: a, b, tile, into: c, stride: stride, alpha: alpha, beta: beta)
+            peft_product_by_depth(&part, step, scratch.base)
+            epilogue?(tile)
         }
     }
 

@@ -1,0 +1,74 @@
+#include "CProducts.h"
+
+// Everything that passes vectors is inlined, so that no calling convention is at stake.
+#pragma clang diagnostic ignored "-Wpsabi"
+
+// Sums are taken as written; products and sums join in one rounding only where it says so.
+#pragma STDC FP_CONTRACT OFF
+
+typedef float peft_sixteen __attribute__((ext_vector_type(16), aligned(4)));
+typedef unsigned peft_words __attribute__((ext_vector_type(16), aligned(4)));
+typedef unsigned short peft_halves __attribute__((ext_vector_type(16), aligned(2)));
+
+/// Rows of B that are wanted soon: `rows_at_once` of them are asked for in each round of eight steps.
+struct peft_ahead {
+    const char *next, *end;
+    long stride, bytes, rows_at_once;
+};
+
+#if defined(__x86_64__)
+#define PEFT_NAME wide
+#define PEFT_TARGET __attribute__((target("avx512f,avx512vl,avx512bw,avx512dq,avx2,fma")))
+#define PEFT_WIDTH 16
+#define PEFT_ROWS 8
+#define PEFT_DOT_ROWS 4
+#define PEFT_DOT_COLUMNS 6
+#include "products.h"
+
+#define PEFT_TARGET __attribute__((target("avx2,fma")))
+#else
+#define PEFT_TARGET
+#endif
+
+#define PEFT_NAME narrow
+#define PEFT_WIDTH 8
+#define PEFT_ROWS 4
+#define PEFT_DOT_ROWS 2
+#define PEFT_DOT_COLUMNS 3
+#include "products.h"
+
+/// Whether the processor and the system know the registers of 512 bits.
+static int is_wide(void) {
+#if defined(__x86_64__)
+    static int known = -1;
+    int value = __atomic_load_n(&known, __ATOMIC_RELAXED);
+    if (value < 0) {
+        __builtin_cpu_init();
+        value = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
+                __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq");
+        __atomic_store_n(&known, value, __ATOMIC_RELAXED);
+    }
+    return value;
+#else
+    return 0;
+#endif
+}
+
+long peft_product_scratch(long rows, long columns, long step) {
+    const long padded = (columns + 47) / 48 * 48;
+    return (rows + step) * padded;
+}
+
+void peft_product_by_depth(const struct peft_product *product, long step, float *scratch) {
+#if defined(__x86_64__)
+    if (is_wide()) return by_depth_wide(product, step, scratch);
+#endif
+    by_depth_narrow(product, step, scratch);
+}
+
+void peft_product_by_columns(const struct peft_product *product) {
+#if defined(__x86_64__)
+    if (is_wide()) return by_columns_wide(product);
+#endif
+    by_columns_narrow(product);
+}
