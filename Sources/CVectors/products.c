@@ -7,6 +7,7 @@
 #pragma STDC FP_CONTRACT OFF
 
 typedef float peft_sixteen __attribute__((ext_vector_type(16), aligned(4)));
+typedef float peft_eight __attribute__((ext_vector_type(8), aligned(4)));
 typedef unsigned peft_words __attribute__((ext_vector_type(16), aligned(4)));
 typedef unsigned short peft_halves __attribute__((ext_vector_type(16), aligned(2)));
 

@@ -137,6 +137,19 @@ PEFT_KERNEL peft_sixteen PEFT_LOCAL(load)(const void *from, long index, int is_h
     return *(const peft_sixteen *)((const float *)from + index);
 }
 
+/// Eight elements, and eight zeros.
+PEFT_KERNEL peft_sixteen PEFT_LOCAL(eight)(const void *from, long index, int is_half) {
+    peft_eight x;
+    if (is_half) {
+        typedef unsigned short halves __attribute__((ext_vector_type(8), aligned(2)));
+        typedef unsigned words __attribute__((ext_vector_type(8)));
+        x = (peft_eight)(__builtin_convertvector(*(const halves *)((const unsigned short *)from + index), words) << 16);
+    } else {
+        x = *(const peft_eight *)((const float *)from + index);
+    }
+    return __builtin_shufflevector(x, (peft_eight)(0.0f), 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+}
+
 PEFT_KERNEL float PEFT_LOCAL(total)(peft_sixteen x) {
     float a[8];
     for (int i = 0; i < 8; i++) a[i] = x[i] + x[i + 8];
@@ -185,10 +198,8 @@ PEFT_KERNEL void PEFT_LOCAL(column_tile)(const struct peft_product *product, lon
             peft_sixteen sum = sums[i][j];
             p = rest;
             if (p + 8 <= depth) {
-                for (int lane = 0; lane < 8; lane++) {
-                    sum[lane] = __builtin_fmaf(
-                        a[i * a_stride + p + lane], PEFT_LOCAL(element)(b, j * b_stride + p + lane, is_half), sum[lane]);
-                }
+                sum = __builtin_elementwise_fma(PEFT_LOCAL(eight)(a, i * a_stride + p, 0),
+                                                PEFT_LOCAL(eight)(b, j * b_stride + p, is_half), sum);
                 p += 8;
             }
             float total = PEFT_LOCAL(total)(sum);

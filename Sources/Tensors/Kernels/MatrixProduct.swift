@@ -71,7 +71,7 @@ package func multiply(
 package func gemm(
     _ a: Matrix, _ b: Matrix, into c: UnsafeMutablePointer<Float>, stride: Int, alpha: Float, beta: Float
 ) {
-    if SkinnyProduct.suits(a, b) {
+    if SkinnyProduct.suitsPart(a) {
         return SkinnyProduct.run(a, b, into: c, stride: stride, alpha: alpha, beta: beta, epilogue: nil)
     }
     cblas_sgemm(

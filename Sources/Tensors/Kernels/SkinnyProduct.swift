@@ -6,11 +6,18 @@ import CVectors
 /// Each row of the result is summed in an order that depends on the matrix alone, so a row has the same bits whatever
 /// rows are multiplied beside it, and however many threads work.
 enum SkinnyProduct {
-    /// With more rows than this packing the matrix pays off.
-    static let rowLimit = 128
+    /// With more rows than this the large products' engine takes over.
+    static let rowLimit = 16
+    /// Where B lies by rows, its kernel serves a prompt's rows as well.
+    static let promptLimit = 128
 
     /// Whether `multiply` leaves this product to `run`.
-    static func suits(_ a: Matrix, _ b: Matrix) -> Bool { a.rows <= rowLimit && !a.isTransposed }
+    static func suits(_ a: Matrix, _ b: Matrix) -> Bool {
+        !a.isTransposed && a.rows <= (b.isTransposed ? rowLimit : promptLimit)
+    }
+
+    /// Whether `gemm`, which multiplies narrow matrices, does.
+    static func suitsPart(_ a: Matrix) -> Bool { !a.isTransposed && a.rows <= rowLimit }
 
     /// C ← α · A · B + β · C; `epilogue` as in `multiply`.
     static func run(
@@ -111,10 +118,11 @@ enum SkinnyProduct {
         WorkerPool.shared.run((m + height - 1) / height * across) { index in
             let (row, column) = (index / across * height, index % across * width)
             let tile = Tile(rows: row..<min(m, row + height), columns: column..<min(n, column + width))
-            let scratch = TensorStorage(count: peft_product_scratch(tile.rows.count, tile.columns.count, step))
-            defer { withExtendedLifetime(scratch) {} }
             var part = part(of: a, b, tile, into: c, stride: stride, alpha: alpha, beta: beta)
-            peft_product_by_depth(&part, step, scratch.base)
+            withUnsafeTemporaryAllocation(of: Float.self, capacity: peft_product_scratch(part.rows, part.columns, step))
+            {
+                peft_product_by_depth(&part, step, $0.baseAddress)
+            }
             epilogue?(tile)
         }
     }

@@ -34,6 +34,10 @@ public func attendCached(
         "attendCached: queries \(queries.shape) for \(heads), rows \(sequences.map(\.rows))")
     let y = Tensor(uninitialized: [queries.rowCount, heads.outputWidth])
     let stride = heads.keyValueCount * heads.size
+    // A row of scores for each part of the work.
+    let scoreCount = ((sequences.map(\.length).max() ?? 0) + 7) & ~7
+    let scores = TensorStorage(count: sequences.count * heads.count * scoreCount)
+    defer { withExtendedLifetime(scores) {} }
     WorkerPool.shared.run(sequences.count * heads.count) { index in
         let (sequenceIndex, head) = index.quotientAndRemainder(dividingBy: heads.count)
         let sequence = sequences[sequenceIndex]
@@ -48,7 +52,8 @@ public func attendCached(
             past: sequence.length - count, isCausal: true, scale: scale, dropout: nil)
         let output = y.data + first * heads.outputWidth + head * heads.size
         if count < fewQueries {
-            attendDirectly(call, output: output, outputStride: heads.outputWidth)
+            attendDirectly(
+                call, scores: scores.base + index * scoreCount, output: output, outputStride: heads.outputWidth)
         } else {
             for start in Swift.stride(from: 0, to: count, by: AttentionBlock.partQueries) {
                 attentionForward(
@@ -65,15 +70,17 @@ public func attendCached(
 private let fewQueries = 6
 
 /// One query after the other, straight from the rows of keys and values.
-private func attendDirectly(_ head: AttentionHead, output: UnsafeMutablePointer<Float>, outputStride: Int) {
+private func attendDirectly(
+    _ head: AttentionHead, scores: UnsafeMutablePointer<Float>, output: UnsafeMutablePointer<Float>, outputStride: Int
+) {
     let width = head.queries.width
-    let scratch = TensorStorage(count: (head.keys.count + 7) & ~7)
-    defer { withExtendedLifetime(scratch) {} }
-    let scores = scratch.base
     for row in 0..<head.queries.count {
         let visible = head.visibleKeys(before: row + 1)
-        let query = head.queries.slice(row, 1)
-        for key in 0..<visible { scores[key] = dot(query, head.keys.slice(key, 1), row: 0) * head.scale }
+        var product = peft_product(
+            a: head.queries.data + row * head.queries.stride, a_stride: head.queries.stride, b: head.keys.data,
+            b_stride: head.keys.stride, b_is_half: 0, c: scores, c_stride: visible, rows: 1, columns: visible,
+            depth: width, alpha: head.scale, beta: 0)
+        peft_product_by_columns(&product)
         let padded = (visible + 7) & ~7
         for key in visible..<padded { scores[key] = -.infinity }
         var largest = Lanes(repeating: -.infinity)
