@@ -38,22 +38,25 @@ struct peft_ahead {
 #define PEFT_DOT_COLUMNS 3
 #include "products.h"
 
-/// Whether the processor and the system know the registers of 512 bits.
+/// 1 where the registers of 512 bits are to be used, -1 as long as nobody asked.
+static int wide = -1;
+
 static int is_wide(void) {
 #if defined(__x86_64__)
-    static int known = -1;
-    int value = __atomic_load_n(&known, __ATOMIC_RELAXED);
+    int value = __atomic_load_n(&wide, __ATOMIC_RELAXED);
     if (value < 0) {
         __builtin_cpu_init();
         value = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
                 __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq");
-        __atomic_store_n(&known, value, __ATOMIC_RELAXED);
+        __atomic_store_n(&wide, value, __ATOMIC_RELAXED);
     }
     return value;
 #else
     return 0;
 #endif
 }
+
+void peft_product_use_narrow(int narrow) { __atomic_store_n(&wide, narrow ? 0 : -1, __ATOMIC_RELAXED); }
 
 long peft_product_scratch(long rows, long columns, long step) {
     const long padded = (columns + 47) / 48 * 48;

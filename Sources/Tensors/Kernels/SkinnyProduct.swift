@@ -5,7 +5,7 @@ import CVectors
 ///
 /// Each row of the result is summed in an order that depends on the matrix alone, so a row has the same bits whatever
 /// rows are multiplied beside it, and however many threads work.
-enum SkinnyProduct {
+package enum SkinnyProduct {
     /// With more rows than this the large products' engine takes over.
     static let rowLimit = 16
     /// Where B lies by rows, its kernel serves a prompt's rows as well.
@@ -30,6 +30,9 @@ enum SkinnyProduct {
             byDepth(a, b, into: c, stride: stride, alpha: alpha, beta: beta, epilogue: epilogue)
         }
     }
+
+    /// Keeps the kernels to vectors of 256 bits on processors with wider ones too; no result depends on it.
+    package static func useNarrowVectors(_ isNarrow: Bool) { peft_product_use_narrow(isNarrow ? 1 : 0) }
 
     /// Weights that one part of the work reads, so that handing it out doesn't show.
     private static let grain = 1 << 14
