@@ -30,9 +30,10 @@ check: setup ## what must hold before a change lands: layout, declared imports, 
 format: ## lay the sources out
 	swift format format --in-place --recursive $(SOURCES)
 
-bench: setup ## time training steps; with REF=DIR the reference's in turn with them
+bench: build ## measure speed and memory; REF=DIR the reference too, ONLY=lora,start a part, README=1 into README.md
 	swift build -c release --static-swift-stdlib --product peft-bench --scratch-path .build-static
-	Benchmarks/run.sh .build-static/release/peft-bench $(REF)
+	REF=$(REF) ONLY=$(ONLY) TEXT=$(TEXT) LARGE=$(LARGE) README=$(README) \
+		Benchmarks/run.sh .build-static/release/peft-bench $(PEFT)
 
 fuzz: setup ## 10,000 broken safetensors files under the address sanitizer
 	ASAN_OPTIONS=detect_leaks=0 FUZZ_CASES=10000 swift test -c release --sanitize=address --scratch-path .build-asan \

@@ -82,6 +82,11 @@ def load():
                                             target_modules=targets if targets == "all-linear" else [targets])).train()
 
 
+def timed_load():
+    start = time.perf_counter()
+    return load(), time.perf_counter() - start
+
+
 def random_batches(vocabulary):
     generator = torch.Generator().manual_seed(1)
     while True:
@@ -92,7 +97,7 @@ def random_batches(vocabulary):
 
 
 def run_steps():
-    model = load()
+    model, loading = timed_load()
     after_load = peak_memory()
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=2e-4, weight_decay=0.01)
@@ -109,7 +114,7 @@ def run_steps():
         value = loss.item()
         seconds.append(time.perf_counter() - start)
         emit(step=step, seconds=seconds[-1], loss=value, tokens=arguments.batch * arguments.length)
-    return seconds, [arguments.batch * arguments.length] * len(seconds), after_load, sum(p.numel() for p in trained)
+    return seconds, [arguments.batch * arguments.length] * len(seconds), after_load, sum(p.numel() for p in trained), loading
 
 
 def read_records(count, vocabulary):
@@ -167,7 +172,7 @@ class Clock(TrainerCallback):
 
 
 def run_records():
-    model = load()
+    model, loading = timed_load()
     after_load = peak_memory()
     steps = arguments.warmup + arguments.steps
     records = read_records(steps * arguments.batch, model.config.vocab_size)
@@ -184,15 +189,15 @@ def run_records():
         trainer.remove_callback(PrinterCallback)
         trainer.train()
     trained = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
-    return clock.seconds, tokens, after_load, trained
+    return clock.seconds, tokens, after_load, trained, loading
 
 
 def main():
     started = os.getloadavg()[0]
-    seconds, tokens, after_load, trained = run_records() if arguments.mode == "records" else run_steps()
+    seconds, tokens, after_load, trained, loading = run_records() if arguments.mode == "records" else run_steps()
     timed = seconds[arguments.warmup:]
     emit(side="reference", mode=arguments.mode, threads=arguments.threads, batch=arguments.batch,
-         length=None if arguments.mode == "records" else arguments.length, trained_parameters=trained,
+         length=None if arguments.mode == "records" else arguments.length, trained_parameters=trained, load_seconds=loading,
          seconds=timed, median_seconds=statistics.median(timed),
          tokens_per_second=sum(tokens[arguments.warmup:]) / sum(timed), peak_memory_bytes=peak_memory(),
          peak_memory_after_load_bytes=after_load, load_average_before=started,

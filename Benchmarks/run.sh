@@ -1,21 +1,40 @@
 #!/usr/bin/env bash
-# Measures training steps on a random GPT-2 124M, and with REF (the folder of an environment with torch, transformers and
-# peft: scripts/fixtures/README.md) the reference's in turn with them.
+# Measures the tool on random GPT-2 models, and with REF (the folder of an environment with torch, transformers and peft:
+# scripts/fixtures/README.md) the reference in turn with it. The models (9 GB with the larger ones) are made when first
+# needed.
 #
-#   Benchmarks/run.sh PEFT_BENCH [REF [OPTION...]]        the options are those of `peft-bench compare`
+#   Benchmarks/run.sh PEFT_BENCH PEFT [OPTION...]          the options are those of `peft-bench compare`
 #
-# Results: benchmarks-out/results.json and results.md.
+#   REF=DIR       the reference environment
+#   ONLY=a,b      some parts only: peft-bench compare --only ? names them
+#   TEXT=FILE     the text for the tokenizer; by default this project's own texts and sources
+#   LARGE=1       make the models of 355M and 774M parameters and measure them too
+#   README=1      put a complete run's tables into README.md
+#
+# Results: benchmarks-out/results.json and results.md; the run before in results-before.json.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-bench=${1:?usage: Benchmarks/run.sh PEFT_BENCH [REF [OPTION...]]}
-reference=${2:-}
-shift $(($# < 2 ? $# : 2))
-model=benchmarks-out/gpt2-124m
+bench=${1:?usage: Benchmarks/run.sh PEFT_BENCH PEFT [OPTION...]}
+peft=${2:?usage: Benchmarks/run.sh PEFT_BENCH PEFT [OPTION...]}
+shift 2
+out=benchmarks-out
+model=$out/gpt2-124m
+mkdir -p $out
 
-if [[ ! -f $model/model.safetensors ]]; then
-    mkdir -p benchmarks-out
-    "$bench" model --tokenizer Tests/Fixtures/tokenizers/gpt2 $model
+make_model() { # FOLDER OPTION...
+    [[ -f $1/model.safetensors ]] || "$bench" model --tokenizer Tests/Fixtures/tokenizers/gpt2 "${@:2}" "$1"
+}
+make_model $model
+make_model $model-bf16 --bfloat16
+if [[ -n ${LARGE:-} ]]; then
+    make_model $model-355m --size 355m
+    make_model $model-774m --size 774m
 fi
-exec "$bench" compare --model $model --data embedded/e2e/train.jsonl \
-    ${reference:+--reference "$reference/bin/python"} "$@"
+text=${TEXT:-$out/text.txt}
+if [[ -z ${TEXT:-} ]]; then
+    cat README.md CONTRIBUTING.md docs/*.md embedded/*.md $(find Sources -name '*.swift' | LC_ALL=C sort) >$text
+fi
+exec "$bench" compare --model $model --data embedded/e2e/train.jsonl --evaluation-data embedded/e2e/dev.jsonl \
+    --text "$text" --peft "$peft" ${REF:+--reference "$REF/bin/python"} ${ONLY:+--only "$ONLY"} \
+    ${README:+--into README.md} "$@"

@@ -18,6 +18,9 @@ struct CeilingCommand: ParsableCommand {
     @Option(help: "Rows of the output layer's product; by default as many as the others.")
     var targets: Int?
 
+    @Flag(help: "Only the products of steps that train adapters: no weight gradients.")
+    var adaptersOnly = false
+
     @OptionGroup var size: BatchOptions
 
     func run() throws {
@@ -39,12 +42,14 @@ struct CeilingCommand: ParsableCommand {
             let count = Double(layerCount)
             forward += count * best(Shape(m: rows, n: outputs, k: inputs))
             inputGradients += count * best(Shape(m: rows, n: inputs, k: outputs, transposesB: true))
-            weightGradients += count * best(Shape(m: inputs, n: outputs, k: rows, transposesA: true))
+            if !adaptersOnly {
+                weightGradients += count * best(Shape(m: inputs, n: outputs, k: rows, transposesA: true))
+            }
             flops += count * 2 * Double(rows) * Double(inputs) * Double(outputs)
         }
         forward += best(Shape(m: targets, n: vocabulary, k: width, transposesB: true))
         inputGradients += best(Shape(m: targets, n: width, k: vocabulary))
-        weightGradients += best(Shape(m: vocabulary, n: width, k: targets, transposesA: true))
+        if !adaptersOnly { weightGradients += best(Shape(m: vocabulary, n: width, k: targets, transposesA: true)) }
         flops += 2 * Double(targets) * Double(width) * Double(vocabulary)
         // Nothing below the lowest adapted layer wants a gradient, which is c_attn's input in the first block.
         let unneeded = best(Shape(m: rows, n: width, k: 3 * width, transposesB: true))
@@ -56,7 +61,7 @@ struct CeilingCommand: ParsableCommand {
         emit([
             "kernel": .string(Processor.matrixKernel), "threads": .integer(size.threads), "rows": .integer(rows),
             "targets": .integer(targets), "adapters": adapted, "biases": entry(forward + inputGradients, 2 * flops),
-            "full": entry(forward + inputGradients + weightGradients, 3 * flops),
+            "full": adaptersOnly ? .null : entry(forward + inputGradients + weightGradients, 3 * flops),
         ])
     }
 

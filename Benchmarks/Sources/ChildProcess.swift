@@ -3,27 +3,43 @@ import FoundationEssentials
 import Glibc
 import JSONText
 
-/// What a process that printed JSON lines left behind.
-struct ChildResult {
-    /// The last line.
-    var summary: JSONNode
-    /// From its start to its first line, in seconds.
-    var secondsToFirstLine: Double
-    /// The most memory that it held at one time.
+/// What a process that was run to its end left behind.
+struct ChildRun {
+    struct Line {
+        var text: String
+        /// When it had been read, in seconds from the process's start.
+        var seconds: Double
+    }
+
+    /// What it wrote to the stream that was read.
+    var lines: [Line]
+    /// From its start to its end.
+    var seconds: Double
+    /// The most memory that it held at one time, mapped files included.
     var peakBytes: Int
+
+    /// The last line as JSON.
+    func summary() throws -> JSONNode { try JSONNode.parse(lines.last?.text ?? "") }
 }
 
-/// Runs a program to its end; its complaints go where ours go.
+/// Runs a program to its end, reading one of its streams; the other goes where ours goes.
 ///
-/// - Parameter removing: Names that are taken out of its environment.
-func runChild(_ arguments: [String], removing: [String]) throws -> ChildResult {
+/// - Parameters:
+///   - removing: Names that are taken out of its environment.
+///   - stream: 1 for its standard output, 2 for its standard error.
+///   - isSilent: Whether the other stream goes nowhere.
+/// - Throws: A `Problem` where it can't be started or ends with a status other than 0.
+func runChild(
+    _ arguments: [String], removing: [String] = [], stream: Int32 = 1, isSilent: Bool = false
+) throws -> ChildRun {
     var pipe: [Int32] = [0, 0]
     guard Glibc.pipe(&pipe) == 0 else { throw Problem("no pipe: \(String(cString: strerror(errno)))") }
     var actions = posix_spawn_file_actions_t()
     posix_spawn_file_actions_init(&actions)
     defer { posix_spawn_file_actions_destroy(&actions) }
-    posix_spawn_file_actions_adddup2(&actions, pipe[1], 1)
+    posix_spawn_file_actions_adddup2(&actions, pipe[1], stream)
     posix_spawn_file_actions_addclose(&actions, pipe[0])
+    if isSilent { posix_spawn_file_actions_addopen(&actions, 3 - stream, "/dev/null", O_WRONLY, 0) }
     let environment = ProcessInfo.processInfo.environment.filter { !removing.contains($0.key) }
         .map { "\($0.key)=\($0.value)" }
     var process = pid_t()
@@ -37,25 +53,27 @@ func runChild(_ arguments: [String], removing: [String]) throws -> ChildResult {
     defer { close(pipe[0]) }
     guard failure == 0 else { throw Problem("\(arguments[0]): \(String(cString: strerror(failure)))") }
 
-    var output: [UInt8] = []
-    var firstLine: Double?
+    var lines: [ChildRun.Line] = []
+    var rest: [UInt8] = []
     var buffer = [UInt8](repeating: 0, count: 1 << 14)
     while true {
         let count = read(pipe[0], &buffer, buffer.count)
         if count <= 0 { break }
-        output += buffer[..<count]
-        if firstLine == nil, output.contains(0x0A) { firstLine = start.duration(to: .now) / .seconds(1) }
+        rest += buffer[..<count]
+        let now = start.duration(to: .now) / .seconds(1)
+        while let end = rest.firstIndex(of: 0x0A) {
+            lines.append(.init(text: String(decoding: rest[..<end], as: UTF8.self), seconds: now))
+            rest.removeSubrange(...end)
+        }
     }
     var status: Int32 = 0
     var usage = rusage()
     wait4(process, &status, 0, &usage)
-    let lines = String(decoding: output, as: UTF8.self).split(separator: "\n")
-    guard status == 0, let last = lines.last else {
-        throw Problem("\(arguments.joined(separator: " ")) ended with status \(status >> 8)")
+    let seconds = start.duration(to: .now) / .seconds(1)
+    guard status == 0 else {
+        throw Problem("\(arguments.joined(separator: " ")) ended with status \(status >> 8), signal \(status & 127)")
     }
-    return ChildResult(
-        summary: try JSONNode.parse(String(last)), secondsToFirstLine: firstLine ?? .nan,
-        peakBytes: usage.ru_maxrss * 1024)
+    return ChildRun(lines: lines, seconds: seconds, peakBytes: usage.ru_maxrss * 1024)
 }
 
 private func withCStrings<Result>(

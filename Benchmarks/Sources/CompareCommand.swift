@@ -5,34 +5,42 @@ import FoundationEssentials
 import Glibc
 import JSONText
 
-/// Runs every workload in processes of their own, ours and the reference's in turn, and reports medians and ratios.
+/// Runs every measurement in processes of their own, ours and the reference's in turn, and reports medians and ratios.
 struct CompareCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "compare", abstract: "Measure everything in turn and write a report.")
 
-    @Option(help: "A model folder; both sides load it.")
+    @Option(help: "A model folder; both sides load it. Next to it lie FOLDER-bf16, FOLDER-355m and FOLDER-774m.")
     var model: String
 
     @Option(help: "The reference's Python, with torch, transformers and peft; without it only our side is measured.")
     var reference: String?
 
-    @Option(help: "The reference's program.")
-    var script = "Benchmarks/reference.py"
+    @Option(help: "The folder of the reference's programs.")
+    var scripts = "Benchmarks"
 
-    @Option(help: "A JSONL file of mr and ref; without it there is no workload of records.")
-    var data: String?
+    @Option(help: "A JSONL file of mr and ref to train on.")
+    var data: String
 
-    @Option(help: "How often each side of each workload is run.")
+    @Option(help: "Another one, to generate from.")
+    var evaluationData: String
+
+    @Option(help: "A text to tokenize.")
+    var text: String
+
+    @Option(help: "The tool, for the times of its start.")
+    var peft: String?
+
+    @Option(help: "How often each side of each measurement is run, at most.")
     var rounds = 3
 
     @Option(help: "Steps that count, of each run.")
     var steps = 3
 
-    @Option(help: "Workloads; all by default.")
-    var only: [Workload] = []
+    @Option(parsing: .upToNextOption, help: "Parts or measurements, separated by commas or spaces; all by default.")
+    var only: [String] = []
 
-    @Option(help: "The folder for results.json and results.md.")
-    var output = "benchmarks-out"
+    @OptionGroup var report: ReportOptions
 
     @OptionGroup var size: BatchOptions
 
@@ -40,54 +48,67 @@ struct CompareCommand: ParsableCommand {
     private static let kernelVariables = ["OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"]
 
     func run() throws {
-        let workloads = (only.isEmpty ? Workload.allCases : only).filter { $0 != .records || data != nil }
+        let paths = BenchPaths(
+            scripts: scripts, model: model, halfModel: beside("bf16"), mediumModel: beside("355m"),
+            largeModel: beside("774m"), data: data, evaluationData: evaluationData, text: text, peft: peft)
+        let all = Measurement.all(
+            paths, threads: size.threads, steps: steps, batch: size.batch, length: size.length)
+        let names = only.flatMap { $0.split(separator: ",").map(String.init) }
+        let chosen = try select(all, names)
         let isSet = Self.kernelVariables.contains { ProcessInfo.processInfo.environment[$0] != nil }
         // As the environment has it, and, where that says something, as it is without.
         let settings: [[String]] = isSet ? [[], Self.kernelVariables] : [[]]
-        var report = Report(size: size, rounds: rounds, steps: steps)
-        for removing in settings {
-            say("bench: ceiling\(removing.isEmpty ? "" : " without \(removing.joined(separator: ", "))")")
-            let ceiling = try child(["ceiling"] + sizeArguments(.lora), removing: removing)
-            report.addCeiling(ceiling.summary)
-        }
+        var results = Results(
+            processor: processorName(), threads: size.threads, batch: size.batch, length: size.length)
         for round in 1...max(1, rounds) {
-            for workload in workloads {
-                for removing in settings {
-                    let choice = removing.isEmpty ? "" : ", OpenBLAS's own choice of kernels"
-                    say("bench: round \(round) of \(rounds): \(workload.rawValue), ours\(choice)")
-                    let dataArguments = data.map { workload == .records ? ["--data", $0] : [] } ?? []
-                    let result = try child(
-                        ["step", workload.rawValue, "--steps", "\(steps)"] + sizeArguments(workload) + dataArguments,
-                        removing: removing)
-                    report.add(result, workload)
+            for measurement in chosen where round <= measurement.rounds {
+                for removing in settings.prefix(measurement.dependsOnKernels ? settings.count : 1) {
+                    measure(measurement, round, [CommandLine.arguments[0]] + measurement.ours, removing, &results)
                 }
-                if let reference {
-                    say("bench: round \(round) of \(rounds): \(workload.rawValue), the reference")
-                    let dataArguments = data.map { workload == .records ? ["--data", $0] : [] } ?? []
-                    let result = try runChild(
-                        [reference, script] + workload.referenceArguments + ["--steps", "\(steps)"]
-                            + sizeArguments(workload) + dataArguments, removing: [])
-                    report.add(result, workload)
+                if let reference, let arguments = measurement.reference {
+                    measure(measurement, round, [reference] + arguments, nil, &results)
                 }
+                if measurement.id == "records", round == 1 { addRecordsCeiling(settings, &results) }
             }
         }
-        try FileSystem.createFolder(output)
-        let path = FileSystem.join(output, "results.json")
-        let before = FileSystem.isFile(path) ? try JSONNode.load(path: path) : nil
-        let text = report.markdown(comparedWith: before)
-        try AtomicFile.write(report.json.text(.indented) + "\n", to: path)
-        try AtomicFile.write(text, to: FileSystem.join(output, "results.md"))
-        print(text, terminator: "")
+        try report.write(results, isComplete: names.isEmpty)
     }
 
-    private func child(_ arguments: [String], removing: [String]) throws -> ChildResult {
-        try runChild([CommandLine.arguments[0]] + arguments, removing: removing)
+    /// Adds a sample. What fails is said and left out, so that it doesn't cost the others.
+    ///
+    /// - Parameter removing: What is taken out of our side's environment; nil for the reference.
+    private func measure(
+        _ measurement: Measurement, _ round: Int, _ arguments: [String], _ removing: [String]?, _ results: inout Results
+    ) {
+        let side = removing.map { $0.isEmpty ? "ours" : "ours, OpenBLAS's own choice of kernels" } ?? "the reference"
+        say("bench: round \(round): \(measurement.id), \(side)")
+        do {
+            let run = try runChild(arguments, removing: removing ?? [])
+            let summary = try run.summary()
+            results.samples.append(
+                Sample(
+                    id: measurement.id, kernel: removing == nil ? nil : try summary.string("kernel"),
+                    peakBytes: run.peakBytes, secondsToFirstLine: run.lines.first?.seconds ?? .nan, summary: summary))
+        } catch {
+            say("bench: \(measurement.id) failed: \(error)")
+        }
     }
 
-    private func sizeArguments(_ workload: Workload) -> [String] {
-        [
-            "--model", model, "--threads", "\(size.threads)", "--batch", "\(workload == .records ? 8 : size.batch)",
-            "--length", "\(size.length)",
+    private func beside(_ suffix: String) -> String? {
+        let folder = "\(model)-\(suffix)"
+        return FileSystem.isFolder(folder) ? folder : nil
+    }
+
+    /// The products of the records' steps have as many rows as the batches had on average.
+    private func addRecordsCeiling(_ settings: [[String]], _ results: inout Results) {
+        guard let kernel = results.kernels.first, let rows = results.ours("records", "rows", kernel),
+            let targets = results.ours("records", "targets", kernel)
+        else { return }
+        let arguments = [
+            "ceiling", "--adapters-only", "--model", model, "--threads", "\(size.threads)", "--rows",
+            "\(Int(rows.rounded()))", "--targets", "\(Int(targets.rounded()))",
         ]
+        let measurement = Measurement(id: "ceiling-records", part: "ceiling", ours: arguments)
+        for removing in settings { measure(measurement, 1, [CommandLine.arguments[0]] + arguments, removing, &results) }
     }
 }

@@ -1,145 +1,166 @@
-import Glibc
 import JSONText
 
-/// What a comparison measured, and its two forms.
+/// A run's results as Markdown: what README shows.
 struct Report {
-    /// All runs of one side of one workload.
-    struct Series {
-        var workload: Workload
-        /// OpenBLAS's kernels on our side, nil on the reference's.
-        var kernel: String?
-        var runMedians: [Double] = []
-        var tokensPerSecond: [Double] = []
-        var peakBytes = 0
-        var firstStep: [Double] = []
+    let results: Results
+    /// An earlier run, which the differences are from.
+    let before: Results?
 
-        var seconds: Double { median(runMedians) }
-    }
-
-    private let size: BatchOptions
-    private let rounds: Int
-    private let steps: Int
-    private var ceilings: [JSONNode] = []
-    private var series: [Series] = []
-
-    init(size: BatchOptions, rounds: Int, steps: Int) {
-        self.size = size
-        self.rounds = rounds
-        self.steps = steps
-    }
-
-    mutating func addCeiling(_ result: JSONNode) { ceilings.append(result) }
-
-    mutating func add(_ result: ChildResult, _ workload: Workload) {
-        let kernel = try? result.summary.string("kernel")
-        let index =
-            series.firstIndex { $0.workload == workload && $0.kernel == kernel }
-            ?? {
-                series.append(Series(workload: workload, kernel: kernel))
-                return series.count - 1
-            }()
-        let seconds = ((try? result.summary.array("seconds")) ?? []).compactMap { try? $0.asNumber() }
-        series[index].runMedians.append(median(seconds))
-        series[index].tokensPerSecond.append((try? result.summary.number("tokens_per_second")) ?? .nan)
-        series[index].peakBytes = max(series[index].peakBytes, result.peakBytes)
-        series[index].firstStep.append(result.secondsToFirstLine)
-    }
-
-    /// The ceiling's time over the step's.
-    private func ceilingShare(_ one: Series) -> Double? {
-        guard let ceiling = ceilings.first(where: { (try? $0.string("kernel")) == one.kernel }),
-            let seconds = try? ceiling.optional(one.workload.ceiling)?.number("seconds")
-        else { return nil }
-        return seconds / one.seconds
-    }
-
-    private func reference(of one: Series) -> Series? {
-        one.kernel == nil ? nil : series.first { $0.workload == one.workload && $0.kernel == nil }
-    }
-
-    var json: JSONValue {
-        let rows: [JSONValue] = series.map { one in
-            [
-                "workload": .string(one.workload.rawValue), "kernel": one.kernel.map { .string($0) } ?? .null,
-                "seconds": .number(one.seconds), "run_medians": .array(one.runMedians.map { .number($0) }),
-                "tokens_per_second": .number(median(one.tokensPerSecond)), "peak_memory_bytes": .integer(one.peakBytes),
-                "seconds_to_first_step": .number(median(one.firstStep)),
-                "ceiling_share": ceilingShare(one).map { .number($0) } ?? .null,
-                "speed_ratio": reference(of: one).map { .number($0.seconds / one.seconds) } ?? .null,
-                "memory_ratio": reference(of: one).map { .number(Double(one.peakBytes) / Double($0.peakBytes)) }
-                    ?? .null,
-            ]
-        }
-        return [
-            "processor": .string(processorName), "threads": .integer(size.threads), "batch": .integer(size.batch),
-            "length": .integer(size.length), "rounds": .integer(rounds), "steps": .integer(steps),
-            "ceilings": .array(ceilings.map(\.plain)), "rows": .array(rows),
-        ]
-    }
-
-    /// - Parameter before: An earlier report's `json`.
-    func markdown(comparedWith before: JSONNode?) -> String {
-        var text = """
-            Training steps on \(processorName), \(size.threads) threads; dense batches of \(size.batch) × \(size.length) \
-            tokens, records 8 at a time; medians of \(rounds) runs of \(steps) steps, the sides in turn.
-
-            | workload | side | s a step | tokens/s | share of the sgemm ceiling | peak memory, MB | start to first step, s | speed | memory | last time |
-            |---|---|---|---|---|---|---|---|---|---|
-
-            """
-        for one in series {
-            let other = reference(of: one)
-            let cells = [
-                one.workload.rawValue, one.kernel.map { "peft, OpenBLAS \($0)" } ?? "reference",
-                fixed(one.seconds, 3), fixed(median(one.tokensPerSecond), 0), fixed(ceilingShare(one), 2),
-                fixed(Double(one.peakBytes) / 1e6, 0), fixed(median(one.firstStep), 2),
-                other.map { fixed($0.seconds / one.seconds, 2) + " ×" } ?? "",
-                other.map { fixed(Double(one.peakBytes) / Double($0.peakBytes), 2) + " ×" } ?? "",
-                fixed(earlierSeconds(one, before), 3),
-            ]
-            text += "| " + cells.joined(separator: " | ") + " |\n"
-        }
-        for ceiling in ceilings {
-            let rates = Workload.allCases.compactMap { workload in
-                (try? ceiling.optional(workload.ceiling)?.number("gigaflops")).map {
-                    "\(fixed($0, 0)) GFLOP/s for \(workload.rawValue)"
-                }
-            }
+    var markdown: String {
+        let kernels = results.kernels
+        var text =
+            "Measured on \(results.processor), \(results.threads) cores, in one run of `make bench`: a random GPT-2 124M "
+            + "in float32, dropouts active, dense batches of \(results.batch) × \(results.length) tokens, E2E records 8 at "
+            + "a time with labels on the completion; sides in turn, medians. \(versions)\n"
+        if kernels.count > 1 {
             text +=
-                "\nCeiling, OpenBLAS \((try? ceiling.string("kernel")) ?? ""): "
-                + rates.joined(separator: ", ") + ".\n"
+                "OpenBLAS with its \(kernels.first ?? "") kernels, as the environment had it, and with its own choice, "
+                + "\(kernels.dropFirst().joined(separator: ", ")).\n"
+        }
+        text += "\n" + targets
+        for kernel in kernels where !results.samples("lora", kernel).isEmpty { text += "\n" + steps(kernel) }
+        for section in [sizes, generation, other] + kernels.prefix(1).map(operations) where !section.isEmpty {
+            text += "\n" + section
         }
         return text
     }
 
-    private func earlierSeconds(_ one: Series, _ before: JSONNode?) -> Double? {
-        guard let rows = try? before?.array("rows") else { return nil }
-        let row = rows.first {
-            (try? $0.string("workload")) == one.workload.rawValue && (try? $0.string("kernel")) == one.kernel
-        }
-        return try? row?.number("seconds")
+    private var versions: String {
+        guard let sample = results.samples.first(where: { $0.kernel == nil }),
+            let members = try? sample.summary.optional("versions")?.asObject()
+        else { return "" }
+        let names = members.compactMap { member in (try? member.value.asString()).map { "\(member.key) \($0)" } }
+        return "Reference: \(names.joined(separator: ", ")), peft."
     }
-}
 
-/// The processor as the system names it.
-private var processorName: String {
-    guard let file = fopen("/proc/cpuinfo", "r") else { return "an unknown processor" }
-    defer { fclose(file) }
-    var line = [CChar](repeating: 0, count: 4096)
-    while fgets(&line, Int32(line.count), file) != nil {
-        let text = String(decoding: line.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
-        if text.hasPrefix("model name"), let value = text.split(separator: ":").last {
-            return value.split(whereSeparator: \.isWhitespace).joined(separator: " ")
-        }
+    /// A table's rows after its header; nothing where there are no rows.
+    static func table(_ header: [String], _ rows: [[String]]) -> String {
+        guard !rows.isEmpty else { return "" }
+        let lines = [header, header.indices.map { $0 == 0 ? "---" : "---:" }] + rows
+        return lines.map { "| " + $0.joined(separator: " | ") + " |\n" }.joined()
     }
-    return "an unknown processor"
-}
 
-func fixed(_ value: Double?, _ digits: Int) -> String {
-    guard let value, value.isFinite else { return "" }
-    let scale = pow(10, Double(digits))
-    let whole = Int((value * scale).rounded())
-    guard digits > 0 else { return "\(whole)" }
-    let fraction = String(whole % Int(scale))
-    return "\(whole / Int(scale))." + String(repeating: "0", count: digits - fraction.count) + fraction
+    private var targets: String {
+        let kernels = results.kernels
+        let rows = Target.all.compactMap { target -> [String]? in
+            let reached = kernels.map { kernel in target.value(results, kernel).map { target.text($0) } ?? "" }
+            guard reached.contains(where: { !$0.isEmpty }) else { return nil }
+            let last = before.flatMap { before in
+                kernels.first.flatMap { target.value(before, $0) }.map { target.text($0) }
+            }
+            return [target.name, target.limit] + reached + (before == nil ? [] : [last ?? ""])
+        }
+        return Self.table(
+            ["what", "must reach"] + (kernels.count > 1 ? kernels : ["reached"])
+                + (before == nil ? [] : ["last time"]), rows)
+    }
+
+    private func steps(_ kernel: String) -> String {
+        let names = [
+            ("lora", "LoRA r 8 on c_attn"), ("all-linear", "LoRA r 8 on all linear layers"), ("bias", "biases alone"),
+            ("full", "full tuning"), ("long", "LoRA, 1 × \(results.batch * results.length)"),
+            ("records", "LoRA, E2E records"),
+        ]
+        let rows = names.compactMap { id, name -> [String]? in
+            guard let seconds = results.ours(id, "median_seconds", kernel) else { return nil }
+            let reference = results.reference(id, "median_seconds")
+            let memory = results.ours(id, "peak_memory_bytes", kernel)
+            let last = before?.ours(id, "median_seconds", kernel)
+            return [
+                name, fixed(seconds, 3), fixed(results.ours(id, "tokens_per_second", kernel), 0), fixed(reference, 3),
+                reference.map { fixed($0 / seconds, 2) + " ×" } ?? "", fixed(Target.share(results, id, kernel), 2),
+                fixed(memory.map { $0 / 1e6 }, 0),
+                results.reference(id, "peak_memory_bytes").flatMap { whole in memory.map { fixed($0 / whole, 2) + " ×" }
+                }
+                    ?? "",
+                last.map { Self.change(seconds, $0) } ?? "",
+            ]
+        }
+        let title = results.kernels.count > 1 ? ", OpenBLAS \(kernel)" : ""
+        let header = [
+            "training step\(title)", "seconds", "tokens/s", "Hugging Face, s", "faster", "of the sgemm ceiling",
+            "peak MB", "of Hugging Face's", "time since last run",
+        ]
+        return Self.table(header, rows)
+    }
+
+    private static func change(_ now: Double, _ before: Double) -> String {
+        let percent = 100 * (now / before - 1)
+        return (percent >= 0 ? "+" : "") + fixed(percent, 1) + " %"
+    }
+
+    /// Larger models, weights in BF16, and activation checkpointing.
+    private var sizes: String {
+        guard let kernel = results.kernels.first else { return "" }
+        let names = [
+            ("lora", "ceiling", "124M"), ("checkpointing", "ceiling", "124M, activation checkpointing"),
+            ("bfloat16", "ceiling", "124M, weights in BF16"), ("lora-355m", "ceiling-355m", "355M"),
+            ("lora-774m", "ceiling-774m", "774M"),
+        ]
+        let rows = names.compactMap { id, ceiling, name -> [String]? in
+            guard let seconds = results.ours(id, "median_seconds", kernel) else { return nil }
+            let share = results.ceiling(ceiling, "adapters", kernel).map { $0 / seconds }
+            return [
+                name, fixed(seconds, 2), fixed(results.ours(id, "tokens_per_second", kernel), 0), fixed(share, 2),
+                fixed(results.ours(id, "weight_bytes", kernel).map { $0 / 1e6 }, 0),
+                fixed(results.ours(id, "peak_memory_bytes", kernel).map { $0 / 1e6 }, 0),
+            ]
+        }
+        guard rows.count > 1 else { return "" }
+        return Self.table(
+            ["LoRA step by model", "seconds", "tokens/s", "of the sgemm ceiling", "weights MB", "peak MB"], rows)
+    }
+
+    private var generation: String {
+        guard let kernel = results.kernels.first else { return "" }
+        let names = [
+            ("decode-1", "prefill_tokens_per_second", "prompt, batch 1"),
+            ("decode-1", "tokens_per_second", "new tokens, batch 1"),
+            ("decode-16", "prefill_tokens_per_second", "prompt, batch 16"),
+            ("decode-16", "tokens_per_second", "new tokens, batch 16"),
+            ("generation", "tokens_per_second", "new tokens for E2E dev prompts, batch 16"),
+        ]
+        return ratios("generation, tokens/s", names.map { ($0.0, $0.1, $0.2, 1) }, kernel)
+    }
+
+    private var other: String {
+        guard let kernel = results.kernels.first else { return "" }
+        return ratios(
+            "text",
+            [
+                ("text", "tokenizer_bytes_per_second", "tokenizer on one thread, cold cache, MB/s", 1e6),
+                ("text", "records_per_second", "records read and tokenized, thousands/s", 1e3),
+            ], kernel)
+    }
+
+    /// Rates on both sides; each is shown divided by its unit.
+    private func ratios(
+        _ title: String, _ names: [(id: String, key: String, name: String, unit: Double)], _ kernel: String
+    )
+        -> String
+    {
+        let rows = names.compactMap { one -> [String]? in
+            guard let rate = results.ours(one.id, one.key, kernel) else { return nil }
+            let reference = results.reference(one.id, one.key)
+            let last = before?.ours(one.id, one.key, kernel)
+            return [
+                one.name, fixed(rate / one.unit, 1), fixed(reference.map { $0 / one.unit }, 1),
+                reference.map { fixed(rate / $0, 2) + " ×" } ?? "", last.map { Self.change(rate, $0) } ?? "",
+            ]
+        }
+        return Self.table([title, "peft here", "Hugging Face", "faster", "rate since last run"], rows)
+    }
+
+    /// What share of a LoRA step's time the operations took that took most.
+    private func operations(_ kernel: String) -> String {
+        guard let sample = results.samples("lora", kernel).last, let entries = try? sample.summary.array("operations")
+        else { return "" }
+        let rows = entries.prefix(16).compactMap { entry -> [String]? in
+            guard let name = try? entry.string("operation"), let share = try? entry.number("share"),
+                let seconds = try? entry.number("seconds_a_step")
+            else { return nil }
+            return [name, fixed(100 * share, 1) + " %", fixed(1000 * seconds, 1)]
+        }
+        return Self.table(["where a LoRA step's time goes", "share", "ms a step"], rows)
+    }
 }

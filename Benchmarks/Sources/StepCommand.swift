@@ -37,8 +37,10 @@ struct StepCommand: ParsableCommand {
 
     func run() throws {
         size.apply()
+        let loadStart = ContinuousClock.now
         let prepared = try PreparedWorkload(
             workload, model: model, data: data, batch: size.batch, length: size.length, overrides: overrides)
+        let loading = loadStart.duration(to: .now) / .seconds(1)
         var seconds: [Double] = []
         var (tokens, rows, targets) = (0, 0, 0)
         for step in 0..<warmup + steps {
@@ -63,6 +65,7 @@ struct StepCommand: ParsableCommand {
             "side": "peft", "workload": .string(workload.rawValue), "threads": .integer(size.threads),
             "kernel": .string(Processor.matrixKernel), "seconds": .array(seconds.map { .number($0) }),
             "median_seconds": .number(median(seconds)),
+            "load_seconds": .number(loading), "weight_bytes": .integer(prepared.weightBytes),
             "rows": .number(Double(rows) / Double(steps)), "targets": .number(Double(targets) / Double(steps)),
             "tokens_per_second": .number(Double(tokens) / seconds.reduce(0, +)), "operations": shares.json,
         ])
@@ -73,11 +76,4 @@ struct StepCommand: ParsableCommand {
 func emit(_ value: JSONValue) {
     print(value.text(.compact))
     fflush(nil)
-}
-
-func median(_ values: [Double]) -> Double {
-    let sorted = values.sorted()
-    guard !sorted.isEmpty else { return .nan }
-    let middle = sorted.count / 2
-    return sorted.count % 2 == 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2
 }

@@ -60,6 +60,8 @@ enum Workload: String, CaseIterable, ExpressibleByArgument, Sendable {
 /// A model with its method, ready to take steps.
 struct PreparedWorkload {
     let runner: StepRunner
+    /// The bytes of the files that the weights are mapped from.
+    let weightBytes: Int
     /// The batch of each step.
     let batch: (Int) throws -> TokenBatch
 
@@ -70,6 +72,7 @@ struct PreparedWorkload {
         let run = try RunConfiguration(
             ConfigDocument.parse(yaml: text, overrides: overrides), warn: { _ in })
         let base = try BaseModel.load(model, randomSeed: nil, warn: { _ in })
+        weightBytes = base.weights?.shards.reduce(0) { $0 + $1.byteCount } ?? 0
         let installation = try run.method.install(
             into: base.model, InstallationContext(seed: 1, basePath: model, isTraining: true))
         let trainable =

@@ -1,0 +1,125 @@
+import Checkpoints
+import Diagnostics
+
+/// Something that is measured in a process of its own, on our side and where there is one on the reference's.
+struct Measurement {
+    /// What it is called in the results.
+    var id: String
+    /// What `--only` selects it by, besides its id.
+    var part: String
+    /// The arguments of our program.
+    var ours: [String]
+    /// Those of a reference program, its path first; nil where there is nothing to compare with.
+    var reference: [String]?
+    /// How often at most; what hardly spreads, or takes long, needs fewer rounds.
+    var rounds = Int.max
+    /// Whether our side is measured under each setting of OpenBLAS's kernels.
+    var dependsOnKernels = true
+}
+
+/// What measurements have to work on.
+struct BenchPaths {
+    /// The folder of the reference's programs.
+    var scripts: String
+    var model: String
+    /// The same in BF16, and the next larger shapes; nil where they aren't made.
+    var halfModel: String?
+    var mediumModel: String?
+    var largeModel: String?
+    var data: String
+    var evaluationData: String
+    var text: String
+    var peft: String?
+}
+
+extension Measurement {
+    /// Everything there is to measure, in the order of the report.
+    static func all(_ paths: BenchPaths, threads: Int, steps: Int, batch: Int, length: Int) -> [Measurement] {
+        let model = ["--model", paths.model]
+        let common = model + ["--threads", "\(threads)"]
+        let dense = ["--batch", "\(batch)", "--length", "\(length)"]
+        let script = FileSystem.join(paths.scripts, "reference.py")
+        func step(
+            _ id: String, part: String, _ workload: Workload, _ size: [String], reference: Bool = true,
+            model: String? = nil, extra: [String] = []
+        ) -> Measurement {
+            let place = ["--model", model ?? paths.model, "--threads", "\(threads)", "--steps", "\(steps)"]
+            return Measurement(
+                id: id, part: part, ours: ["step", workload.rawValue] + place + size + extra,
+                reference: reference ? [script] + workload.referenceArguments + place + size : nil)
+        }
+        let records = ["--data", paths.data, "--batch", "8"]
+        var list = [
+            Measurement(id: "ceiling", part: "ceiling", ours: ["ceiling"] + common + dense, rounds: 2),
+            step("lora", part: "steps", .lora, dense),
+            step("all-linear", part: "steps", .allLinear, dense),
+            step("bias", part: "steps", .bias, dense),
+            step("full", part: "steps", .full, dense),
+            step("long", part: "steps", .lora, ["--batch", "1", "--length", "\(batch * length)"]),
+            step("records", part: "steps", .records, records),
+        ]
+        for count in [1, 2] where count < threads {
+            let size = model + dense + ["--threads", "\(count)"]
+            list += [
+                Measurement(
+                    id: "ceiling-\(count)", part: "scaling", ours: ["ceiling", "--adapters-only"] + size, rounds: 1,
+                    dependsOnKernels: false),
+                Measurement(
+                    id: "lora-\(count)", part: "scaling", ours: ["step", "lora", "--steps", "2"] + size, rounds: 2,
+                    dependsOnKernels: false),
+            ]
+        }
+        list += memory(paths, step: { step($0, part: "memory", .lora, dense, reference: $1, model: $2, extra: $3) })
+        for (id, folder) in [("355m", paths.mediumModel), ("774m", paths.largeModel)] {
+            guard let folder else { continue }
+            let size = ["--model", folder, "--threads", "\(threads)"] + dense
+            list += [
+                Measurement(
+                    id: "ceiling-\(id)", part: "sizes", ours: ["ceiling", "--adapters-only"] + size, rounds: 1,
+                    dependsOnKernels: false),
+                Measurement(
+                    id: "lora-\(id)", part: "sizes", ours: ["step", "lora", "--steps", "2"] + size, rounds: 1,
+                    dependsOnKernels: false),
+            ]
+        }
+        list += generation(paths, common)
+        list.append(
+            Measurement(
+                id: "text", part: "text", ours: ["text", "--text", paths.text, "--data", paths.data] + common,
+                reference: [FileSystem.join(paths.scripts, "reference_text.py"), "--text", paths.text]
+                    + ["--data", paths.data] + common, rounds: 3, dependsOnKernels: false))
+        if let peft = paths.peft {
+            list.append(
+                Measurement(
+                    id: "start", part: "start", ours: ["start", "--peft", peft, "--data", paths.data] + common,
+                    rounds: 2, dependsOnKernels: false))
+        }
+        return list
+    }
+
+    /// - Parameter step: Makes the measurement of a LoRA step from its id, whether the reference has it, the model's
+    ///   folder and further arguments.
+    private static func memory(
+        _ paths: BenchPaths, step: (String, Bool, String?, [String]) -> Measurement
+    ) -> [Measurement] {
+        var list: [Measurement] = []
+        if let halfModel = paths.halfModel { list.append(step("bfloat16", false, halfModel, [])) }
+        return list
+    }
+
+    private static func generation(_ paths: BenchPaths, _ common: [String]) -> [Measurement] { [] }
+}
+
+/// The measurements that `names`, ids or parts, select; all where there are none.
+///
+/// - Throws: A `Problem` for a name that selects nothing.
+func select(_ measurements: [Measurement], _ names: [String]) throws -> [Measurement] {
+    for name in names where !measurements.contains(where: { $0.id == name || $0.part == name }) {
+        var parts: [String] = []
+        for part in measurements.map(\.part) where !parts.contains(part) { parts.append(part) }
+        throw Problem(
+            "--only \(name): there are the parts \(parts.joined(separator: ", ")) and the measurements "
+                + measurements.map(\.id).joined(separator: ", "), exitStatus: .usage)
+    }
+    return names.isEmpty ? measurements : measurements.filter { names.contains($0.id) || names.contains($0.part) }
+}

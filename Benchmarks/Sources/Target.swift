@@ -1,0 +1,117 @@
+/// A figure that the tool is held to.
+struct Target {
+    var name: String
+    /// What it must reach, as text.
+    var limit: String
+    var text: (Double) -> String
+    /// nil where something that it needs wasn't measured.
+    var value: (_ results: Results, _ kernel: String) -> Double?
+
+    private static func ratio(_ value: Double) -> String { fixed(value, 2) + " ×" }
+    private static func share(_ value: Double) -> String { fixed(value, 2) }
+    private static func milliseconds(_ value: Double) -> String { fixed(1000 * value, 0) + " ms" }
+
+    /// The time of a step's matrix products at OpenBLAS's best over the step's own.
+    static func share(_ results: Results, _ id: String, _ kernel: String) -> Double? {
+        let entries = ["lora": "adapters", "all-linear": "adapters", "long": "adapters", "records": "adapters"]
+            .merging(["bias": "biases", "full": "full"]) { $1 }
+        guard let entry = entries[id], let seconds = results.ours(id, "median_seconds", kernel) else { return nil }
+        return results.ceiling(id == "records" ? "ceiling-records" : "ceiling", entry, kernel).map { $0 / seconds }
+    }
+
+    /// The reference's over ours.
+    private static func faster(_ id: String, _ key: String = "median_seconds") -> (Results, String) -> Double? {
+        { results, kernel in divide(results.reference(id, key), results.ours(id, key, kernel)) }
+    }
+
+    private static func divide(_ a: Double?, _ b: Double?) -> Double? { a.flatMap { a in b.map { a / $0 } } }
+
+    /// Ours over the reference's, of a rate.
+    private static func rate(_ id: String, _ key: String) -> (Results, String) -> Double? {
+        { results, kernel in divide(results.ours(id, key, kernel), results.reference(id, key)) }
+    }
+
+    /// One measurement's over another's, both ours.
+    private static func within(_ id: String, _ other: String, _ key: String) -> (Results, String) -> Double? {
+        { results, kernel in divide(results.ours(id, key, kernel), results.ours(other, key, kernel)) }
+    }
+
+    /// The peak without the weights.
+    private static func activations(_ results: Results, _ id: String, _ kernel: String) -> Double? {
+        guard let peak = results.ours(id, "peak_memory_bytes", kernel),
+            let weights = results.ours(id, "weight_bytes", kernel)
+        else { return nil }
+        return peak - weights
+    }
+
+    static var all: [Target] {
+        [
+            Target(
+                name: "share of the sgemm ceiling, LoRA on c_attn, dense", limit: "≥ 0.80", text: share,
+                value: { share($0, "lora", $1) }),
+            Target(name: "tokens/s against peft, LoRA, dense", limit: "≥ 2 ×", text: ratio, value: faster("lora")),
+            Target(
+                name: "tokens/s against peft with Trainer, E2E records", limit: "≥ 2.7 ×", text: ratio,
+                value: faster("records")),
+            Target(name: "full tuning, dense", limit: "≥ 1.8 ×", text: ratio, value: faster("full")),
+            Target(
+                name: "peak memory of the LoRA step against peft", limit: "≤ 0.25 ×", text: ratio,
+                value: { divide($0.ours("lora", "peak_memory_bytes", $1), $0.reference("lora", "peak_memory_bytes")) }),
+            Target(
+                name: "activation checkpointing: memory but for the weights", limit: "≤ 0.50 ×", text: ratio,
+                value: { divide(activations($0, "checkpointing", $1), activations($0, "lora", $1)) }),
+            Target(
+                name: "activation checkpointing: time", limit: "≤ 1.3 ×", text: ratio,
+                value: within("checkpointing", "lora", "median_seconds")),
+            Target(
+                name: "weights in BF16: their residence", limit: "0.50 ×", text: ratio,
+                value: within("bfloat16", "lora", "weight_bytes")),
+            Target(
+                name: "weights in BF16: time", limit: "≤ 1.1 ×", text: ratio,
+                value: within("bfloat16", "lora", "median_seconds")),
+            Target(
+                name: "one long sequence against four short, same tokens", limit: "≤ 1.15 ×", text: ratio,
+                value: within("long", "lora", "median_seconds")),
+            Target(
+                name: "all cores against 1, of what sgemm gains", limit: "≥ 0.90", text: share,
+                value: { results, kernel in
+                    guard kernel == results.kernels.first,
+                        let step = within("lora-1", "lora", "median_seconds")(results, kernel),
+                        let one = results.ceiling("ceiling-1", "adapters", kernel),
+                        let all = results.ceiling("ceiling", "adapters", kernel)
+                    else { return nil }
+                    return step / (one / all)
+                }),
+            Target(
+                name: "process start to first step of 124M, beyond the step", limit: "≤ 500 ms", text: milliseconds,
+                value: { $0.ours("start", "start_seconds", $1) }),
+            Target(
+                name: "`peft --help`", limit: "≤ 20 ms", text: milliseconds,
+                value: { $0.ours("start", "help_seconds", $1) }),
+            Target(
+                name: "`peft inspect`, 500 MB", limit: "≤ 50 ms", text: milliseconds,
+                value: { $0.ours("start", "inspect_file_seconds", $1) }),
+            Target(
+                name: "greedy decoding, batch 1, of memory bandwidth over weight bytes", limit: "≥ 0.7", text: share,
+                value: { $0.ours("decode-1", "bandwidth_share", $1) }),
+            Target(
+                name: "greedy decoding, batch 1, against transformers", limit: "≥ 2 ×", text: ratio,
+                value: rate("decode-1", "tokens_per_second")),
+            Target(
+                name: "generation for E2E dev, batch 16, against transformers", limit: "≥ 3 ×", text: ratio,
+                value: rate("generation", "tokens_per_second")),
+            Target(
+                name: "the same without generating equal prompts again", limit: "", text: ratio,
+                value: { results, kernel in
+                    guard let ratio = rate("generation", "tokens_per_second")(results, kernel),
+                        let records = results.ours("generation", "records", kernel),
+                        let prompts = results.ours("generation", "distinct_prompts", kernel)
+                    else { return nil }
+                    return ratio * records / prompts
+                }),
+            Target(
+                name: "tokenizer, one thread, cold cache, against tokenizers", limit: "≥ 2 ×", text: ratio,
+                value: rate("text", "tokenizer_bytes_per_second")),
+        ]
+    }
+}
