@@ -42,6 +42,7 @@ CHUNK = 4096
 def load():
     tokenizer = Tokenizer(BPE.from_file(f"{arguments.model}/vocab.json", f"{arguments.model}/merges.txt"))
     tokenizer.pre_tokenizer = ByteLevel(add_prefix_space=False)
+    tokenizer.add_special_tokens(["<|endoftext|>"])
     return tokenizer
 
 

@@ -107,7 +107,24 @@ extension Measurement {
         return list
     }
 
-    private static func generation(_ paths: BenchPaths, _ common: [String]) -> [Measurement] { [] }
+    private static func generation(_ paths: BenchPaths, _ common: [String]) -> [Measurement] {
+        let script = FileSystem.join(paths.scripts, "reference_generate.py")
+        func measurement(_ id: String, _ command: String, mode: String, _ arguments: [String], rounds: Int)
+            -> Measurement
+        {
+            Measurement(
+                id: id, part: "generation", ours: [command] + common + arguments,
+                reference: [script, "--mode", mode] + common + arguments, rounds: rounds)
+        }
+        return ["1", "16"].map { batch in
+            measurement(
+                "decode-\(batch)", "decode", mode: "decode", ["--batch", batch, "--new-tokens", "32"], rounds: .max)
+        } + [
+            measurement(
+                "generation", "generate", mode: "records",
+                ["--batch", "16", "--count", "64", "--data", paths.evaluationData], rounds: 2)
+        ]
+    }
 }
 
 /// The measurements that `names`, ids or parts, select; all where there are none.
