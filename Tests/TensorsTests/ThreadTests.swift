@@ -26,7 +26,9 @@ struct ThreadTests {
         return [values] + tracked.map { $0.gradient?.values ?? [] }
     }
 
-    @Test("matrix products", arguments: [(1, 3000, 700), (100, 2304, 768), (301, 777, 130), (1000, 500, 300), (40, 90, 17001)])
+    @Test(
+        "matrix products",
+        arguments: [(1, 3000, 700), (100, 2304, 768), (301, 777, 130), (1000, 500, 300), (40, 90, 17001)])
     func products(m: Int, n: Int, k: Int) {
         let (a, b) = (Tensor(noise(m * k), shape: [m, k]), Tensor(noise(k * n, seed: 2), shape: [k, n]))
         let same = isIndependentOfThreads {
