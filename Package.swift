@@ -82,7 +82,7 @@ let package = Package(
         .target(
             name: "TestSupport", dependencies: ["Tensors"], path: "Tests/TestSupport", swiftSettings: strict),
         tests("Diagnostics", []),
-        tests("Tensors", []),
+        tests("Tensors", ["CVectors"]),
         tests("JSONText", ["Diagnostics"]),
         tests("Configuration", ["Diagnostics", "JSONText"]),
         tests("Tokenizers", ["Diagnostics", "JSONText"]),

@@ -2,9 +2,9 @@ import CVectors
 
 /// Sizes of the small products inside attention: all operands are copied into scratch memory whose rows and columns
 /// are padded with zeros to these, so that the inner loop has no remainders.
-enum Panel {
+package enum Panel {
     /// Columns of B and C that one step of the inner loop covers: two vectors.
-    static let width = 16
+    package static let width = 16
     /// Rows of A and C.
     static let height = 4
 
@@ -17,8 +17,24 @@ enum Panel {
 /// Element (i, k) of A is at `a[i * rowStep + k * depthStep]`, so A may be read transposed. B lies in panels of 16
 /// columns, one after the other, `panelStride` elements apart: element (k, j) at
 /// `b[j / 16 * panelStride + k * 16 + j % 16]`.
+package func panelProduct(
+    _ a: UnsafePointer<Float>, rowStep: Int, depthStep: Int, _ b: UnsafePointer<Float>, panelStride: Int,
+    into c: UnsafeMutablePointer<Float>, stride: Int, rows: Int, columns: Int, depth: Int, adding: Bool
+) {
+    if hasWideVectors {
+        return peft_wide_panel_product(
+            a, rowStep, depthStep, b, panelStride, c, stride, rows, columns, depth, adding ? 1 : 0)
+    }
+    narrowPanelProduct(
+        a, rowStep: rowStep, depthStep: depthStep, b, panelStride: panelStride, into: c, stride: stride, rows: rows,
+        columns: columns, depth: depth, adding: adding)
+}
+
+private let hasWideVectors = peft_has_wide_vectors() != 0
+
+/// The same with vectors of eight floats, which every supported processor has.
 @inline(__always)
-func panelProduct(
+package func narrowPanelProduct(
     _ a: UnsafePointer<Float>, rowStep: Int, depthStep: Int, _ b: UnsafePointer<Float>, panelStride: Int,
     into c: UnsafeMutablePointer<Float>, stride: Int, rows: Int, columns: Int, depth: Int, adding: Bool
 ) {

@@ -22,7 +22,10 @@ public func languageModelLoss(
     let (rows, width, vocabulary) = (hidden.rowCount, hidden.columnCount, head.outputSize)
     let isRecorded = [hidden, head.trainable, lowRank?.u, lowRank?.b].contains { $0?.needsGradient == true }
     var (dh, dw, du, db) = (Gradient(), Gradient(), Gradient(), Gradient())
-    let chunk = max(1, min(rows, chunkBytes / (4 * vocabulary)))
+    // Equal chunks: a short last one would go slowly.
+    let most = max(1, chunkBytes / (4 * vocabulary))
+    let chunkCount = max(1, (rows + most - 1) / most)
+    let chunk = max(1, (rows + chunkCount - 1) / chunkCount)
     let losses = Tensor(uninitialized: [rows])
     if rows > 0 {
         let logits = Tensor(uninitialized: [chunk, vocabulary])
@@ -84,4 +87,4 @@ public func languageModelLoss(
 }
 
 /// The most memory that a chunk of logits may take.
-private let chunkBytes = 48 << 20
+private let chunkBytes = 52 << 20
