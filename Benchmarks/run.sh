@@ -6,7 +6,7 @@
 #   Benchmarks/run.sh PEFT_BENCH PEFT [OPTION...]          the options are those of `peft-bench compare`
 #
 #   REF=DIR       the reference environment
-#   ONLY=a,b      some parts only: peft-bench compare --only ? names them
+#   ONLY=a,b      some parts only: ONLY=? names them
 #   TEXT=FILE     the text for the tokenizer; by default this project's own texts and sources
 #   LARGE=1       make the models of 355M and 774M parameters and measure them too
 #   README=1      put a complete run's tables into README.md

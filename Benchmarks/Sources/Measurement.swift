@@ -41,21 +41,24 @@ extension Measurement {
         let script = FileSystem.join(paths.scripts, "reference.py")
         func step(
             _ id: String, part: String, _ workload: Workload, _ size: [String], reference: Bool = true,
-            model: String? = nil, extra: [String] = []
+            model: String? = nil, extra: [String] = [], rounds: Int = .max
         ) -> Measurement {
-            let place = ["--model", model ?? paths.model, "--threads", "\(threads)", "--steps", "\(steps)"]
+            let place = ["--model", model ?? paths.model, "--threads", "\(threads)"]
+            // The reference's steps take several times as long.
+            let other = [script] + workload.referenceArguments + place + ["--steps", "\(max(1, steps - 1))"] + size
             return Measurement(
-                id: id, part: part, ours: ["step", workload.rawValue] + place + size + extra,
-                reference: reference ? [script] + workload.referenceArguments + place + size : nil)
+                id: id, part: part,
+                ours: ["step", workload.rawValue] + place + ["--steps", "\(steps)"] + size + extra,
+                reference: reference ? other : nil, rounds: rounds)
         }
         let records = ["--data", paths.data, "--batch", "8"]
         var list = [
             Measurement(id: "ceiling", part: "ceiling", ours: ["ceiling"] + common + dense, rounds: 2),
             step("lora", part: "steps", .lora, dense),
-            step("all-linear", part: "steps", .allLinear, dense),
-            step("bias", part: "steps", .bias, dense),
+            step("all-linear", part: "steps", .allLinear, dense, rounds: 2),
+            step("bias", part: "steps", .bias, dense, rounds: 2),
             step("full", part: "steps", .full, dense),
-            step("long", part: "steps", .lora, ["--batch", "1", "--length", "\(batch * length)"]),
+            step("long", part: "steps", .lora, ["--batch", "1", "--length", "\(batch * length)"], rounds: 2),
             step("records", part: "steps", .records, records),
         ]
         for count in [1, 2] where count < threads {
@@ -69,7 +72,8 @@ extension Measurement {
                     dependsOnKernels: false),
             ]
         }
-        list += memory(paths, step: { step($0, part: "memory", .lora, dense, reference: $1, model: $2, extra: $3) })
+        list += memory(
+            paths, step: { step($0, part: "memory", .lora, dense, reference: $1, model: $2, extra: $3, rounds: 2) })
         for (id, folder) in [("355m", paths.mediumModel), ("774m", paths.largeModel)] {
             guard let folder else { continue }
             let size = ["--model", folder, "--threads", "\(threads)"] + dense
@@ -118,7 +122,7 @@ extension Measurement {
         }
         return ["1", "16"].map { batch in
             measurement(
-                "decode-\(batch)", "decode", mode: "decode", ["--batch", batch, "--new-tokens", "32"], rounds: .max)
+                "decode-\(batch)", "decode", mode: "decode", ["--batch", batch, "--new-tokens", "32"], rounds: 2)
         } + [
             measurement(
                 "generation", "generate", mode: "records",

@@ -73,14 +73,14 @@ struct Report {
                 results.reference(id, "peak_memory_bytes").flatMap { whole in memory.map { fixed($0 / whole, 2) + " ×" }
                 }
                     ?? "",
-                last.map { Self.change(seconds, $0) } ?? "",
-            ]
+            ] + (before == nil ? [] : [last.map { Self.change(seconds, $0) } ?? ""])
         }
         let title = results.kernels.count > 1 ? ", OpenBLAS \(kernel)" : ""
-        let header = [
-            "training step\(title)", "seconds", "tokens/s", "Hugging Face, s", "faster", "of the sgemm ceiling",
-            "peak MB", "of Hugging Face's", "time since last run",
-        ]
+        let header =
+            [
+                "training step\(title)", "seconds", "tokens/s", "Hugging Face, s", "faster", "of the sgemm ceiling",
+                "peak MB", "of Hugging Face's",
+            ] + (before == nil ? [] : ["time since last run"])
         return Self.table(header, rows)
     }
 
@@ -145,17 +145,18 @@ struct Report {
             let last = before?.ours(one.id, one.key, kernel)
             return [
                 one.name, fixed(rate / one.unit, 1), fixed(reference.map { $0 / one.unit }, 1),
-                reference.map { fixed(rate / $0, 2) + " ×" } ?? "", last.map { Self.change(rate, $0) } ?? "",
-            ]
+                reference.map { fixed(rate / $0, 2) + " ×" } ?? "",
+            ] + (before == nil ? [] : [last.map { Self.change(rate, $0) } ?? ""])
         }
-        return Self.table([title, "peft here", "Hugging Face", "faster", "rate since last run"], rows)
+        return Self.table(
+            [title, "peft here", "Hugging Face", "faster"] + (before == nil ? [] : ["rate since last run"]), rows)
     }
 
     /// What share of a LoRA step's time the operations took that took most.
     private func operations(_ kernel: String) -> String {
         guard let sample = results.samples("lora", kernel).last, let entries = try? sample.summary.array("operations")
         else { return "" }
-        let rows = entries.prefix(16).compactMap { entry -> [String]? in
+        let rows = entries.prefix(14).compactMap { entry -> [String]? in
             guard let name = try? entry.string("operation"), let share = try? entry.number("share"),
                 let seconds = try? entry.number("seconds_a_step")
             else { return nil }

@@ -94,18 +94,23 @@ extension Results {
     }
 }
 
-/// The processor as the system names it, with its number of cores.
+/// The processor as the system names it, with the numbers of its generation, which the name of many doesn't tell.
 func processorName() -> String {
-    guard let file = fopen("/proc/cpuinfo", "r") else { return "an unknown processor" }
+    let (name, family, model) = (processorField("model name"), processorField("cpu family"), processorField("model"))
+    guard let name else { return "an unknown processor" }
+    return family.flatMap { family in model.map { "\(name) (family \(family), model \($0))" } } ?? name
+}
+
+private func processorField(_ key: String) -> String? {
+    guard let file = fopen("/proc/cpuinfo", "r") else { return nil }
     defer { fclose(file) }
     var line = [CChar](repeating: 0, count: 4096)
     while fgets(&line, Int32(line.count), file) != nil {
         let text = String(decoding: line.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
-        if text.hasPrefix("model name"), let value = text.split(separator: ":").last {
-            return value.split(whereSeparator: \.isWhitespace).joined(separator: " ")
-        }
+        let parts = text.split(separator: ":", maxSplits: 1).map { $0.split(whereSeparator: \.isWhitespace) }
+        if parts.count == 2, parts[0].joined(separator: " ") == key { return parts[1].joined(separator: " ") }
     }
-    return "an unknown processor"
+    return nil
 }
 
 func median(_ values: [Double]) -> Double {
