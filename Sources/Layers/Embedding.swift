@@ -18,7 +18,7 @@ public final class Embedding {
 
     /// The rows of some entries, [indices, width].
     public func callAsFunction(_ indices: [Int32]) -> Tensor {
-        let rows = tableRows(weight.tensor, indices)
+        let rows = tableRows(weight.value, indices)
         return adapter?.apply(to: rows, indices) ?? rows
     }
 }

@@ -21,7 +21,10 @@ public final class Linear {
     public var outputSize: Int { weight.shape[isInputByOutput ? 1 : 0] }
 
     /// The weight as the product needs it.
-    public var base: any BaseWeight { DenseWeight(weight.tensor, isInputByOutput: isInputByOutput) }
+    public var base: any BaseWeight {
+        if let halves = weight.value as? HalfTensor { return HalfWeight(halves, isInputByOutput: isInputByOutput) }
+        return DenseWeight(weight.tensor, isInputByOutput: isInputByOutput)
+    }
 
     /// x [rows, inputs] → y [rows, outputs].
     public func callAsFunction(_ x: Tensor, _ context: ForwardContext, activation: Activation? = nil) -> Tensor {

@@ -4,25 +4,40 @@ public import Tensors
 public final class Parameter {
     /// The name in a checkpoint as `transformers` saves it, such as `transformer.h.0.ln_1.weight`.
     public let name: String
-    /// The current value. Replaced as a whole; optimizers write into it once it is trainable.
-    public var tensor: Tensor {
-        didSet { precondition(tensor.shape == oldValue.shape, "Parameter: \(name) of shape \(oldValue.shape)") }
+    /// The current value as it is kept: floats, or the 16-bit numbers of a file while nobody changes them. Replaced as
+    /// a whole; optimizers write into it once it is trainable.
+    public var value: any StoredTensor {
+        didSet { precondition(value.shape == oldValue.shape, "Parameter: \(name) of shape \(oldValue.shape)") }
     }
 
-    public init(name: String, tensor: Tensor) {
+    public init(name: String, value: any StoredTensor) {
         self.name = name
-        self.tensor = tensor
+        self.value = value
     }
 
-    public var shape: [Int] { tensor.shape }
-    public var count: Int { tensor.count }
+    public convenience init(name: String, tensor: Tensor) { self.init(name: name, value: tensor) }
+
+    /// The current value as floats, which are made anew at each reading where 16-bit numbers are kept: for whoever
+    /// changes, merges or writes it, not for a pass through the model.
+    public var tensor: Tensor {
+        get { value.floats }
+        set { value = newValue }
+    }
+
+    public var shape: [Int] { value.shape }
+    public var count: Int { value.count }
+
+    /// The value where operations on it are recorded.
+    public var tracked: Tensor? { (value as? Tensor).flatMap { $0.node == nil ? nil : $0 } }
 
     /// Puts the value into memory of its own, which may be written, and asks for its gradient where `tracking`.
     public func takeOver(tracking: Bool) {
-        tensor = tensor.copy()
-        if tracking { tensor.track() }
+        let floats = value.floats
+        let own = floats === value ? floats.copy() : floats
+        if tracking { own.track() }
+        value = own
     }
 
     /// Sets the value back to what it was before `takeOver`.
-    public func restore(_ original: Tensor) { tensor = original }
+    public func restore(_ original: any StoredTensor) { value = original }
 }

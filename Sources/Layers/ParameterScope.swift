@@ -11,7 +11,7 @@ public enum Initializer: Sendable, Hashable {
 /// Where a model's tensors come from.
 public protocol ParameterSource: AnyObject {
     /// The tensor of that name; nil where it is missing. The shape and the beginning are for sources that make tensors.
-    func tensor(named name: String, shape: [Int], _ initializer: Initializer) throws -> Tensor?
+    func tensor(named name: String, shape: [Int], _ initializer: Initializer) throws -> (any StoredTensor)?
 
     /// The names that it holds; empty for one that makes tensors.
     var names: [String] { get }
@@ -52,7 +52,7 @@ public final class ParameterScope {
     /// The tensor `name` of this scope.
     public func parameter(_ name: String, _ shape: [Int], _ initializer: Initializer) -> Parameter {
         let fullName = path.isEmpty ? name : "\(path).\(name)"
-        let parameter = Parameter(name: fullName, tensor: value(fullName, shape, initializer))
+        let parameter = Parameter(name: fullName, value: value(fullName, shape, initializer))
         ledger.parameters.append(parameter)
         return parameter
     }
@@ -87,7 +87,7 @@ public final class ParameterScope {
         if !problems.isEmpty { throw Problems(problems) }
     }
 
-    private func value(_ name: String, _ shape: [Int], _ initializer: Initializer) -> Tensor {
+    private func value(_ name: String, _ shape: [Int], _ initializer: Initializer) -> any StoredTensor {
         do {
             if let found = try ledger.source.tensor(named: name, shape: shape, initializer) {
                 if found.shape == shape { return found }
@@ -120,7 +120,7 @@ public final class RandomParameters: ParameterSource {
     public var names: [String] { [] }
     public var location: String? { nil }
 
-    public func tensor(named name: String, shape: [Int], _ initializer: Initializer) -> Tensor? {
+    public func tensor(named name: String, shape: [Int], _ initializer: Initializer) -> (any StoredTensor)? {
         make(name, shape, initializer)
     }
 

@@ -9,13 +9,13 @@ final class ExtraParameters {
         /// The name in the adapter's file, without the leading `base_model.model.`.
         let savedName: String
         let parameter: Parameter
-        let original: Tensor
+        let original: any StoredTensor
         let decays: Bool
     }
 
     private(set) var entries: [Entry] = []
     /// What asked for a gradient before the method came and is a constant while it is there.
-    private var frozen: [(parameter: Parameter, original: Tensor)] = []
+    private var frozen: [(parameter: Parameter, original: any StoredTensor)] = []
     private let model: any AdaptableModel
     private var untiedHead = false
 
@@ -25,7 +25,7 @@ final class ExtraParameters {
     func add(_ parameter: Parameter, savedName: String) {
         if entries.contains(where: { $0.parameter === parameter }) { return }
         let entry = Entry(
-            savedName: savedName, parameter: parameter, original: parameter.tensor,
+            savedName: savedName, parameter: parameter, original: parameter.value,
             decays: decays(parameter.name, in: model))
         entries.append(entry)
     }
@@ -66,10 +66,11 @@ final class ExtraParameters {
     /// parameters of the model become constants.
     func takeOver(tracking: Bool) {
         for entry in entries { entry.parameter.takeOver(tracking: tracking) }
-        for parameter in model.parameters where parameter.tensor.node != nil {
+        for parameter in model.parameters {
+            guard let tracked = parameter.tracked else { continue }
             if entries.contains(where: { $0.parameter === parameter }) { continue }
-            frozen.append((parameter, parameter.tensor))
-            parameter.tensor = parameter.tensor.detached()
+            frozen.append((parameter, tracked))
+            parameter.value = tracked.detached()
         }
     }
 
@@ -88,8 +89,9 @@ final class ExtraParameters {
         for entry in entries {
             let merged = entry.parameter.tensor.copy()
             if weight != 1 {
+                let original = entry.original.floats
                 for i in 0..<merged.count {
-                    merged.data[i] = entry.original.data[i] + weight * (merged.data[i] - entry.original.data[i])
+                    merged.data[i] = original.data[i] + weight * (merged.data[i] - original.data[i])
                 }
             }
             entry.parameter.tensor = merged

@@ -79,7 +79,7 @@ public final class GPT2: Architecture {
     }
 
     public func untieHead() {
-        if isHeadTied { setHead(Parameter(name: "lm_head.weight", tensor: tokenEmbedding.tensor)) }
+        if isHeadTied { setHead(Parameter(name: "lm_head.weight", value: tokenEmbedding.value)) }
     }
 
     public func retieHead() {
@@ -133,8 +133,8 @@ public final class GPT2: Architecture {
     private func embedded(_ batch: TokenBatch, virtualTable: Tensor?) -> Tensor {
         if tokens.adapter == nil, positions.adapter == nil {
             return embed(
-                tokens: batch.tokens, positions: batch.positions, tokenTable: tokens.weight.tensor,
-                virtualTable: virtualTable, positionTable: positions.weight.tensor)
+                tokens: batch.tokens, positions: batch.positions, tokenTable: tokens.weight.value,
+                virtualTable: virtualTable, positionTable: positions.weight.value)
         }
         precondition(virtualTable == nil, "GPT2: virtual tokens beside an adapter of the embedding")
         return addResidual(tokens(batch.tokens), positions(batch.positions), dropout: nil)

@@ -11,7 +11,7 @@ import Testing
         let seed: UInt64 = 3
         init(_ shapes: [String: [Int]]) { tensors = shapes.mapValues { Tensor(repeating: 2, $0) } }
         var names: [String] { tensors.keys.sorted() }
-        func tensor(named name: String, shape: [Int], _ initializer: Initializer) throws -> Tensor? {
+        func tensor(named name: String, shape: [Int], _ initializer: Initializer) throws -> (any StoredTensor)? {
             if name == "broken" { throw Problem("can't be read", file: location, key: name) }
             return tensors[name]
         }

@@ -14,8 +14,8 @@ func convertToFloat(
         let target = target + range.lowerBound
         switch type {
         case .float32: UnsafeMutableRawPointer(target).copyMemory(from: part, byteCount: range.count * 4)
-        case .bfloat16: convert16(part, to: target, range.count) { $0 &<< 16 }
-        case .float16: convert16(part, to: target, range.count, floatBits(float16:))
+        case .bfloat16: HalfFormat.bfloat16.convert(part, to: target, count: range.count)
+        case .float16: HalfFormat.float16.convert(part, to: target, count: range.count)
         case .float64:
             for i in 0..<range.count {
                 target[i] = Float(part.loadUnaligned(fromByteOffset: i * 8, as: Double.self))
@@ -27,38 +27,6 @@ func convertToFloat(
         default: preconditionFailure("convertToFloat: elements of type \(type)")
         }
     }
-}
-
-private typealias Words = SIMD8<UInt32>
-
-@inline(__always) private func convert16(
-    _ source: UnsafeRawPointer, to target: UnsafeMutablePointer<Float>, _ count: Int, _ widen: (Words) -> Words
-) {
-    let output = UnsafeMutableRawPointer(target)
-    var i = 0
-    while i + 8 <= count {
-        let halves = source.loadUnaligned(fromByteOffset: i * 2, as: SIMD8<UInt16>.self)
-        output.storeBytes(
-            of: widen(Words(truncatingIfNeeded: halves)), toByteOffset: i * 4, as: Words.self)
-        i += 8
-    }
-    while i < count {
-        let half = source.loadUnaligned(fromByteOffset: i * 2, as: UInt16.self)
-        target[i] = Float(bitPattern: widen(Words(repeating: UInt32(half)))[0])
-        i += 1
-    }
-}
-
-/// The bits of the floats that equal the given half-precision numbers.
-///
-/// Shifted into place, the bits mean 2^-112 of the value, also where it is subnormal; the product with 2^112 is exact.
-/// Infinities and NaN, whose exponent is all ones, get a float's.
-@inline(__always) private func floatBits(float16 half: Words) -> Words {
-    let magnitude = (half & 0x7FFF) &<< 13
-    let scaled = unsafeBitCast(magnitude, to: SIMD8<Float>.self) * 0x1p112
-    let bits = unsafeBitCast(scaled, to: Words.self)
-    let isSpecial = magnitude .>= Words(repeating: 0x7C00 &<< 13)
-    return bits.replacing(with: magnitude | 0x7F80_0000, where: isSpecial) | ((half & 0x8000) &<< 16)
 }
 
 /// The value of each of the 256 patterns of an eight-bit type (OCP 8-bit floating point, 2023; the FNUZ variants of

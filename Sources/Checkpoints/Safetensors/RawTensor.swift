@@ -29,6 +29,21 @@ public struct RawTensor: @unchecked Sendable {
         return tensor
     }
 
+    /// The elements as a model's parameter: a matrix of 16-bit numbers as it lies in the file, the rest as floats. Throws
+    /// as `tensor` does.
+    public func stored() throws -> any StoredTensor {
+        let format: HalfFormat? =
+            switch elementType {
+            case .bfloat16: .bfloat16
+            case .float16: .float16
+            default: nil
+            }
+        guard let format, shape.count == 2, let base = bytes.baseAddress, Int(bitPattern: base) % 2 == 0 else {
+            return try tensor()
+        }
+        return HalfTensor(base.assumingMemoryBound(to: UInt16.self), format, shape: shape, owner: owner)
+    }
+
     /// The elements as doubles, exact for all types but integers beyond 2^53. Throws a `Problem` for complex and packed
     /// types.
     public func doubles() throws -> [Double] {

@@ -2,7 +2,8 @@
 ///
 /// A token of 0 and more is a row of `tokenTable`; token −1 − k is the virtual token k, row k of `virtualTable`.
 public func embed(
-    tokens: [Int32], positions: [Int32], tokenTable: Tensor, virtualTable: Tensor? = nil, positionTable: Tensor
+    tokens: [Int32], positions: [Int32], tokenTable: any StoredTensor, virtualTable: Tensor? = nil,
+    positionTable: any StoredTensor
 ) -> Tensor {
     let width = tokenTable.columnCount
     precondition(
@@ -16,22 +17,30 @@ public func embed(
     let y = Tensor(uninitialized: [tokens.count, width])
     WorkerPool.shared.run(over: tokens.count, grain: max(1, elementGrain / width)) { range in
         for i in range {
-            let row = Int(tokens[i])
-            let (table, index) = row < 0 ? (virtualTable ?? tokenTable, -1 - row) : (tokenTable, row)
-            let position = positionTable.data + Int(positions[i]) * width
-            addRows(table.data + index * width, position, into: y.data + i * width, count: width)
+            let token = Int(tokens[i])
+            let row = y.data + i * width
+            if token < 0, let virtualTable {
+                virtualTable.copyRow(-1 - token, to: row)
+            } else {
+                tokenTable.copyRow(token, to: row)
+            }
+            positionTable.addRow(Int(positions[i]), to: row)
         }
     }
     return y.record([
-        pullback(for: tokenTable) { dy, gradient in scatter(dy, to: tokens, of: tokenTable, &gradient) },
-        pullback(for: virtualTable) { dy, gradient in
-            if let virtualTable { scatter(dy, to: tokens.map { -1 - $0 }, of: virtualTable, &gradient) }
+        pullback(for: tokenTable as? Tensor) { dy, gradient in
+            scatter(dy, to: tokens, of: tokenTable.shape, &gradient)
         },
-        pullback(for: positionTable) { dy, gradient in scatter(dy, to: positions, of: positionTable, &gradient) },
+        pullback(for: virtualTable) { dy, gradient in
+            if let virtualTable { scatter(dy, to: tokens.map { -1 - $0 }, of: virtualTable.shape, &gradient) }
+        },
+        pullback(for: positionTable as? Tensor) { dy, gradient in
+            scatter(dy, to: positions, of: positionTable.shape, &gradient)
+        },
     ])
 }
 
-func checkIndices(_ indices: some Sequence<Int32>, table: Tensor?) {
+func checkIndices(_ indices: some Sequence<Int32>, table: (any StoredTensor)?) {
     let outside = indices.first { $0 < 0 || Int($0) >= table?.rowCount ?? 0 }
     precondition(outside == nil, "embed: row \(outside ?? 0) of a table \(table?.shape ?? [])")
 }
@@ -39,9 +48,9 @@ func checkIndices(_ indices: some Sequence<Int32>, table: Tensor?) {
 /// Adds each row of `dy` to the row of the table's gradient that it was read from, where its index isn't negative.
 ///
 /// The parts are column ranges, so that each sum is taken in the order of the rows whatever thread does it.
-func scatter(_ dy: Tensor, to indices: [Int32], of table: Tensor, _ gradient: inout Gradient) {
-    let (target, isFresh) = gradient.accumulator(shape: table.shape)
-    let width = table.columnCount
+func scatter(_ dy: Tensor, to indices: [Int32], of shape: [Int], _ gradient: inout Gradient) {
+    let (target, isFresh) = gradient.accumulator(shape: shape)
+    let width = target.columnCount
     if isFresh {
         WorkerPool.shared.run(over: target.count, grain: elementGrain) { range in
             (target.data + range.lowerBound).update(repeating: 0, count: range.count)

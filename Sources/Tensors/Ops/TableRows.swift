@@ -1,13 +1,13 @@
 /// yᵢ = table[indicesᵢ]: rows of a table [entries, width], [indices, width]; an entry may be read any number of times.
-public func tableRows(_ table: Tensor, _ indices: [Int32]) -> Tensor {
+public func tableRows(_ table: any StoredTensor, _ indices: [Int32]) -> Tensor {
     checkIndices(indices, table: table)
     let width = table.columnCount
     let y = Tensor(uninitialized: [indices.count, width])
     for (i, index) in indices.enumerated() {
-        (y.data + i * width).update(from: table.data + Int(index) * width, count: width)
+        table.copyRow(Int(index), to: y.data + i * width)
     }
     return y.record([
-        pullback(for: table) { dy, gradient in scatter(dy, to: indices, of: table, &gradient) }
+        pullback(for: table as? Tensor) { dy, gradient in scatter(dy, to: indices, of: table.shape, &gradient) }
     ])
 }
 

@@ -103,11 +103,11 @@ final class CheckpointParameters: ParameterSource {
     var location: String? { weights?.folder }
     var names: [String] { (weights?.tensors ?? []).map { modelName($0.name) } }
 
-    func tensor(named name: String, shape: [Int], _ initializer: Initializer) throws -> Tensor? {
+    func tensor(named name: String, shape: [Int], _ initializer: Initializer) throws -> (any StoredTensor)? {
         guard let weights else { return nil }
         let fileName = self.fileName(name)
         guard weights.entry(named: fileName) != nil else { return nil }
-        return try weights.tensor(named: fileName)
+        return try weights.raw(named: fileName).stored()
     }
 
     /// The name in the model's terms of a tensor of the file, and the other way round.

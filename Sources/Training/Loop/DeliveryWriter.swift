@@ -21,7 +21,9 @@ struct DeliveryWriter {
                 of: base.folder, to: folder, leavingOut: [ModelCard.fileName], elementType: .float32, untiesHead: false,
                 changes: TaskLabels.configuration(base))
             try SafetensorsWriter.write(
-                base.model.parameters.map { OutgoingTensor($0.name, $0.tensor, as: .float32) },
+                base.model.parameters.map { parameter in
+                    OutgoingTensor(parameter.name, shape: parameter.shape, as: .float32) { parameter.tensor }
+                },
                 to: FileSystem.join(folder, Self.modelName))
         }
     }

@@ -274,12 +274,12 @@ public final class Trainer {
 
     private func plan(firstStep: Int, folder: String) -> TrainingPlan {
         let trainable = installation.trainable
-        let own = Set(base.model.parameters.map { ObjectIdentifier($0.tensor) })
+        let own = Set(base.model.parameters.map { ObjectIdentifier($0.value) })
         let added = trainable.filter { !own.contains(ObjectIdentifier($0.tensor)) }
         return TrainingPlan(
             method: configuration.methodName, groups: TrainingPlan.groups(trainable),
             trainableCount: trainable.reduce(0) { $0 + $1.tensor.count },
-            totalCount: base.model.parameters.reduce(0) { $0 + $1.tensor.count }
+            totalCount: base.model.parameters.reduce(0) { $0 + $1.count }
                 + added.reduce(0) { $0 + $1.tensor.count },
             dataSummaries: [
                 "training: \(batches.dataset.summary)", validation.map { "validation: \($0.summary)" },

@@ -15,8 +15,8 @@ struct MergedTensors {
         let model = base.model
         let names = CheckpointParameters(weights, 0)
         var parameters = Dictionary(
-            model.parameters.map { ($0.name, $0.tensor) }, uniquingKeysWith: { first, _ in first })
-        if model.isHeadTied { parameters[Self.headName] = model.tokenEmbedding.tensor }
+            model.parameters.map { ($0.name, $0.value) }, uniquingKeysWith: { first, _ in first })
+        if model.isHeadTied { parameters[Self.headName] = model.tokenEmbedding.value }
         var coarsest = 0.0
         func outgoing(_ raw: RawTensor) -> OutgoingTensor {
             let name = names.modelName(raw.name)
@@ -28,7 +28,7 @@ struct MergedTensors {
             let type = elementType ?? Self.written(raw.elementType)
             if !isChanged, type == raw.elementType { return OutgoingTensor(raw.name, raw) }
             coarsest = max(coarsest, Self.roundoff(type))
-            return OutgoingTensor(raw.name, parameter, as: type)
+            return OutgoingTensor(raw.name, shape: parameter.shape, as: type) { parameter.floats }
         }
         var shards = try zip(weights.shardNames, weights.shards).map { name, file in
             ModelWeights.OutgoingShard(
@@ -41,7 +41,8 @@ struct MergedTensors {
             let embedding = weights.entry(named: names.fileName(model.tokenEmbedding.name))
             let type = elementType ?? Self.written(embedding?.elementType ?? .float32)
             coarsest = max(coarsest, Self.roundoff(type))
-            shards[shards.count - 1].tensors.append(OutgoingTensor(ownHead, head, as: type))
+            shards[shards.count - 1].tensors.append(
+                OutgoingTensor(ownHead, shape: head.shape, as: type) { head.floats })
         }
         self.shards = shards
         isSharded = weights.isSharded

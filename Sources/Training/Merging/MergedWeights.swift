@@ -47,7 +47,7 @@ struct MergedWeights {
             }
             difference = max(difference, MergeProbe.difference(probe.logits(model), live))
             for (name, tensor) in changes {
-                let original = before.tensor(name)
+                let original = before.value(name).floats
                 var sum = sums[name] ?? original.values.map(Double.init)
                 for i in sum.indices {
                     sum[i] += Double(adapter.weight) * (Double(tensor.data[i]) - Double(original.data[i]))
@@ -73,28 +73,27 @@ struct MergedWeights {
 
 /// A model's parameters before anything was merged.
 private struct Originals {
-    private let tensors: [String: Tensor]
+    private let values: [String: any StoredTensor]
     private let embeddingName: String
     let isTied: Bool
 
     init(_ model: any LanguageModel) {
-        tensors = Dictionary(
-            model.parameters.map { ($0.name, $0.tensor) }, uniquingKeysWith: { first, _ in first })
+        values = Dictionary(model.parameters.map { ($0.name, $0.value) }, uniquingKeysWith: { first, _ in first })
         embeddingName = model.tokenEmbedding.name
         isTied = model.isHeadTied
     }
 
     /// The weight of that name; for an output layer that had none of its own, the token embedding.
-    func tensor(_ name: String) -> Tensor {
-        guard let tensor = tensors[name] ?? tensors[embeddingName] else {
+    func value(_ name: String) -> any StoredTensor {
+        guard let value = values[name] ?? values[embeddingName] else {
             preconditionFailure("MergedWeights: no parameter \(name)")
         }
-        return tensor
+        return value
     }
 
     func changes(_ model: any LanguageModel) -> [String: Tensor] {
         var changes: [String: Tensor] = [:]
-        for parameter in model.parameters where parameter.tensor !== tensor(parameter.name) {
+        for parameter in model.parameters where parameter.value !== value(parameter.name) {
             changes[parameter.name] = parameter.tensor
         }
         return changes
@@ -102,6 +101,6 @@ private struct Originals {
 
     func restore(_ model: any LanguageModel) {
         if isTied { model.retieHead() }
-        for parameter in model.parameters { parameter.restore(tensor(parameter.name)) }
+        for parameter in model.parameters { parameter.restore(value(parameter.name)) }
     }
 }

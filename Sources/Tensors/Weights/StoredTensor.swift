@@ -1,0 +1,31 @@
+/// The elements of a parameter, however they are kept in memory.
+public protocol StoredTensor: AnyObject {
+    var shape: [Int] { get }
+
+    /// The elements as floats: the tensor itself where it is one, otherwise converted anew at each call.
+    var floats: Tensor { get }
+
+    /// target ← row `index` of all rows of the last dimension.
+    func copyRow(_ index: Int, to target: UnsafeMutablePointer<Float>)
+
+    /// target ← target + row `index`.
+    func addRow(_ index: Int, to target: UnsafeMutablePointer<Float>)
+}
+
+extension StoredTensor {
+    public var count: Int { shape.reduce(1, *) }
+    public var columnCount: Int { shape.last ?? 1 }
+    public var rowCount: Int { shape.dropLast().reduce(1, *) }
+}
+
+extension Tensor: StoredTensor {
+    public var floats: Tensor { self }
+
+    public func copyRow(_ index: Int, to target: UnsafeMutablePointer<Float>) {
+        target.update(from: data + index * columnCount, count: columnCount)
+    }
+
+    public func addRow(_ index: Int, to target: UnsafeMutablePointer<Float>) {
+        addRows(target, data + index * columnCount, into: target, count: columnCount)
+    }
+}
