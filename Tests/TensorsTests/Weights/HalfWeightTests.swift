@@ -61,7 +61,7 @@ import Testing
             let half = HalfWeight(stored, isInputByOutput: isInputByOutput)
             let dense = DenseWeight(stored.floats, isInputByOutput: isInputByOutput)
             #expect(half.inputSize == inputs && half.outputSize == outputs && half.trainable == nil)
-            #expect(outputs(of: half, x) == outputs(of: dense, x))
+            #expect(self.outputs(of: half, x) == self.outputs(of: dense, x))
             #expect(gradients(of: half, dy) == gradients(of: dense, dy))
         }
     }
