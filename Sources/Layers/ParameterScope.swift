@@ -61,11 +61,11 @@ public final class ParameterScope {
     /// `initializer` says.
     public func optional(_ name: String, _ shape: [Int], _ initializer: Initializer) -> Parameter {
         let fullName = path.isEmpty ? name : "\(path).\(name)"
-        let tensor: Tensor =
+        let value: any StoredTensor =
             ledger.source.names.contains(fullName)
-            ? value(fullName, shape, initializer)
+            ? self.value(fullName, shape, initializer)
             : RandomParameters(seed: ledger.source.seed).make(fullName, shape, initializer)
-        let parameter = Parameter(name: fullName, tensor: tensor)
+        let parameter = Parameter(name: fullName, value: value)
         ledger.parameters.append(parameter)
         return parameter
     }

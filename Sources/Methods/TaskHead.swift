@@ -26,7 +26,7 @@ private final class TaskHeadInstallation: Installation {
     private let method: any Installation
     private let head: Parameter
     /// What the head was before; nil where the method itself trains it.
-    private let original: Tensor?
+    private let original: (any StoredTensor)?
 
     init(_ method: any Installation, head: Parameter, isTraining: Bool) {
         self.method = method
@@ -35,7 +35,7 @@ private final class TaskHeadInstallation: Installation {
             original = nil
             return
         }
-        original = head.tensor
+        original = head.value
         head.takeOver(tracking: isTraining)
     }
 
@@ -76,7 +76,7 @@ private final class TaskHeadInstallation: Installation {
 
     func merge(weight: Float) {
         method.merge(weight: weight)
-        guard let original else { return }
+        guard let original = original?.floats else { return }
         let merged = head.tensor.copy()
         if weight != 1 {
             for i in 0..<merged.count {
