@@ -164,9 +164,9 @@ PEFT_KERNEL float PEFT_LOCAL(element)(const void *from, long index, int is_half)
     return value;
 }
 
-/// A tile of `rows` rows and `columns` columns.
-PEFT_KERNEL void PEFT_LOCAL(column_tile)(const struct peft_product *product, long row, long column, const int rows,
-                                         const int columns, const int is_half) {
+/// A tile of `rows` rows and `columns` columns. Meanwhile memory sends `ahead_columns` columns from `ahead` on.
+PEFT_KERNEL void PEFT_LOCAL(column_tile)(const struct peft_product *product, long row, long column, long ahead,
+                                         long ahead_columns, const int rows, const int columns, const int is_half) {
     peft_sixteen sums[PEFT_DOT_ROWS][PEFT_DOT_COLUMNS];
     const float *a = product->a + row * product->a_stride;
     const long depth = product->depth, a_stride = product->a_stride, b_stride = product->b_stride;
@@ -177,8 +177,11 @@ PEFT_KERNEL void PEFT_LOCAL(column_tile)(const struct peft_product *product, lon
 #pragma clang loop unroll(full)
         for (int j = 0; j < columns; j++) sums[i][j] = (peft_sixteen)(0.0f);
     }
+    const long element = is_half ? 2 : 4;
+    const char *coming = (const char *)product->b + ahead * b_stride * element;
     long p = 0;
     for (; p + 16 <= depth; p += 16) {
+        for (long j = 0; j < ahead_columns; j++) __builtin_prefetch(coming + (j * b_stride + p) * element, 0, 2);
         peft_sixteen x[PEFT_DOT_ROWS];
 #pragma clang loop unroll(full)
         for (int i = 0; i < rows; i++) x[i] = *(const peft_sixteen *)(a + i * a_stride + p);
@@ -212,16 +215,23 @@ PEFT_KERNEL void PEFT_LOCAL(column_tile)(const struct peft_product *product, lon
 }
 
 PEFT_KERNEL void PEFT_LOCAL(column_tiles)(const struct peft_product *product, const int is_half) {
+    const long groups = product->rows / PEFT_DOT_ROWS;
+    // The first rows would wait for memory, so the columns that follow are shared out over the tiles before.
+    const long share = groups < 2 ? 0 : (PEFT_DOT_COLUMNS + groups - 1) / groups;
     long j = 0;
     for (; j + PEFT_DOT_COLUMNS <= product->columns; j += PEFT_DOT_COLUMNS) {
+        long ahead = j + PEFT_DOT_COLUMNS;
+        const long end = ahead + PEFT_DOT_COLUMNS < product->columns ? ahead + PEFT_DOT_COLUMNS : product->columns;
         long i = 0;
         for (; i + PEFT_DOT_ROWS <= product->rows; i += PEFT_DOT_ROWS) {
-            PEFT_LOCAL(column_tile)(product, i, j, PEFT_DOT_ROWS, PEFT_DOT_COLUMNS, is_half);
+            const long count = end - ahead < share ? end - ahead : share;
+            PEFT_LOCAL(column_tile)(product, i, j, ahead, count, PEFT_DOT_ROWS, PEFT_DOT_COLUMNS, is_half);
+            ahead += count;
         }
-        for (; i < product->rows; i++) PEFT_LOCAL(column_tile)(product, i, j, 1, PEFT_DOT_COLUMNS, is_half);
+        for (; i < product->rows; i++) PEFT_LOCAL(column_tile)(product, i, j, 0, 0, 1, PEFT_DOT_COLUMNS, is_half);
     }
     for (; j < product->columns; j++) {
-        for (long i = 0; i < product->rows; i++) PEFT_LOCAL(column_tile)(product, i, j, 1, 1, is_half);
+        for (long i = 0; i < product->rows; i++) PEFT_LOCAL(column_tile)(product, i, j, 0, 0, 1, 1, is_half);
     }
 }
 
