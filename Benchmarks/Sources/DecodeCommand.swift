@@ -35,9 +35,11 @@ struct DecodeCommand: ParsableCommand {
         WorkerPool.shared.threadCount = threads
         let base = try BaseModel.load(model, randomSeed: nil, warn: { _ in })
         let prompts = Self.prompts(count: batch, length: promptLength, vocabulary: base.model.vocabularySize)
-        let generator = Generator(
-            model: base.model, endID: nil,
-            settings: GenerationSettings(maximumNewTokens: newTokens, sampling: nil), batchSize: batch)
+        func generator(newTokens: Int) -> Generator {
+            Generator(
+                model: base.model, endID: nil,
+                settings: GenerationSettings(maximumNewTokens: newTokens, sampling: nil), batchSize: batch)
+        }
         let weightBytes = base.model.bytesReadPerToken
         let memory = MemoryRate(bytes: weightBytes)
         var prefill: [Double] = []
@@ -47,18 +49,15 @@ struct DecodeCommand: ParsableCommand {
         for round in 0...rounds {
             let rate = memory.bytesPerSecond()
             let start = ContinuousClock.now
-            var first = start
-            var seen = 0
-            texts = try generator.generate(
-                prompts, firstIndex: 0,
-                onToken: { _, _ in
-                    seen += 1
-                    if seen == prompts.count { first = .now }
-                })
+            _ = try generator(newTokens: 1).generate(prompts, firstIndex: 0)
+            let first = ContinuousClock.now
+            texts = try generator(newTokens: newTokens).generate(prompts, firstIndex: 0)
             let end = ContinuousClock.now
             if round == 0 { continue }
-            prefill.append(start.duration(to: first) / .seconds(1))
-            steps.append(first.duration(to: end) / .seconds(1) / Double(max(1, newTokens - 1)))
+            // The second run does the first's work again, before what it adds.
+            let prompt = start.duration(to: first) / .seconds(1)
+            prefill.append(prompt)
+            steps.append((first.duration(to: end) / .seconds(1) - prompt) / Double(max(1, newTokens - 1)))
             rates.append(max(rate, memory.bytesPerSecond()))
         }
         if let output { try writeTokens(texts, to: output) }

@@ -46,6 +46,33 @@ PEFT_INLINE void peft_transpose(const float *from, long from_stride, float *to, 
     }
 }
 
+/// The place of the first of the largest values, or of the first that isn't a number.
+PEFT_INLINE long peft_place_of_largest(const float *x, long count) {
+    typedef int masks __attribute__((ext_vector_type(8)));
+    masks strange = 0;
+    float largest = -__builtin_inff();
+    long i = 0;
+    if (count >= 8) {
+        peft_lanes a = peft_load(x);
+        for (; i + 8 <= count; i += 8) {
+            peft_lanes value = peft_load(x + i);
+            strange |= value != value;
+            a = peft_max(value, a);
+        }
+        for (int lane = 0; lane < 8; lane++) largest = a[lane] > largest ? a[lane] : largest;
+    }
+    int isStrange = 0;
+    for (int lane = 0; lane < 8; lane++) isStrange |= strange[lane];
+    for (; i < count; i++) {
+        isStrange |= x[i] != x[i];
+        largest = x[i] > largest ? x[i] : largest;
+    }
+    for (i = 0; i < count; i++) {
+        if (isStrange ? x[i] != x[i] : x[i] == largest) return i;
+    }
+    return 0;
+}
+
 typedef double peft_double_lanes __attribute__((ext_vector_type(8)));
 
 /// sum + x², exact for any x before the addition.

@@ -71,13 +71,20 @@ package func multiply(
 package func gemm(
     _ a: Matrix, _ b: Matrix, into c: UnsafeMutablePointer<Float>, stride: Int, alpha: Float, beta: Float
 ) {
-    if SkinnyProduct.suitsPart(a) {
-        return SkinnyProduct.run(a, b, into: c, stride: stride, alpha: alpha, beta: beta, epilogue: nil)
+    if !a.isTransposed && a.rows <= SkinnyProduct.rowLimit {
+        return gemmByRow(a, b, into: c, stride: stride, alpha: alpha, beta: beta)
     }
     cblas_sgemm(
         Int32(PEFTBlasRowMajor), Int32(a.isTransposed ? PEFTBlasTrans : PEFTBlasNoTrans),
         Int32(b.isTransposed ? PEFTBlasTrans : PEFTBlasNoTrans), Int32(a.rows), Int32(b.columns), Int32(a.columns),
         alpha, a.data, Int32(a.stride), b.data, Int32(b.stride), beta, c, Int32(stride))
+}
+
+/// The same, each row of C with the same bits whatever rows are beside it; for some rows only.
+package func gemmByRow(
+    _ a: Matrix, _ b: Matrix, into c: UnsafeMutablePointer<Float>, stride: Int, alpha: Float, beta: Float
+) {
+    SkinnyProduct.run(a, b, into: c, stride: stride, alpha: alpha, beta: beta, epilogue: nil)
 }
 
 /// How a result is cut: tiles large enough that packing the operands doesn't show, small enough to stay in the second

@@ -46,3 +46,21 @@ public func scaleInPlace(_ x: Tensor, by factor: Float) {
         }
     }
 }
+
+/// The place of the first of the largest values, or of the first NaN; 0 where there are none.
+package func placeOfLargest(_ values: UnsafeBufferPointer<Float>) -> Int {
+    values.baseAddress.map { peft_place_of_largest($0, values.count) } ?? 0
+}
+
+/// The same for each row, on all threads.
+package func placesOfLargest(_ rows: Tensor) -> [Int] {
+    let width = rows.columnCount
+    var places = [Int](repeating: 0, count: rows.rowCount)
+    places.withUnsafeMutableBufferPointer { places in
+        nonisolated(unsafe) let places = places
+        WorkerPool.shared.run(rows.rowCount) { row in
+            places[row] = placeOfLargest(UnsafeBufferPointer(start: rows.data + row * width, count: width))
+        }
+    }
+    return places
+}

@@ -9,15 +9,12 @@ package enum SkinnyProduct {
     /// With more rows than this the large products' engine takes over.
     static let rowLimit = 16
     /// Where B lies by rows, its kernel serves a prompt's rows as well.
-    static let promptLimit = 128
+    package static let promptLimit = 128
 
     /// Whether `multiply` leaves this product to `run`.
     static func suits(_ a: Matrix, _ b: Matrix) -> Bool {
         !a.isTransposed && a.rows <= (b.isTransposed ? rowLimit : promptLimit)
     }
-
-    /// Whether `gemm`, which multiplies narrow matrices, does.
-    static func suitsPart(_ a: Matrix) -> Bool { !a.isTransposed && a.rows <= rowLimit }
 
     /// C ← α · A · B + β · C; `epilogue` as in `multiply`.
     static func run(
@@ -69,6 +66,9 @@ package enum SkinnyProduct {
     /// Into how many parts the depth is cut; few, because each leaves a row of sums behind.
     private static let depthParts = 16
 
+    /// Weights that are read at one go at most, about.
+    private static let blockSize = 1 << 16
+
     private static func byDepth(
         _ a: Matrix, _ b: Matrix, into c: UnsafeMutablePointer<Float>, stride: Int, alpha: Float, beta: Float,
         epilogue: ((Tile) -> Void)?
@@ -84,8 +84,16 @@ package enum SkinnyProduct {
         let scratch = TensorStorage(count: parts * m * width)
         defer { withExtendedLifetime(scratch) {} }
         let sums = scratch.base
-        WorkerPool.shared.run(parts) { part in
-            sumRows(a, b, part * depth..<min(k, (part + 1) * depth), into: sums + part * m * width, stride: width)
+        // Columns are shared out too, so that the threads end together.
+        let blockCount = max(1, min(n / 256, n * depth / blockSize))
+        let block = ((n + blockCount - 1) / blockCount + 15) & ~15
+        let blocks = (n + block - 1) / block
+        WorkerPool.shared.run(parts * blocks) { index in
+            let (part, column) = (index / blocks, index % blocks * block)
+            let right = b.block(row: 0, rows: k, column: column, columns: min(block, n - column))
+            sumRows(
+                a, right, part * depth..<min(k, (part + 1) * depth), into: sums + part * m * width + column,
+                stride: width)
         }
         WorkerPool.shared.run(over: n, grain: max(64, grain / (parts * m)) & ~7) { columns in
             for i in 0..<m {
@@ -122,10 +130,8 @@ package enum SkinnyProduct {
             let (row, column) = (index / across * height, index % across * width)
             let tile = Tile(rows: row..<min(m, row + height), columns: column..<min(n, column + width))
             var part = part(of: a, b, tile, into: c, stride: stride, alpha: alpha, beta: beta)
-            withUnsafeTemporaryAllocation(of: Float.self, capacity: peft_product_scratch(part.rows, part.columns, step))
-            {
-                peft_product_by_depth(&part, step, $0.baseAddress)
-            }
+            let scratch = TensorStorage(count: peft_product_scratch(part.rows, part.columns, step))
+            withExtendedLifetime(scratch) { peft_product_by_depth(&part, step, scratch.base) }
             epilogue?(tile)
         }
     }
@@ -135,7 +141,7 @@ package enum SkinnyProduct {
         _ a: Matrix, _ b: Matrix, _ range: Range<Int>, into sums: UnsafeMutablePointer<Float>, stride: Int
     ) {
         let (m, n) = (a.rows, b.columns)
-        sums.update(repeating: 0, count: m * stride)
+        for i in 0..<m { (sums + i * stride).update(repeating: 0, count: n) }
         var first = range.lowerBound
         while first < range.upperBound {
             let count = min(8, range.upperBound - first)

@@ -36,7 +36,7 @@ public func languageModelLoss(
             let h = hidden.rows(start, count)
             let term = lowRank.map { LowRankTerm(u: $0.u.rows(start, count), b: $0.b) }
             head.multiply(h.data, rows: count, into: logits.data, beta: 0) { tile in
-                if let term { addLowRank(term, to: logits.data, stride: vocabulary, tile) }
+                if let term { addLowRank(term, to: logits.data, stride: vocabulary, tile, byRow: false) }
             }
             OpTimer.lap("languageModelLoss, logits")
             labels.withUnsafeBufferPointer { labels in

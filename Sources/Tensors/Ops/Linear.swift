@@ -77,9 +77,10 @@ private func linearForward(
 ) {
     let z = preActivation ?? y
     let stride = weight.outputSize
+    let byRow = lowRank.map { !$0.u.needsGradient && !$0.b.needsGradient } ?? false
     let needsEpilogue = bias != nil || lowRank != nil || activation != nil
     let epilogue: ((Tile) -> Void)? = { tile in
-        if let lowRank { addLowRank(lowRank, to: z.data, stride: stride, tile) }
+        if let lowRank { addLowRank(lowRank, to: z.data, stride: stride, tile, byRow: byRow) }
         if let activation {
             applyActivation(
                 z.data, bias: bias.map { UnsafePointer($0.data) }, preactivation: z.data, output: y.data,
@@ -91,14 +92,17 @@ private func linearForward(
     weight.multiply(x.data, rows: x.rowCount, into: z.data, beta: 0, epilogue: needsEpilogue ? epilogue : nil)
 }
 
-/// z ← z + u · Bᵀ within one tile.
-func addLowRank(_ term: LowRankTerm, to z: UnsafeMutablePointer<Float>, stride: Int, _ tile: Tile) {
+/// z ← z + u · Bᵀ within one tile, `byRow` as `gemmByRow` does.
+func addLowRank(
+    _ term: LowRankTerm, to z: UnsafeMutablePointer<Float>, stride: Int, _ tile: Tile, byRow: Bool
+) {
     let rank = term.u.columnCount
-    gemm(
+    let product = byRow ? gemmByRow : gemm
+    product(
         Matrix(term.u.data + tile.rows.lowerBound * rank, rows: tile.rows.count, columns: rank),
         Matrix(
             term.b.data + tile.columns.lowerBound * rank, rows: rank, columns: tile.columns.count, isTransposed: true),
-        into: z + tile.rows.lowerBound * stride + tile.columns.lowerBound, stride: stride, alpha: 1, beta: 1)
+        z + tile.rows.lowerBound * stride + tile.columns.lowerBound, stride, 1, 1)
 }
 
 /// dW = dzᵀ · x, in the weight's own layout.

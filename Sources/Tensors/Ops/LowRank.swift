@@ -6,11 +6,13 @@ public func lowRankInput(_ x: Tensor, _ a: Tensor, scale: Float, dropout: Dropou
     let (rows, inputs, rank) = (x.rowCount, x.columnCount, a.rowCount)
     let u = Tensor(uninitialized: [rows, rank])
     let down = Matrix(a.data, rows: inputs, columns: rank, isTransposed: true)
+    let product = x.needsGradient || a.needsGradient ? gemm : gemmByRow
     WorkerPool.shared.run(over: rows, grain: rowBlock) { block in
         withDropped(x, block, 0..<inputs, dropout) { kept, stride in
-            gemm(
+            product(
                 Matrix(kept, rows: block.count, columns: inputs, stride: stride), down,
-                into: u.data + block.lowerBound * rank, stride: rank, alpha: scale, beta: 0)
+                u.data + block.lowerBound * rank,
+                rank, scale, 0)
         }
     }
     return u.record([

@@ -69,12 +69,15 @@ public final class Generator {
     /// One sequence under way.
     private struct Line {
         let index: Int
-        let promptLength: Int
+        let prompt: [Int32]
         /// New tokens at most.
         let limit: Int
         var generation = Generation()
         var sampler: Sampler?
-        var length: Int { promptLength + generation.tokens.count }
+        var length: Int { prompt.count + generation.tokens.count }
+        /// What the model has not seen yet, and its first position.
+        var newTokens: [Int32] { generation.tokens.last.map { [$0] } ?? prompt }
+        var start: Int { generation.tokens.isEmpty ? 0 : length - 1 }
     }
 
     /// Continues every prompt.
@@ -109,46 +112,61 @@ public final class Generator {
             onFinish(line.index, line.generation)
         }
         while true {
+            var rows = lines.count
             while lines.count < batchSize, next < prompts.count {
                 let prompt = prompts[next]
-                var line = Line(index: next, promptLength: prompt.count, limit: limits[next])
-                line.sampler = settings.sampling.map { Sampler($0, index: firstIndex + next) }
-                next += 1
+                var line = Line(index: next, prompt: prompt, limit: limits[next])
                 guard isContinuing(&line) else {
+                    next += 1
                     finish(line)
                     continue
                 }
-                let capacity = min(model.maximumLength, prompt.count + line.limit)
-                let own = model.makeCache(sequences: 1, capacity: capacity)
-                let logits = model.logits(
-                    TokenBatch(newTokens: [prompt], positions: [0]), rows: [prompt.count - 1], .inference(cache: own))
-                if take(&line, logits, row: 0, onToken) {
-                    lines.append(line)
-                    cache.append(own)
-                } else {
-                    finish(line)
-                }
+                // In a pass of more rows than this, a row's bits would depend on the others: a long prompt goes alone.
+                let isLong = prompt.count + batchSize > Self.rowsOfPass
+                if !isLong && rows + prompt.count > Self.rowsOfPass { break }
+                next += 1
+                line.sampler = settings.sampling.map { Sampler($0, index: firstIndex + line.index) }
+                let own = model.makeCache(
+                    sequences: 1, capacity: min(model.maximumLength, prompt.count + line.limit))
+                var added = [line]
+                if isLong { advance(&added, own, onToken, finish) } else { rows += prompt.count }
+                lines += added
+                cache.append(own)
             }
             if lines.isEmpty { return results }
-            let batch = TokenBatch(
-                newTokens: lines.map { Array($0.generation.tokens.suffix(1)) }, positions: lines.map { $0.length - 1 })
-            let logits = model.logits(batch, rows: nil, .inference(cache: cache))
-            var kept: [Int] = []
-            for index in lines.indices {
-                if take(&lines[index], logits, row: index, onToken) { kept.append(index) } else { finish(lines[index]) }
-            }
-            if kept.count < lines.count {
-                lines = kept.map { lines[$0] }
-                cache.keep(kept)
-            }
+            advance(&lines, cache, onToken, finish)
         }
     }
 
-    /// Adds the token that follows from `logits`; false where the sequence is complete.
-    private func take(_ line: inout Line, _ logits: Tensor, row: Int, _ onToken: (Int, Int32) -> Void) -> Bool {
-        let token = withExtendedLifetime(logits) {
-            line.sampler?.choose(logits.row(row)) ?? greedyChoice(logits.row(row))
+    /// The most rows of a pass that takes more than one sequence on.
+    private static let rowsOfPass = 128
+
+    /// One pass, from which each line gets its next token; those that are complete are dropped, from the cache too.
+    private func advance(
+        _ lines: inout [Line], _ cache: KeyValueCache, _ onToken: (Int, Int32) -> Void, _ finish: (Line) -> Void
+    ) {
+        let batch = TokenBatch(newTokens: lines.map(\.newTokens), positions: lines.map(\.start))
+        let rows = batch.offsets.dropFirst().map { $0 - 1 }
+        let logits = model.logits(
+            batch, rows: rows.count == batch.rowCount ? nil : rows, .inference(cache: cache))
+        let greedy = settings.sampling == nil ? placesOfLargest(logits) : nil
+        var kept: [Int] = []
+        for index in lines.indices {
+            let token = greedy.map { Int32($0[index]) } ?? draw(&lines[index], logits, row: index)
+            if take(token, for: &lines[index], onToken) { kept.append(index) } else { finish(lines[index]) }
         }
+        if kept.count < lines.count {
+            lines = kept.map { lines[$0] }
+            cache.keep(kept)
+        }
+    }
+
+    private func draw(_ line: inout Line, _ logits: Tensor, row: Int) -> Int32 {
+        withExtendedLifetime(logits) { line.sampler?.choose(logits.row(row)) ?? greedyChoice(logits.row(row)) }
+    }
+
+    /// Adds the token that follows; false where the sequence is complete.
+    private func take(_ token: Int32, for line: inout Line, _ onToken: (Int, Int32) -> Void) -> Bool {
         if token == endID {
             line.generation.stop = .endOfText
             return false

@@ -22,14 +22,7 @@ public struct SamplingSettings: Sendable, Hashable {
 }
 
 /// The token with the largest logit, the first of equals, as torch's `argmax`; NaN counts as larger than any number.
-package func greedyChoice(_ logits: UnsafeBufferPointer<Float>) -> Int32 {
-    var best = 0
-    for (index, value) in logits.enumerated() {
-        if value.isNaN { return Int32(index) }
-        if value > logits[best] { best = index }
-    }
-    return Int32(best)
-}
+package func greedyChoice(_ logits: UnsafeBufferPointer<Float>) -> Int32 { Int32(placeOfLargest(logits)) }
 
 /// Draws tokens one after the other, as transformers' `generate` with `do_sample`: temperature, then top-k, then top-p.
 package struct Sampler {

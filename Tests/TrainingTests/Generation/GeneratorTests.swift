@@ -59,6 +59,12 @@ import Training
             #expect(alone == [together[index]], "prompt \(index)")
         }
         #expect(Set(together[6...].map(\.tokens)).count > 1)
+        // With room for so many, all but the shortest prompts have a pass of their own.
+        let roomy = Generator(
+            model: try model(name), endID: nil,
+            settings: GenerationSettings(maximumNewTokens: 9, sampling: sampling(11)), batchSize: 120)
+        let first = Array(prompts.prefix(16))
+        #expect(try roomy.generate(first, firstIndex: 5) == Array(together.prefix(16)))
     }
 
     @Test("gives a prompt the same alone and among others with an adapter") func batchingAdapter() throws {
@@ -67,14 +73,16 @@ import Training
         let context = InstallationContext(seed: 0, basePath: base.folder, isTraining: false)
         let installation = try base.install(adapter, context)
         defer { installation.remove() }
-        // The last token's logits, alone and as the last of 1 to 16 rows.
-        let prompts = (0..<16).map { [Int32($0)] }
+        // The last token's logits, alone and as the last of up to 128 rows.
+        let prompts = (0..<128).map { [Int32($0 % 97)] }
         func rows(_ count: Int) -> [Float] {
             let cache = base.model.makeCache(sequences: count, capacity: 1)
             let batch = TokenBatch(sequences: Array(prompts.suffix(count)))
-            return base.model.logits(batch, rows: nil, .inference(cache: cache)).values.suffix(97)
+            return base.model.logits(batch, rows: [count - 1], .inference(cache: cache)).values
         }
-        for count in 2...16 { #expect(rows(count) == rows(1), "\(count) rows") }
+        for count in [2, 3, 7, 8, 15, 16, 17, 40, 63, 64, 65, 100, 128] {
+            #expect(rows(count) == rows(1), "\(count) rows")
+        }
     }
 
     @Test("computes with the cache what it computes without, within 1e-5", arguments: models)
