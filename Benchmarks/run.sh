@@ -26,10 +26,10 @@ make_model() { # FOLDER OPTION...
     [[ -f $1/model.safetensors ]] || "$bench" model --tokenizer Tests/Fixtures/tokenizers/gpt2 "${@:2}" "$1"
 }
 make_model $model
-make_model $model-bf16 --bfloat16
+make_model $model-bf16 --type bf16
 if [[ -n ${LARGE:-} ]]; then
-    make_model $model-355m --size 355m
-    make_model $model-774m --size 774m
+    make_model $model-355m --shape 355m
+    make_model $model-774m --shape 774m
 fi
 text=${TEXT:-$out/text.txt}
 if [[ -z ${TEXT:-} ]]; then

@@ -38,14 +38,20 @@ struct CeilingCommand: ParsableCommand {
         var inputGradients = 0.0
         var weightGradients = 0.0
         var flops = 0.0
-        for (inputs, outputs) in layers {
-            let count = Double(layerCount)
-            forward += count * best(Shape(m: rows, n: outputs, k: inputs))
-            inputGradients += count * best(Shape(m: rows, n: inputs, k: outputs, transposesB: true))
+        func add(_ count: Int, rows: Int, _ inputs: Int, _ outputs: Int) {
+            let factor = Double(count)
+            forward += factor * best(Shape(m: rows, n: outputs, k: inputs))
+            inputGradients += factor * best(Shape(m: rows, n: inputs, k: outputs, transposesB: true))
             if !adaptersOnly {
-                weightGradients += count * best(Shape(m: inputs, n: outputs, k: rows, transposesA: true))
+                weightGradients += factor * best(Shape(m: inputs, n: outputs, k: rows, transposesA: true))
             }
-            flops += count * 2 * Double(rows) * Double(inputs) * Double(outputs)
+            flops += factor * 2 * Double(rows) * Double(inputs) * Double(outputs)
+        }
+        for (index, (inputs, outputs)) in layers.enumerated() {
+            // Of the last block only the labelled rows are needed once its attention is done.
+            let last = index == 0 || targets == rows ? 0 : 1
+            add(layerCount - last, rows: rows, inputs, outputs)
+            if last > 0 { add(last, rows: targets, inputs, outputs) }
         }
         forward += best(Shape(m: targets, n: vocabulary, k: width, transposesB: true))
         inputGradients += best(Shape(m: targets, n: width, k: vocabulary))

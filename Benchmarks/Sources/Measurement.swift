@@ -44,11 +44,12 @@ extension Measurement {
             model: String? = nil, extra: [String] = [], rounds: Int = .max
         ) -> Measurement {
             let place = ["--model", model ?? paths.model, "--threads", "\(threads)"]
-            // The reference's steps take several times as long.
-            let other = [script] + workload.referenceArguments + place + ["--steps", "\(max(1, steps - 1))"] + size
+            // The reference's steps take several times as long. Records must be the same ones on both sides.
+            let count = workload == .records ? (2 * steps, 2 * steps) : (steps, max(1, steps - 1))
+            let other = [script] + workload.referenceArguments + place + ["--steps", "\(count.1)"] + size
             return Measurement(
                 id: id, part: part,
-                ours: ["step", workload.rawValue] + place + ["--steps", "\(steps)"] + size + extra,
+                ours: ["step", workload.rawValue] + place + ["--steps", "\(count.0)"] + size + extra,
                 reference: reference ? other : nil, rounds: rounds)
         }
         let records = ["--data", paths.data, "--batch", "8"]

@@ -7,7 +7,7 @@ struct Target {
     /// nil where something that it needs wasn't measured.
     var value: (_ results: Results, _ kernel: String) -> Double?
 
-    private static func ratio(_ value: Double) -> String { fixed(value, 2) + " ×" }
+    static func ratio(_ value: Double) -> String { fixed(value, 2) + " ×" }
     private static func share(_ value: Double) -> String { fixed(value, 2) }
     private static func milliseconds(_ value: Double) -> String { fixed(1000 * value, 0) + " ms" }
 
@@ -15,19 +15,21 @@ struct Target {
     static func share(_ results: Results, _ id: String, _ kernel: String) -> Double? {
         let entries = ["lora": "adapters", "all-linear": "adapters", "long": "adapters", "records": "adapters"]
             .merging(["bias": "biases", "full": "full"]) { $1 }
-        guard let entry = entries[id], let seconds = results.ours(id, "median_seconds", kernel) else { return nil }
+        // Records come in batches of unequal sizes, of which the ceiling is measured for the mean.
+        let key = id == "records" ? "mean_seconds" : "median_seconds"
+        guard let entry = entries[id], let seconds = results.ours(id, key, kernel) else { return nil }
         return results.ceiling(id == "records" ? "ceiling-records" : "ceiling", entry, kernel).map { $0 / seconds }
     }
 
     /// The reference's over ours.
-    private static func faster(_ id: String, _ key: String = "median_seconds") -> (Results, String) -> Double? {
+    static func faster(_ id: String, _ key: String = "median_seconds") -> (Results, String) -> Double? {
         { results, kernel in divide(results.reference(id, key), results.ours(id, key, kernel)) }
     }
 
-    private static func divide(_ a: Double?, _ b: Double?) -> Double? { a.flatMap { a in b.map { a / $0 } } }
+    static func divide(_ a: Double?, _ b: Double?) -> Double? { a.flatMap { a in b.map { a / $0 } } }
 
     /// Ours over the reference's, of a rate.
-    private static func rate(_ id: String, _ key: String) -> (Results, String) -> Double? {
+    static func rate(_ id: String, _ key: String) -> (Results, String) -> Double? {
         { results, kernel in divide(results.ours(id, key, kernel), results.reference(id, key)) }
     }
 
@@ -52,7 +54,7 @@ struct Target {
             Target(name: "tokens/s against peft, LoRA, dense", limit: "≥ 2 ×", text: ratio, value: faster("lora")),
             Target(
                 name: "tokens/s against peft with Trainer, E2E records", limit: "≥ 2.7 ×", text: ratio,
-                value: faster("records")),
+                value: rate("records", "tokens_per_second")),
             Target(name: "full tuning, dense", limit: "≥ 1.8 ×", text: ratio, value: faster("full")),
             Target(
                 name: "peak memory of the LoRA step against peft", limit: "≤ 0.25 ×", text: ratio,
