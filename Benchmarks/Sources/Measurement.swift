@@ -107,7 +107,7 @@ extension Measurement {
     private static func memory(
         _ paths: BenchPaths, step: (String, Bool, String?, [String]) -> Measurement
     ) -> [Measurement] {
-        var list: [Measurement] = []
+        var list = [step("checkpointing", false, nil, ["--set", "training.gradient_checkpointing=true"])]
         if let halfModel = paths.halfModel { list.append(step("bfloat16", false, halfModel, [])) }
         return list
     }
