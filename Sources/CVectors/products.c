@@ -1,4 +1,5 @@
 #include "CProducts.h"
+#include <stdlib.h>
 
 // Everything that passes vectors is inlined, so that no calling convention is at stake.
 #pragma clang diagnostic ignored "-Wpsabi"
@@ -58,16 +59,32 @@ static int is_wide(void) {
 
 void peft_product_use_narrow(int narrow) { __atomic_store_n(&wide, narrow ? 0 : -1, __ATOMIC_RELAXED); }
 
-long peft_product_scratch(long rows, long columns, long step) {
-    const long padded = (columns + 47) / 48 * 48;
-    return (rows + step) * padded;
+/// This thread's memory for sums and panels; it is used again by the next product, and so stays in cache.
+static float *scratch(long count) {
+    static _Thread_local float *memory;
+    static _Thread_local long size;
+    if (count > size) {
+        free(memory);
+        void *fresh = NULL;
+        const int failure = posix_memalign(&fresh, 64, count * sizeof(float));
+        memory = failure ? NULL : fresh;
+        size = failure ? 0 : count;
+    }
+    return memory;
 }
 
-void peft_product_by_depth(const struct peft_product *product, long step, float *scratch) {
+int peft_product_by_depth(const struct peft_product *product, long step) {
+    const long padded = (product->columns + 47) / 48 * 48;
+    float *memory = scratch((product->rows + step) * padded);
+    if (memory == NULL) return 0;
 #if defined(__x86_64__)
-    if (is_wide()) return by_depth_wide(product, step, scratch);
+    if (is_wide()) {
+        by_depth_wide(product, step, memory);
+        return 1;
+    }
 #endif
-    by_depth_narrow(product, step, scratch);
+    by_depth_narrow(product, step, memory);
+    return 1;
 }
 
 void peft_product_by_columns(const struct peft_product *product) {

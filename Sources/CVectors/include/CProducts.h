@@ -19,9 +19,8 @@ struct peft_product {
 };
 
 /// B lies as [depth, columns]. Every `step` numbers of the depth are summed on their own, from the first to the last, and
-/// their sums then in turn. `scratch` has room for `peft_product_scratch` floats.
-void peft_product_by_depth(const struct peft_product *product, long step, float *scratch);
-long peft_product_scratch(long rows, long columns, long step);
+/// their sums then in turn. Each thread keeps the memory that it needs for this. 0 where there is none to be had.
+int peft_product_by_depth(const struct peft_product *product, long step);
 
 /// B lies as [columns, depth]. Sixteen sums take every sixteenth product each; then the halves are added, their halves
 /// and so on, and what is left of the depth at the end.

@@ -130,8 +130,8 @@ package enum SkinnyProduct {
             let (row, column) = (index / across * height, index % across * width)
             let tile = Tile(rows: row..<min(m, row + height), columns: column..<min(n, column + width))
             var part = part(of: a, b, tile, into: c, stride: stride, alpha: alpha, beta: beta)
-            let scratch = TensorStorage(count: peft_product_scratch(part.rows, part.columns, step))
-            withExtendedLifetime(scratch) { peft_product_by_depth(&part, step, scratch.base) }
+            let isDone = peft_product_by_depth(&part, step) != 0
+            if !isDone { BufferPool.exitWithoutMemory(bytes: tile.rows.count * tile.columns.count * 4) }
             epilogue?(tile)
         }
     }

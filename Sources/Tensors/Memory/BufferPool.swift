@@ -88,7 +88,11 @@ package final class BufferPool: Sendable {
             var memory: UnsafeMutableRawPointer?
             if posix_memalign(&memory, 64, capacity) == 0, let memory { return memory }
         }
-        let message = "peft: out of memory: \(capacity) bytes for a tensor could not be had\n"
+        exitWithoutMemory(bytes: capacity)
+    }
+
+    static func exitWithoutMemory(bytes: Int) -> Never {
+        let message = "peft: out of memory: \(bytes) bytes for a tensor could not be had\n"
         _ = message.withCString { write(2, $0, strlen($0)) }
         exit(70)
     }
