@@ -8,6 +8,8 @@ package struct Matrix {
     /// The distance in elements from one stored row to the next.
     package var stride: Int
     package var isTransposed: Bool
+    /// Whether `data` really points to the upper halves of floats (BF16), which only the products of few rows read.
+    var isHalf = false
 
     package init(
         _ data: UnsafePointer<Float>, rows: Int, columns: Int, stride: Int? = nil, isTransposed: Bool = false
@@ -20,6 +22,7 @@ package struct Matrix {
     }
 
     package func block(row: Int, rows: Int, column: Int, columns: Int) -> Matrix {
+        precondition(!isHalf, "Matrix: a block of halves")
         let start = isTransposed ? column * stride + row : row * stride + column
         return Matrix(data + start, rows: rows, columns: columns, stride: stride, isTransposed: isTransposed)
     }

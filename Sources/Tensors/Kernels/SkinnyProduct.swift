@@ -55,9 +55,10 @@ package enum SkinnyProduct {
         beta: Float
     ) -> peft_product {
         let (row, column) = (tile.rows.lowerBound, tile.columns.lowerBound)
+        let start = column * (b.isTransposed ? b.stride : 1) * (b.isHalf ? 2 : 4)
         return peft_product(
-            a: a.data + row * a.stride, a_stride: a.stride, b: b.data + column * (b.isTransposed ? b.stride : 1),
-            b_stride: b.stride, b_is_half: 0, c: c + row * stride + column, c_stride: stride, rows: tile.rows.count,
+            a: a.data + row * a.stride, a_stride: a.stride, b: UnsafeRawPointer(b.data) + start, b_stride: b.stride,
+            b_is_half: b.isHalf ? 1 : 0, c: c + row * stride + column, c_stride: stride, rows: tile.rows.count,
             columns: tile.columns.count, depth: a.columns, alpha: alpha, beta: beta)
     }
 
@@ -76,7 +77,7 @@ package enum SkinnyProduct {
         let (m, n, k) = (a.rows, b.columns, a.columns)
         let share = max((k + depthParts - 1) / depthParts, grain / max(1, n))
         let depth = max(8, (share + 7) & ~7)
-        if m > 1 {
+        if m > 1 || b.isHalf {
             return byBlocks(a, b, into: c, stride: stride, alpha: alpha, beta: beta, step: depth, epilogue: epilogue)
         }
         let parts = max(1, (k + depth - 1) / depth)

@@ -29,6 +29,18 @@ public final class HalfWeight: BaseWeight {
         _ x: UnsafePointer<Float>, rows: Int, into y: UnsafeMutablePointer<Float>, beta: Float,
         epilogue: ((Tile) -> Void)?
     ) {
+        if tensor.format == .bfloat16, rows > 0, outputSize > 0 {
+            // A few rows are multiplied straight from the file's numbers: half the reading from memory.
+            var right = Matrix(
+                UnsafePointer(OpaquePointer(tensor.data)), rows: inputSize, columns: outputSize,
+                isTransposed: !isInputByOutput)
+            right.isHalf = true
+            let left = Matrix(x, rows: rows, columns: inputSize)
+            if SkinnyProduct.suits(left, right) {
+                return SkinnyProduct.run(
+                    left, right, into: y, stride: outputSize, alpha: 1, beta: beta, epilogue: epilogue)
+            }
+        }
         if let whole { return whole.multiply(x, rows: rows, into: y, beta: beta, epilogue: epilogue) }
         let (inputs, outputs) = (inputSize, outputSize)
         WorkerPool.shared.run(over: outputs, grain: Self.blockColumns) { columns in
