@@ -48,6 +48,7 @@ arguments = parse()
 os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = str(arguments.threads)
 os.environ["HF_HUB_OFFLINE"] = "1"
 
+import peft
 import torch
 import transformers
 from peft import LoraConfig, get_peft_model
@@ -202,7 +203,8 @@ def main():
          tokens_per_second=sum(tokens[arguments.warmup:]) / sum(timed), peak_memory_bytes=peak_memory(),
          peak_memory_after_load_bytes=after_load, load_average_before=started,
          load_average_after=os.getloadavg()[0],
-         versions={"torch": torch.__version__, "transformers": transformers.__version__})
+         versions={"torch": torch.__version__, "transformers": transformers.__version__,
+                   "peft": peft.__version__})
 
 
 if __name__ == "__main__":

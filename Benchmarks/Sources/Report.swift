@@ -30,7 +30,7 @@ struct Report {
             let members = try? sample.summary.optional("versions")?.asObject()
         else { return "" }
         let names = members.compactMap { member in (try? member.value.asString()).map { "\(member.key) \($0)" } }
-        return "Reference: \(names.joined(separator: ", ")), peft."
+        return "Hugging Face: \(names.joined(separator: ", "))."
     }
 
     /// A table's rows after its header; nothing where there are no rows.
