@@ -78,7 +78,8 @@ struct PreparedWorkload {
         let trainable =
             workload == .bias ? Self.onlyBiases(of: installation.trainable) : installation.trainable
         runner = StepRunner(
-            model: base.model, installation: installation, optimizer: AdamW(trainable, run.training.optimizer), seed: 1)
+            model: base.model, installation: installation, optimizer: AdamW(trainable, run.training.optimizer), seed: 1,
+            isCheckpointing: run.training.isCheckpointing)
         if workload == .records {
             guard let tokenizer = base.tokenizer else { throw Problem("no tokenizer in this folder", file: model) }
             let dataset = try run.data.dataset(

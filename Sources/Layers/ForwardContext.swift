@@ -5,13 +5,24 @@ public import Tensors
 public final class ForwardContext {
     /// Names the random choices of this pass; nil where nothing is random.
     private let randomKey: UInt64?
-    private var drawn: UInt64 = 0
+    private var drawn: UInt64
     /// Keys and values of earlier tokens, to which this pass adds its own; nil outside of generation.
     public let cache: KeyValueCache?
 
-    private init(randomKey: UInt64?, cache: KeyValueCache?) {
+    /// Whether parts of the pass are computed again on the way back instead of keeping what that needs.
+    private let isCheckpointing: Bool
+    /// Whether this is the second time, when only the record counts.
+    let isReplay: Bool
+
+    private init(
+        randomKey: UInt64?, cache: KeyValueCache?, isCheckpointing: Bool = false, drawn: UInt64 = 0,
+        isReplay: Bool = false
+    ) {
         self.randomKey = randomKey
         self.cache = cache
+        self.isCheckpointing = isCheckpointing
+        self.drawn = drawn
+        self.isReplay = isReplay
     }
 
     /// A pass without anything random.
@@ -20,8 +31,25 @@ public final class ForwardContext {
     }
 
     /// A pass whose random choices follow from the run's seed and a number that no other pass of the run has.
-    public static func training(seed: UInt64, pass: UInt64) -> ForwardContext {
-        ForwardContext(randomKey: mixed(mixed(seed) ^ pass), cache: nil)
+    ///
+    /// - Parameter isCheckpointing: Saves memory for time, see `checkpointed`; the results have the same bits.
+    public static func training(seed: UInt64, pass: UInt64, isCheckpointing: Bool = false) -> ForwardContext {
+        ForwardContext(randomKey: mixed(mixed(seed) ^ pass), cache: nil, isCheckpointing: isCheckpointing)
+    }
+
+    /// What `segment` computes, a block of a model say. With checkpointing nothing of it is kept for the way back, where
+    /// it is computed once more with the same random choices.
+    ///
+    /// - Parameter segment: Computes with the context that it is given.
+    public func checkpointed(_ segment: @escaping (ForwardContext) -> Tensor) -> Tensor {
+        guard isCheckpointing else { return segment(self) }
+        let before = drawn
+        return Tensors.checkpointed { [self] isReplay in
+            guard isReplay else { return segment(self) }
+            return segment(
+                ForwardContext(
+                    randomKey: randomKey, cache: cache, isCheckpointing: false, drawn: before, isReplay: true))
+        }
     }
 
     /// The next dropout of the pass; nil where nothing is dropped.

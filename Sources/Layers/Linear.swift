@@ -27,8 +27,15 @@ public final class Linear {
     }
 
     /// x [rows, inputs] → y [rows, outputs].
-    public func callAsFunction(_ x: Tensor, _ context: ForwardContext, activation: Activation? = nil) -> Tensor {
-        let product = LinearProduct(layer: self, input: x, context: context, activation: activation)
+    ///
+    /// - Parameter isLast: Whether only sums of y with other tensors follow in a segment of `context.checkpointed`, so
+    ///   that y needn't be computed where the segment is gone through for its gradients.
+    public func callAsFunction(
+        _ x: Tensor, _ context: ForwardContext, activation: Activation? = nil, isLast: Bool = false
+    ) -> Tensor {
+        let product = LinearProduct(
+            layer: self, input: x, context: context, activation: activation,
+            omitsValue: isLast && context.isReplay && activation == nil && adapter?.readsOutput != true)
         return adapter?.apply(to: product) ?? product.completed(adding: nil)
     }
 }

@@ -12,9 +12,14 @@ public protocol LinearAdapter: AnyObject {
     /// The adapter's whole part as a low-rank term, so that a head's loss goes by chunks; nil where it is more than that,
     /// and then the logits of all labelled rows are computed at once.
     func lowRankTerm(for input: Tensor, _ context: ForwardContext) -> LowRankTerm?
+
+    /// Whether the layer's output is more than the product that `apply` completes, so that the way back may read the
+    /// product's value; true unless the adapter says otherwise.
+    var readsOutput: Bool { get }
 }
 
 extension LinearAdapter {
+    public var readsOutput: Bool { true }
     public func lowRankTerm(for input: Tensor, _ context: ForwardContext) -> LowRankTerm? { nil }
 }
 
@@ -25,13 +30,16 @@ public struct LinearProduct {
     public let input: Tensor
     public let context: ForwardContext
     public let activation: Activation?
+    /// Whether only the record of the product counts, not its value.
+    let omitsValue: Bool
 
     /// act(x · Wᵀ + u · Bᵀ + b), everything fused.
     public func completed(adding term: LowRankTerm?) -> Tensor { completed(input: input, adding: term) }
 
     /// The same for another x [rows, inputs].
     public func completed(input: Tensor, adding term: LowRankTerm?) -> Tensor {
-        linear(input, layer.base, bias: layer.bias?.tensor, lowRank: term, activation: activation)
+        linear(
+            input, layer.base, bias: layer.bias?.tensor, lowRank: term, activation: activation, omitsValue: omitsValue)
     }
 
     /// The same with another weight [inputs, outputs] or [outputs, inputs], in the layout of the layer's own; where it

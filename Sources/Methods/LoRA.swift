@@ -65,6 +65,8 @@ private final class LoRAPair: LinearAdapter {
         b = Tensor(zeros: [linear.outputSize, rank])
     }
 
+    var readsOutput: Bool { false }
+
     func apply(to product: LinearProduct) -> Tensor {
         let u = lowRankInput(product.input, a, scale: scale, dropout: product.context.dropout(dropout))
         return product.completed(adding: LowRankTerm(u: u, b: b))

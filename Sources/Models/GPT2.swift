@@ -123,7 +123,12 @@ public final class GPT2: Architecture {
         for (index, block) in blocks.enumerated() {
             let isLast = index == blocks.count - 1
             let prefix = prompted.prefixes.isEmpty ? nil : prompted.prefixes[index]
-            h = block(h, batch, prefix: prefix, rows: isLast ? rows : nil, context)
+            if isLast {
+                // Its record is the first to be gone through: keeping it costs no more than computing it again.
+                h = block(h, batch, prefix: prefix, rows: rows, context)
+            } else {
+                h = context.checkpointed { [h] in block(h, batch, prefix: prefix, rows: nil, $0) }
+            }
         }
         if blocks.isEmpty, let rows { h = gatherRows(h, rows) }
         return finalNorm(h)
@@ -221,7 +226,7 @@ extension GPT2 {
             n = feedForwardNorm(h)
             let f = feedForward(n, context, activation: configuration.activation)
             return joins[1](
-                residual: h, normalized: n, output: feedForwardOutput(f, context),
+                residual: h, normalized: n, output: feedForwardOutput(f, context, isLast: joins[1].adapter == nil),
                 dropout: context.dropout(configuration.residualDropout), context)
         }
 

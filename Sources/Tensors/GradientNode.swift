@@ -6,6 +6,8 @@ public final class GradientNode: @unchecked Sendable {
     typealias Pullback = (_ outputGradient: Tensor, _ inputGradient: inout Gradient) -> Void
 
     private static let recorded = Atomic<UInt64>(0)
+    /// The order of the last node so far.
+    static var lastOrder: UInt64 { recorded.load(ordering: .relaxed) }
 
     /// Grows along the computation: a node's inputs have smaller numbers.
     let order: UInt64
@@ -58,7 +60,7 @@ struct Gradient {
 
 extension Tensor {
     /// Whether an operation on this tensor is recorded.
-    public var needsGradient: Bool { node != nil && isRecording }
+    public var needsGradient: Bool { Recording.accepts(node) }
 
     /// Makes this tensor one whose gradient is wanted.
     public func track() {
@@ -94,10 +96,14 @@ extension Tensor {
     /// Runs the recorded computation backwards from this tensor, whose own gradient is `seed` (ones where nil), adding
     /// to the gradients of the tracked tensors that it was computed from. The record is consumed on the way, so that
     /// memory is free for reuse as soon as it has served.
-    public func backward(seed: Tensor? = nil) {
+    public func backward(seed: Tensor? = nil) { backward(seed: seed, downTo: 0) }
+
+    /// The same, but what was recorded up to the node of order `boundary` gets its gradient and isn't gone through.
+    func backward(seed: Tensor?, downTo boundary: UInt64) {
         guard let root = node else { return }
         root.gradient.add(seed ?? Tensor(repeating: 1, shape))
-        var pending = Self.nodes(below: root)
+        guard root.order > boundary else { return }
+        var pending = Self.nodes(below: root, downTo: boundary)
         node = nil
         while let current = pending.popLast() {
             if current.inputs.isEmpty { continue }
@@ -113,12 +119,13 @@ extension Tensor {
     }
 
     /// Every recorded operation that `root` depends on, `root` last and each one after its inputs.
-    private static func nodes(below root: GradientNode) -> [GradientNode] {
+    private static func nodes(below root: GradientNode, downTo boundary: UInt64) -> [GradientNode] {
         var seen: Set<ObjectIdentifier> = [ObjectIdentifier(root)]
         var found = [root]
         var next = 0
         while next < found.count {
-            for input in found[next].inputs where seen.insert(ObjectIdentifier(input.node)).inserted {
+            for input in found[next].inputs
+            where input.node.order > boundary && seen.insert(ObjectIdentifier(input.node)).inserted {
                 found.append(input.node)
             }
             next += 1
@@ -131,19 +138,54 @@ extension Tensor {
 ///
 /// What other threads compute meanwhile is recorded as ever.
 public func withoutGradients<Result>(_ body: () throws -> Result) rethrows -> Result {
-    try Recording.$isOn.withValue(false) { try body() }
+    try Recording.$mode.withValue(.off) { try body() }
 }
 
-private enum Recording {
-    @TaskLocal static var isOn = true
+/// Runs `body` without recording anything.
+///
+/// - Returns: Its result, and every node that its operations would have been recorded with.
+func collectingNodes<Result>(_ body: () -> Result) -> (result: Result, nodes: [GradientNode]) {
+    let collector = NodeCollector()
+    let result = Recording.$mode.withValue(.collecting(collector)) { body() }
+    return (result, collector.nodes)
 }
 
-private var isRecording: Bool { Recording.isOn }
+private final class NodeCollector: @unchecked Sendable {
+    var nodes: [GradientNode] = []
+    private var seen: Set<ObjectIdentifier> = []
+
+    func add(_ node: GradientNode) {
+        if seen.insert(ObjectIdentifier(node)).inserted { nodes.append(node) }
+    }
+}
+
+enum Recording {
+    fileprivate enum Mode: Sendable {
+        case on, off
+        case collecting(NodeCollector)
+    }
+
+    @TaskLocal fileprivate static var mode = Mode.on
+
+    static var isOn: Bool { if case .on = mode { true } else { false } }
+
+    /// Whether an operation on a tensor with this node is recorded.
+    fileprivate static func accepts(_ node: GradientNode?) -> Bool {
+        guard let node else { return false }
+        switch mode {
+        case .on: return true
+        case .off: return false
+        case .collecting(let collector):
+            collector.add(node)
+            return false
+        }
+    }
+}
 
 /// The entry of `record(_:)` for one input: nil where it needs no gradient.
 func pullback(
     for input: Tensor?, _ pullback: @autoclosure () -> GradientNode.Pullback
 ) -> (node: GradientNode, pullback: GradientNode.Pullback)? {
-    guard isRecording, let node = input?.node else { return nil }
+    guard let node = input?.node, Recording.accepts(node) else { return nil }
     return (node, pullback())
 }

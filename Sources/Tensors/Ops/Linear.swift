@@ -14,15 +14,19 @@ public struct LowRankTerm {
 
 /// y = act(x · Wᵀ + u · Bᵀ + bias) for x [rows, inputs] → y [rows, outputs]; everything after the first product happens
 /// while a tile of it is in cache.
+///
+/// - Parameter omitsValue: Records the operation and leaves y uncomputed, for an output that nobody reads.
 public func linear(
-    _ x: Tensor, _ weight: any BaseWeight, bias: Tensor?, lowRank: LowRankTerm?, activation: Activation?
+    _ x: Tensor, _ weight: any BaseWeight, bias: Tensor?, lowRank: LowRankTerm?, activation: Activation?,
+    omitsValue: Bool = false
 ) -> Tensor {
+    precondition(!omitsValue || activation == nil, "linear: the way back through an activation reads what went in")
     precondition(x.columnCount == weight.inputSize, "linear: \(x.shape) by a weight of \(weight.inputSize) inputs")
     let inputs = [x, weight.trainable, bias, lowRank?.u, lowRank?.b]
     let isRecorded = inputs.contains { $0?.needsGradient == true }
     let y = Tensor(uninitialized: [x.rowCount, weight.outputSize])
     let preActivation = activation != nil && isRecorded ? Tensor(uninitialized: y.shape) : nil
-    linearForward(x, weight, bias, lowRank, activation, y, preActivation: preActivation)
+    if !omitsValue { linearForward(x, weight, bias, lowRank, activation, y, preActivation: preActivation) }
     let sizes = (x.columnCount, y.columnCount)
     guard isRecorded else { return y.record([], sizes: sizes) }
 

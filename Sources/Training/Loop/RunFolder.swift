@@ -115,7 +115,8 @@ final class RunFolder {
     /// Keys that may change between the parts of a run, because no number depends on them.
     private static let changeable: Set<String> = [
         "training.output_dir", "training.logging_steps", "training.save_steps", "training.save_total_limit",
-        "training.eval_steps", "training.per_device_eval_batch_size", "data.validation",
+        "training.eval_steps", "training.per_device_eval_batch_size", "training.gradient_checkpointing",
+        "data.validation",
     ]
 
     private func refuseOtherConfiguration() throws {

@@ -27,12 +27,19 @@ public struct StepRunner {
     public let installation: any Installation
     public let optimizer: AdamW
     public let seed: UInt64
+    public let isCheckpointing: Bool
 
-    public init(model: any LanguageModel, installation: any Installation, optimizer: AdamW, seed: UInt64) {
+    /// - Parameter isCheckpointing: Computes blocks again on the way back instead of keeping what that needs: less
+    ///   memory, more time, the same bits.
+    public init(
+        model: any LanguageModel, installation: any Installation, optimizer: AdamW, seed: UInt64,
+        isCheckpointing: Bool = false
+    ) {
         self.model = model
         self.installation = installation
         self.optimizer = optimizer
         self.seed = seed
+        self.isCheckpointing = isCheckpointing
     }
 
     /// One step. Where the result isn't finite the parameters were left as they were.
@@ -44,7 +51,8 @@ public struct StepRunner {
         result.targetCount = batches.reduce(0) { $0 + $1.labelCount }
         let scale = 1 / Float(max(1, result.targetCount))
         for (index, batch) in batches.enumerated() {
-            let context = ForwardContext.training(seed: seed, pass: UInt64(firstPass + index))
+            let context = ForwardContext.training(
+                seed: seed, pass: UInt64(firstPass + index), isCheckpointing: isCheckpointing)
             let loss = model.loss(batch, scale: scale, context)
             result.lossSum += loss.sum
             result.tokenCount += batch.rowCount

@@ -72,7 +72,8 @@ public final class Trainer {
         }
         optimizer = AdamW(installation.trainable, settings.optimizer)
         runner = StepRunner(
-            model: base.model, installation: installation, optimizer: optimizer, seed: settings.seed)
+            model: base.model, installation: installation, optimizer: optimizer, seed: settings.seed,
+            isCheckpointing: settings.isCheckpointing)
     }
 
     /// Trains, writes checkpoints on the way and the delivery at the end. A run that is finished already is resumed by

@@ -10,6 +10,8 @@ public struct TrainingSettings: Sendable, Hashable {
     public var batchSize: Int
     public var evaluationBatchSize: Int
     public var accumulation: Int
+    /// Whether blocks are computed again on the way back instead of keeping what that needs.
+    public var isCheckpointing: Bool
     public var learningRate: Double
     public var schedule: LearningRateSchedule
     public var warmupSteps: Int
@@ -33,6 +35,7 @@ public struct TrainingSettings: Sendable, Hashable {
         batchSize = section.int("per_device_train_batch_size", default: 8, in: 1...Self.largest)
         evaluationBatchSize = section.int("per_device_eval_batch_size", default: 8, in: 1...Self.largest)
         accumulation = section.int("gradient_accumulation_steps", default: 1, in: 1...Self.largest)
+        isCheckpointing = section.bool("gradient_checkpointing", default: false)
         learningRate = section.double("learning_rate", default: 5e-5, in: 0...)
         schedule = section.choice("lr_scheduler_type", default: LearningRateSchedule.linear)
         warmupSteps = section.int("warmup_steps", default: 0, in: 0...)
