@@ -41,7 +41,11 @@ public final class HalfWeight: BaseWeight {
                     left, right, into: y, stride: outputSize, alpha: 1, beta: beta, epilogue: epilogue)
             }
         }
-        if let whole { return whole.multiply(x, rows: rows, into: y, beta: beta, epilogue: epilogue) }
+        if let whole {
+            return withExtendedLifetime(whole) {
+                whole.multiply(x, rows: rows, into: y, beta: beta, epilogue: epilogue)
+            }
+        }
         let (inputs, outputs) = (inputSize, outputSize)
         WorkerPool.shared.run(over: outputs, grain: Self.blockColumns) { columns in
             withConverted(outputs: columns) { block in
@@ -61,7 +65,9 @@ public final class HalfWeight: BaseWeight {
     public func multiplyTransposed(
         _ dy: UnsafePointer<Float>, rows: Int, into dx: UnsafeMutablePointer<Float>, beta: Float
     ) {
-        if let whole { return whole.multiplyTransposed(dy, rows: rows, into: dx, beta: beta) }
+        if let whole {
+            return withExtendedLifetime(whole) { whole.multiplyTransposed(dy, rows: rows, into: dx, beta: beta) }
+        }
         let (inputs, outputs) = (inputSize, outputSize)
         // Shares of the sum over the outputs, by the weight's shape alone, each with a result of its own.
         let share = ((outputs + Self.depthParts - 1) / Self.depthParts + 15) & ~15

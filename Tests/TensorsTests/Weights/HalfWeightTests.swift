@@ -87,10 +87,13 @@ import Testing
         let (rows, inputs) = (300, 900)
         let outputs = HalfWeight.wholeLimit / inputs + 100
         let half = HalfWeight(Self.tensor([outputs, inputs], .bfloat16), isInputByOutput: false)
+        let x = Tensor(zeros: [rows, inputs])
         let y = Tensor(uninitialized: [rows, outputs])
         let seen = Mutex([Int](repeating: 0, count: rows))
-        half.multiply(Tensor(zeros: [rows, inputs]).data, rows: rows, into: y.data, beta: 0) { tile in
-            seen.withLock { for row in tile.rows { $0[row] += tile.columns.count } }
+        withExtendedLifetime((x, y)) {
+            half.multiply(x.data, rows: rows, into: y.data, beta: 0) { tile in
+                seen.withLock { for row in tile.rows { $0[row] += tile.columns.count } }
+            }
         }
         #expect(seen.withLock { $0 } == Array(repeating: outputs, count: rows))
     }
