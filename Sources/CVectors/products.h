@@ -228,7 +228,10 @@ PEFT_KERNEL void PEFT_LOCAL(column_tiles)(const struct peft_product *product, co
             PEFT_LOCAL(column_tile)(product, i, j, ahead, count, PEFT_DOT_ROWS, PEFT_DOT_COLUMNS, is_half);
             ahead += count;
         }
-        for (; i < product->rows; i++) PEFT_LOCAL(column_tile)(product, i, j, 0, 0, 1, PEFT_DOT_COLUMNS, is_half);
+        for (; i < product->rows; i++) {
+            const long count = i == 0 ? end - ahead : 0;
+            PEFT_LOCAL(column_tile)(product, i, j, ahead, count, 1, PEFT_DOT_COLUMNS, is_half);
+        }
     }
     for (; j < product->columns; j++) {
         for (long i = 0; i < product->rows; i++) PEFT_LOCAL(column_tile)(product, i, j, 0, 0, 1, 1, is_half);

@@ -1,4 +1,5 @@
 import CVectors
+import Synchronization
 
 /// Products of a few rows with a large matrix, as a language model makes for each new token: the time goes into reading
 /// the matrix once from memory, in the order in which it lies there, on all threads.
@@ -67,54 +68,41 @@ package enum SkinnyProduct {
     /// Into how many parts the depth is cut; few, because each leaves a row of sums behind.
     private static let depthParts = 16
 
-    /// Weights that are read at one go at most, about.
-    private static let blockSize = 1 << 16
-
     private static func byDepth(
         _ a: Matrix, _ b: Matrix, into c: UnsafeMutablePointer<Float>, stride: Int, alpha: Float, beta: Float,
         epilogue: ((Tile) -> Void)?
     ) {
-        let (m, n, k) = (a.rows, b.columns, a.columns)
+        let (n, k) = (b.columns, a.columns)
         let share = max((k + depthParts - 1) / depthParts, grain / max(1, n))
         let depth = max(8, (share + 7) & ~7)
-        if m > 1 || b.isHalf {
+        if a.rows > 1 || b.isHalf {
             return byBlocks(a, b, into: c, stride: stride, alpha: alpha, beta: beta, step: depth, epilogue: epilogue)
         }
         let parts = max(1, (k + depth - 1) / depth)
         let width = (n + 7) & ~7
-        let scratch = TensorStorage(count: parts * m * width)
+        let scratch = TensorStorage(count: parts * width)
         defer { withExtendedLifetime(scratch) {} }
         let sums = scratch.base
-        // Columns are shared out too, so that the threads end together.
-        let blockCount = max(1, min(n / 256, n * depth / blockSize))
-        let block = ((n + blockCount - 1) / blockCount + 15) & ~15
-        let blocks = (n + block - 1) / block
-        WorkerPool.shared.run(parts * blocks) { index in
-            let (part, column) = (index / blocks, index % blocks * block)
-            let right = b.block(row: 0, rows: k, column: column, columns: min(block, n - column))
-            sumRows(
-                a, right, part * depth..<min(k, (part + 1) * depth), into: sums + part * m * width + column,
-                stride: width)
-        }
-        WorkerPool.shared.run(over: n, grain: max(64, grain / (parts * m)) & ~7) { columns in
-            for i in 0..<m {
-                let target = c + i * stride
-                var j = columns.lowerBound
-                while j < columns.upperBound {
-                    var sum = sums.lanes(i * width + j)
-                    for part in 1..<max(1, parts) { sum += sums.lanes((part * m + i) * width + j) }
-                    sum *= alpha
-                    if j + 8 <= columns.upperBound {
-                        target.setLanes(j, beta == 0 ? sum : sum + beta * target.lanes(j))
-                    } else {
-                        for lane in 0..<columns.upperBound - j {
-                            target[j + lane] = beta == 0 ? sum[lane] : sum[lane] + beta * target[j + lane]
-                        }
+        // Whoever ends the last part adds the sums up, so that nobody waits for the others in between.
+        let ended = Atomic(0)
+        WorkerPool.shared.run(parts) { part in
+            sumRows(a, b, part * depth..<min(k, (part + 1) * depth), into: sums + part * width)
+            guard ended.add(1, ordering: .acquiringAndReleasing).newValue == parts else { return }
+            var j = 0
+            while j < n {
+                var sum = sums.lanes(j)
+                for part in 1..<max(1, parts) { sum += sums.lanes(part * width + j) }
+                sum *= alpha
+                if j + 8 <= n {
+                    c.setLanes(j, beta == 0 ? sum : sum + beta * c.lanes(j))
+                } else {
+                    for lane in 0..<n - j {
+                        c[j + lane] = beta == 0 ? sum[lane] : sum[lane] + beta * c[j + lane]
                     }
-                    j += 8
                 }
+                j += 8
             }
-            epilogue?(Tile(rows: 0..<m, columns: columns))
+            epilogue?(Tile(rows: 0..<1, columns: 0..<n))
         }
     }
 
@@ -137,88 +125,40 @@ package enum SkinnyProduct {
         }
     }
 
-    /// sums ← the rows `range` of B, weighed by A's columns; eight rows at a time, so that the sums are seldom touched.
+    /// sums ← the rows `range` of B, weighed by A's one row; eight rows at a time, so that the sums are seldom touched,
+    /// while memory sends the next eight.
     private static func sumRows(
-        _ a: Matrix, _ b: Matrix, _ range: Range<Int>, into sums: UnsafeMutablePointer<Float>, stride: Int
+        _ a: Matrix, _ b: Matrix, _ range: Range<Int>, into sums: UnsafeMutablePointer<Float>
     ) {
-        let (m, n) = (a.rows, b.columns)
-        for i in 0..<m { (sums + i * stride).update(repeating: 0, count: n) }
+        let n = b.columns
+        sums.update(repeating: 0, count: n)
         var first = range.lowerBound
         while first < range.upperBound {
             let count = min(8, range.upperBound - first)
             let rows = b.data + first * b.stride
+            let left = a.data + first
             var j = 0
-            while j + 16 <= n {
-                if count == 8 {
-                    var i = 0
-                    while i + 4 <= m {
-                        let left = a.data + i * a.stride + first
-                        let target = sums + i * stride + j
-                        var (p0, q0) = (target.lanes(0), target.lanes(8))
-                        var (p1, q1) = (target.lanes(stride), target.lanes(stride + 8))
-                        var (p2, q2) = (target.lanes(2 * stride), target.lanes(2 * stride + 8))
-                        var (p3, q3) = (target.lanes(3 * stride), target.lanes(3 * stride + 8))
-                        for row in 0..<8 {
-                            let (v, w) = (rows.lanes(row * b.stride + j), rows.lanes(row * b.stride + j + 8))
-                            let x0 = Lanes(repeating: left[row])
-                            let x1 = Lanes(repeating: left[a.stride + row])
-                            let x2 = Lanes(repeating: left[2 * a.stride + row])
-                            let x3 = Lanes(repeating: left[3 * a.stride + row])
-                            p0.addProduct(v, x0)
-                            q0.addProduct(w, x0)
-                            p1.addProduct(v, x1)
-                            q1.addProduct(w, x1)
-                            p2.addProduct(v, x2)
-                            q2.addProduct(w, x2)
-                            p3.addProduct(v, x3)
-                            q3.addProduct(w, x3)
-                        }
-                        target.setLanes(0, p0)
-                        target.setLanes(8, q0)
-                        target.setLanes(stride, p1)
-                        target.setLanes(stride + 8, q1)
-                        target.setLanes(2 * stride, p2)
-                        target.setLanes(2 * stride + 8, q2)
-                        target.setLanes(3 * stride, p3)
-                        target.setLanes(3 * stride + 8, q3)
-                        i += 4
+            if count == 8 {
+                let coming = rows + 8 * b.stride
+                let comingCount = min(8, range.upperBound - first - 8)
+                while j + 16 <= n {
+                    for row in 0..<comingCount { peft_prefetch(coming + row * b.stride + j) }
+                    var (p, q) = (sums.lanes(j), sums.lanes(j + 8))
+                    for row in 0..<8 {
+                        let x = Lanes(repeating: left[row])
+                        p.addProduct(rows.lanes(row * b.stride + j), x)
+                        q.addProduct(rows.lanes(row * b.stride + j + 8), x)
                     }
-                    while i < m {
-                        let left = a.data + i * a.stride + first
-                        let target = sums + i * stride + j
-                        var (p, q) = (target.lanes(0), target.lanes(8))
-                        for row in 0..<8 {
-                            let x = Lanes(repeating: left[row])
-                            p.addProduct(rows.lanes(row * b.stride + j), x)
-                            q.addProduct(rows.lanes(row * b.stride + j + 8), x)
-                        }
-                        target.setLanes(0, p)
-                        target.setLanes(8, q)
-                        i += 1
-                    }
-                } else {
-                    for i in 0..<m {
-                        let left = a.data + i * a.stride + first
-                        let target = sums + i * stride + j
-                        var (p, q) = (target.lanes(0), target.lanes(8))
-                        for row in 0..<count {
-                            let x = Lanes(repeating: left[row])
-                            p.addProduct(rows.lanes(row * b.stride + j), x)
-                            q.addProduct(rows.lanes(row * b.stride + j + 8), x)
-                        }
-                        target.setLanes(0, p)
-                        target.setLanes(8, q)
-                    }
+                    sums.setLanes(j, p)
+                    sums.setLanes(j + 8, q)
+                    j += 16
                 }
-                j += 16
             }
-            for i in 0..<m {
-                let left = a.data + i * a.stride + first
-                for column in j..<max(j, n) {
-                    var sum = sums[i * stride + column]
-                    for row in 0..<count { sum.addProduct(rows[row * b.stride + column], left[row]) }
-                    sums[i * stride + column] = sum
-                }
+            while j < n {
+                var sum = sums[j]
+                for row in 0..<count { sum.addProduct(rows[row * b.stride + j], left[row]) }
+                sums[j] = sum
+                j += 1
             }
             first += count
         }
