@@ -38,6 +38,13 @@ public final class ConfigSection {
         journal.problems.append((entry(key)?.value.place ?? place).problem(message, key: fullPath(key)))
     }
 
+    /// Records a problem at `key` where it has a value, for a key that has no place here although it has elsewhere.
+    public func refuse(_ key: String, _ message: String) {
+        guard has(key) else { return }
+        journal.read(key, of: path)
+        record(message, at: key)
+    }
+
     /// Takes everything here as known, for a command that needs only some of it.
     public func ignoreUnread() { journal.ignoreUnread(of: path) }
 

@@ -36,6 +36,9 @@ public protocol AdaptableModel: AnyObject {
     /// The modules that `target_modules` names where the configuration doesn't, by the method's name.
     func defaultTargets(method: String) -> [String]?
 
+    /// The biases that play a role, in the model's order; none where the model has no such bias.
+    func biases(_ role: BiasRole) -> [BiasPart]
+
     /// The path of the output layer, which `all-linear` leaves out.
     var outputLayerPath: String { get }
 

@@ -11,6 +11,13 @@ final class ExtraParameters {
         let parameter: Parameter
         let original: any StoredTensor
         let decays: Bool
+        let training: Training
+    }
+
+    /// How much of a parameter trains; what doesn't is delivered as it is.
+    enum Training: Equatable {
+        case whole, none
+        case elements(Range<Int>)
     }
 
     private(set) var entries: [Entry] = []
@@ -22,11 +29,11 @@ final class ExtraParameters {
     init(model: any AdaptableModel) { self.model = model }
 
     /// Adds a parameter, once.
-    func add(_ parameter: Parameter, savedName: String) {
+    func add(_ parameter: Parameter, savedName: String, training: Training = .whole) {
         if entries.contains(where: { $0.parameter === parameter }) { return }
         let entry = Entry(
             savedName: savedName, parameter: parameter, original: parameter.value,
-            decays: decays(parameter.name, in: model))
+            decays: decays(parameter.name, in: model), training: training)
         entries.append(entry)
     }
 
@@ -48,13 +55,16 @@ final class ExtraParameters {
             }
         }
         if !problems.isEmpty { throw Problems(problems) }
-        for path in paths {
-            if model.isHeadTied, path == model.outputLayerPath || !tiedParameters(below: path).isEmpty {
-                model.untieHead()
-                untiedHead = true
-            }
-            for parameter in model.parameters(of: path) { add(parameter, savedName: parameter.name) }
+        for path in paths { add(moduleAt: path) { $0.name } }
+    }
+
+    /// Adds every parameter of a module, the head's weight as one of its own where it is shared.
+    func add(moduleAt path: String, savedName: (Parameter) -> String) {
+        if model.isHeadTied, path == model.outputLayerPath || !tiedParameters(below: path).isEmpty {
+            model.untieHead()
+            untiedHead = true
         }
+        for parameter in model.parameters(of: path) { add(parameter, savedName: savedName(parameter)) }
     }
 
     /// The head's weight where it is shared and lies below a module's path.
@@ -65,7 +75,7 @@ final class ExtraParameters {
     /// Gives every parameter memory of its own and, where it is to be trained, asks for its gradient; all other
     /// parameters of the model become constants.
     func takeOver(tracking: Bool) {
-        for entry in entries { entry.parameter.takeOver(tracking: tracking) }
+        for entry in entries { entry.parameter.takeOver(tracking: tracking && entry.training != .none) }
         for parameter in model.parameters {
             guard let tracked = parameter.tracked else { continue }
             if entries.contains(where: { $0.parameter === parameter }) { continue }
@@ -75,8 +85,20 @@ final class ExtraParameters {
     }
 
     var trainable: [TrainableParameter] {
-        entries.map { TrainableParameter(name: $0.savedName, tensor: $0.parameter.tensor, decays: $0.decays) }
+        entries.compactMap { entry in
+            let elements: Range<Int>?
+            switch entry.training {
+            case .none: return nil
+            case .whole: elements = nil
+            case .elements(let range): elements = range
+            }
+            return TrainableParameter(
+                name: entry.savedName, tensor: entry.parameter.tensor, decays: entry.decays, elements: elements)
+        }
     }
+
+    /// Every tensor that was added, as it is delivered.
+    var tensors: [(name: String, tensor: Tensor)] { entries.map { ($0.savedName, $0.parameter.tensor) } }
 
     func restore() {
         for entry in entries { entry.parameter.restore(entry.original) }

@@ -23,6 +23,12 @@ public struct LoRA: PEFTMethod {
     }
 
     public func install(into model: any AdaptableModel, _ context: InstallationContext) throws -> any Installation {
+        if settings.targets.isNone {
+            if settings.modulesToSave.isEmpty, settings.bias == .none {
+                throw Problems([section.problem("selects nothing, and nothing else is to train", at: "target_modules")])
+            }
+            return try LoRAInstallation(self, [], model, context)
+        }
         let selected = try settings.targets.linears(of: model, method: Self.name, section)
         // As peft has it: what trains as a whole gets no low-rank term beside that.
         let linears = selected.filter { linear in

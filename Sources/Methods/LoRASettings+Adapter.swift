@@ -44,7 +44,7 @@ extension LoRASettings {
             .init("revision", nil),
             .init(
                 "target_modules",
-                Self.value(targets.resolved(linears, default: model.defaultTargets(method: LoRA.name)))),
+                Self.value(targets.resolved(linears.map(\.path), default: model.defaultTargets(method: LoRA.name)))),
             .init("target_parameters", nil),
             .init("task_type", "CAUSAL_LM"),
             .init("trainable_token_indices", nil),

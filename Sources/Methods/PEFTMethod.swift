@@ -57,11 +57,26 @@ public struct TrainableParameter {
     public let tensor: Tensor
     /// Whether weight decay touches it: not biases and norms.
     public let decays: Bool
+    /// The elements that train where the others don't, in row-major order; nil for all.
+    public let elements: Range<Int>?
 
-    public init(name: String, tensor: Tensor, decays: Bool) {
+    public init(name: String, tensor: Tensor, decays: Bool, elements: Range<Int>? = nil) {
         self.name = name
         self.tensor = tensor
         self.decays = decays
+        self.elements = elements
+    }
+
+    /// How many numbers train.
+    public var count: Int { elements?.count ?? tensor.count }
+
+    /// What trains, in the tensor's own memory.
+    public var value: Tensor { elements.map(tensor.elements) ?? tensor }
+
+    /// The gradient of what trains, which `backward` left.
+    public var gradient: Tensor? {
+        guard let gradient = tensor.gradient else { return nil }
+        return elements.map(gradient.elements) ?? gradient
     }
 }
 
@@ -78,5 +93,8 @@ public var methods: [any PEFTMethod.Type] {
     [
         Full.self,
         LoRA.self,
+        BitFit.self,
+        LastLayers.self,
+        LNTuning.self,
     ]
 }

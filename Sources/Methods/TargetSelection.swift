@@ -40,7 +40,24 @@ struct TargetSelection: Equatable {
     /// - Throws: `Problems` where nothing is meant, an entry matches nothing, or something else than a linear layer is
     ///   meant; each says what exists.
     func linears(of model: any AdaptableModel, method: String, _ section: ConfigSection) throws -> [Linear] {
-        let names = Self.linearNames(of: model)
+        try modules(
+            of: model, method: method, section, what: "linear layer", names: Self.linearNames(of: model)
+        ) { module -> Linear? in
+            if case .linear(let linear) = module.kind { linear } else { nil }
+        }
+    }
+
+    /// The modules that are meant, of whatever kind they are, in the model's order.
+    ///
+    /// - Throws: `Problems` where nothing is meant or an entry matches nothing; each says what exists.
+    func paths(of model: any AdaptableModel, method: String, _ section: ConfigSection) throws -> [String] {
+        try modules(of: model, method: method, section, what: "module", names: Self.moduleNames(of: model)) { $0.path }
+    }
+
+    private func modules<Found>(
+        of model: any AdaptableModel, method: String, _ section: ConfigSection, what: String, names: String,
+        _ asFound: (NamedModule) -> Found?
+    ) throws -> [Found] {
         guard let wanted = modules ?? model.defaultTargets(method: method).map(Modules.list) else {
             throw Problems([section.problem("must be given; the model has \(names)", at: "target_modules")])
         }
@@ -50,9 +67,9 @@ struct TargetSelection: Equatable {
                 section.problem(
                     "goes with a list of target_modules, not with a regular expression", at: "layers_to_transform"))
         }
-        let isWanted = try matcher(wanted, model, "target_modules", section, &problems)
-        let isExcluded = try excluded.map { try matcher($0, model, "exclude_modules", section, &problems) }
-        var found: [Linear] = []
+        let isWanted = try matcher(wanted, model, "target_modules", names, section, &problems)
+        let isExcluded = try excluded.map { try matcher($0, model, "exclude_modules", names, section, &problems) }
+        var found: [Found] = []
         var seenLayers: Set<Int> = []
         for module in model.modules where isWanted(module.path) && isExcluded?(module.path) != true {
             if let layers, !isNamedByPath(module.path) {
@@ -60,14 +77,14 @@ struct TargetSelection: Equatable {
                 seenLayers.insert(layer)
                 guard layers.contains(layer) else { continue }
             }
-            guard case .linear(let linear) = module.kind else {
+            guard let one = asFound(module) else {
                 problems.append(
                     section.problem(
-                        "\(module.path) is no linear layer, and \(method) works on those; the model has \(names)",
+                        "\(module.path) is no \(what), and \(method) works on those; the model has \(names)",
                         at: "target_modules"))
                 continue
             }
-            found.append(linear)
+            found.append(one)
         }
         for layer in layers ?? [] where !seenLayers.isEmpty && !seenLayers.contains(layer) {
             problems.append(
@@ -86,7 +103,7 @@ struct TargetSelection: Equatable {
 
     /// A test of paths; reports entries that no module answers to.
     private func matcher(
-        _ modules: Modules, _ model: any AdaptableModel, _ key: String, _ section: ConfigSection,
+        _ modules: Modules, _ model: any AdaptableModel, _ key: String, _ names: String, _ section: ConfigSection,
         _ problems: inout [Problem]
     ) throws -> (String) -> Bool {
         switch modules {
@@ -101,7 +118,7 @@ struct TargetSelection: Equatable {
             for entry in entries where !model.modules.contains(where: { Self.matches($0.path, entry) }) {
                 problems.append(
                     section.problem(
-                        "'\(entry)' matches no module; the model has \(Self.linearNames(of: model))", at: key))
+                        "'\(entry)' matches no module; the model has \(names)", at: key))
             }
             return { path in entries.contains { Self.matches(path, $0) } }
         case .expression(let pattern):
@@ -112,7 +129,7 @@ struct TargetSelection: Equatable {
                     problems.append(
                         section.problem(
                             "the regular expression '\(pattern)' matches no whole path; the paths are like "
-                                + "\(Self.examplePath(of: model)), and the model has \(Self.linearNames(of: model))",
+                                + "\(Self.examplePath(of: model)), and the model has \(names)",
                             at: key))
                 }
                 return matches
@@ -158,6 +175,19 @@ struct TargetSelection: Equatable {
         return "the linear layers " + names.joined(separator: ", ")
     }
 
+    /// The names of all modules that hold parameters, likewise.
+    static func moduleNames(of model: any AdaptableModel) -> String {
+        var names: [String] = []
+        for module in model.modules {
+            if case .container = module.kind { continue }
+            guard let name = module.path.split(separator: ".").last.map(String.init), !names.contains(name) else {
+                continue
+            }
+            names.append(name)
+        }
+        return "the modules " + names.joined(separator: ", ")
+    }
+
     private static func examplePath(of model: any AdaptableModel) -> String {
         for module in model.modules {
             if case .linear = module.kind { return module.path }
@@ -165,11 +195,17 @@ struct TargetSelection: Equatable {
         return model.outputLayerPath
     }
 
+    /// What peft writes where no module is adapted and the adapter holds nothing but `modules_to_save` and the like.
+    static let noModules = "dummy-target-modules"
+
+    /// Whether the selection is peft's word for none.
+    var isNone: Bool { modules == .expression(Self.noModules) || modules == .list([Self.noModules]) }
+
     /// The list as peft's file holds it: `all-linear` written out, a default named.
-    func resolved(_ linears: [Linear], default entries: [String]?) -> Modules {
+    func resolved(_ paths: [String], default entries: [String]?) -> Modules {
         switch modules {
-        case .allLinear?: .list(linears.map(\.path))
-        case nil: .list(entries ?? linears.map(\.path))
+        case .allLinear?: .list(paths)
+        case nil: .list(entries ?? paths)
         case let modules?: modules
         }
     }

@@ -103,6 +103,7 @@ public final class GPT2: Architecture {
     public func defaultTargets(method: String) -> [String]? {
         switch method {
         case "lora": ["c_attn"]
+        case "ln_tuning": ["ln_1", "ln_2", "ln_f"]
         default: nil
         }
     }

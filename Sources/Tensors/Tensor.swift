@@ -13,7 +13,7 @@ public final class Tensor: @unchecked Sendable {
     public var columnCount: Int { shape.last ?? 1 }
     public var rowCount: Int { shape.isEmpty ? 1 : shape.dropLast().reduce(1, *) }
     /// Whether the memory belongs to something else, a mapped file say, and must not be written.
-    public var isReadOnly: Bool { storage.owner != nil }
+    public var isReadOnly: Bool { storage.isReadOnly }
 
     init(shape: [Int], storage: TensorStorage, node: GradientNode? = nil) {
         precondition(shape.reduce(1, *) == storage.count, "Tensor: shape \(shape) for \(storage.count) elements")
@@ -63,6 +63,12 @@ public final class Tensor: @unchecked Sendable {
     func rows(_ start: Int, _ count: Int) -> Tensor {
         let part = TensorStorage(readOnly: data + start * columnCount, count: count * columnCount, owner: storage)
         return Tensor(shape: [count, columnCount], storage: part)
+    }
+
+    /// Consecutive elements in row-major order, sharing memory, as a constant of one dimension.
+    public func elements(_ range: Range<Int>) -> Tensor {
+        precondition(range.lowerBound >= 0 && range.upperBound <= count, "elements: \(range) of \(shape)")
+        return Tensor(shape: [range.count], storage: TensorStorage(partOf: storage, range))
     }
 
     /// A copy in memory of its own, without record.

@@ -1,5 +1,6 @@
 import Configuration
 import Foundation
+import Methods
 import TestSupport
 import Testing
 import Training
@@ -38,42 +39,66 @@ private let adapter = fixture("adapters/default").path(percentEncoded: false)
 @Suite("docs/configuration.md")
 struct ConfigurationReferenceTests {
     private struct Row: Hashable, CustomStringConvertible {
+        /// The method that the key belongs to; nil for keys of all.
+        var method: String?
         var key: String
         var type: String
         var value: String
 
-        var description: String { "\(key) | \(type) | \(value)" }
+        var description: String { "\(method.map { $0 + ": " } ?? "")\(key) | \(type) | \(value)" }
     }
+
+    /// What a method's section must hold for every key to be asked for.
+    private static let needed = [
+        "lora": "target_modules: [x], rank_pattern: {MODULE: 1}, alpha_pattern: {MODULE: 1}"
+    ]
 
     /// Everything that the code asks a configuration for.
     private func asked() throws -> Set<Row> {
-        let document = try ConfigDocument.parse(
-            yaml: """
-                model: {path: x}
-                data: {train: x.txt}
-                peft: {method: lora, target_modules: [x], rank_pattern: {MODULE: 1}, alpha_pattern: {MODULE: 1}}
-                training: {output_dir: x}
-                """)
-        _ = try RunConfiguration(document) { Issue.record($0) }
-        return Set(
-            document.askedKeys.map {
-                // Either a list or an expression, for which the code has no word.
-                let type = $0.type == "anything" ? "list of strings, string" : $0.type
-                return Row(
-                    key: $0.path, type: type,
-                    value: $0.isRequired ? "*required*" : $0.defaultText.map(number) ?? "–")
+        Set(
+            try methods.flatMap { type in
+                let method = type.name
+                let document = try ConfigDocument.parse(
+                    yaml: """
+                        model: {path: x}
+                        data: {train: x.txt}
+                        peft: {method: \(method), \(Self.needed[method] ?? "")}
+                        training: {output_dir: x}
+                        """)
+                _ = try RunConfiguration(document) { Issue.record($0) }
+                return document.askedKeys.map {
+                    // Either a list or an expression, for which the code has no word.
+                    let type = $0.type == "anything" ? "list of strings, string" : $0.type
+                    let isCommon = $0.section.split(separator: ".").first != "peft" || Self.common.contains($0.path)
+                    return Row(
+                        method: isCommon ? nil : method, key: $0.path, type: type,
+                        value: $0.isRequired ? "*required*" : $0.defaultText.map(number) ?? "–")
+                }
             })
     }
+
+    private static let common = ["peft.method", "peft.init_from"]
 
     /// The rows of the tables.
     private func documented() throws -> Set<Row> {
         let text = try String(contentsOf: repositoryRoot.appending(path: "docs/configuration.md"), encoding: .utf8)
-        let rows = text.split(separator: "\n").filter { $0.hasPrefix("| `") }.map { line in
+        var rows: [Row] = []
+        // Below "With `method: x`:" stands what x has of its own; "or" joins methods with the same table.
+        var methods: [String?] = [nil]
+        for line in text.split(separator: "\n") {
+            if line.hasPrefix("## ") { methods = [nil] }
+            if line.hasPrefix("With `method: ") {
+                let words = line.split(separator: "`").filter { $0.hasPrefix("method: ") }
+                methods = words.map { String($0.dropFirst("method: ".count)) }
+            }
+            guard line.hasPrefix("| `") else { continue }
             let cells = line.split(separator: "|").map { $0.trimmingCharacters(in: .whitespaces) }
-            return Row(
-                key: cells[0].trimmingCharacters(in: ["`"]), type: cells[1], value: number(cells[2]))
+            rows += methods.map {
+                Row(
+                    method: $0, key: cells[0].trimmingCharacters(in: ["`"]), type: cells[1], value: number(cells[2]))
+            }
         }
-        #expect(Set(rows.map(\.key)).count == rows.count, "a key has two rows")
+        #expect(Set(rows.map { [$0.method ?? "", $0.key] }).count == rows.count, "a key has two rows")
         return Set(rows)
     }
 

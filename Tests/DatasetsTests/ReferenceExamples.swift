@@ -4,7 +4,7 @@ import JSONText
 import TestSupport
 import Tokenizers
 
-/// The fixtures of `scripts/fixtures/datasets.py`.
+/// The fixtures of `scripts/fixtures/dataset_examples.py`.
 struct ReferenceExamples {
     let expected: JSONNode
     let tokenizer: any Tokenizer

@@ -10,20 +10,25 @@ struct MethodCase: Sendable, CustomTestStringConvertible {
     let scales: [String?: Double]
     /// Whether the model computes something else as soon as the method is installed.
     let changesOutput: Bool
+    /// Whether the seed decides how it begins.
+    let isRandom: Bool
 
     var testDescription: String { "\(method.name) \(settings)\(tied ? "" : ", untied")" }
 
     init(
         _ method: any (PEFTMethod & SendableMetatype).Type, _ settings: String, tied: Bool = true,
-        scales: [String?: Double] = [nil: 1], changesOutput: Bool = false
+        scales: [String?: Double] = [nil: 1], changesOutput: Bool = false, isRandom: Bool = true
     ) {
         (self.method, self.settings, self.tied, self.scales) = (method, settings, tied, scales)
         self.changesOutput = changesOutput
+        self.isRandom = isRandom
     }
 
-    static let all = [
-        MethodCase(Full.self, "{}"),
-        MethodCase(Full.self, "{}", tied: false),
+    static let all = fullAndLoRA + parameters
+
+    private static let fullAndLoRA = [
+        MethodCase(Full.self, "{}", isRandom: false),
+        MethodCase(Full.self, "{}", tied: false, isRandom: false),
         MethodCase(LoRA.self, #"{"r": 2, "lora_alpha": 3}"#, scales: [nil: 1.5]),
         MethodCase(LoRA.self, #"{"r": 3, "lora_alpha": 3, "target_modules": "all-linear"}"#),
         MethodCase(

@@ -3,12 +3,14 @@ public final class TensorStorage: @unchecked Sendable {
     let base: UnsafeMutablePointer<Float>
     let count: Int
     let owner: AnyObject?
+    let isReadOnly: Bool
 
     /// Pooled memory for `count` elements with arbitrary content.
     init(count: Int) {
         self.count = count
         base = BufferPool.shared.take(bytes: count * 4).assumingMemoryBound(to: Float.self)
         owner = nil
+        isReadOnly = false
     }
 
     /// Foreign memory that is only read and lives as long as `owner`.
@@ -16,6 +18,15 @@ public final class TensorStorage: @unchecked Sendable {
         self.base = UnsafeMutablePointer(mutating: base)
         self.count = count
         self.owner = owner
+        isReadOnly = true
+    }
+
+    /// A part of other memory, as writable as that.
+    init(partOf whole: TensorStorage, _ range: Range<Int>) {
+        base = whole.base + range.lowerBound
+        count = range.count
+        owner = whole
+        isReadOnly = whole.isReadOnly
     }
 
     deinit {

@@ -27,9 +27,12 @@ extension BaseModel {
     public static func method(of adapter: AdapterFolder) throws -> any PEFTMethod.Type {
         let type = try adapter.configuration.string("peft_type")
         guard let method = methods.first(where: { $0.adapterType == type }) else {
-            let known = methods.compactMap { $0.adapterType.map { "'\($0)'" } }.joined(separator: ", ")
+            var known: [String] = []
+            for method in methods {
+                if let type = method.adapterType.map({ "'\($0)'" }), !known.contains(type) { known.append(type) }
+            }
             throw try adapter.configuration.required("peft_type").problem(
-                "adapters of type '\(type)' aren't supported; the supported types are \(known)")
+                "adapters of type '\(type)' aren't supported; the supported types are \(known.joined(separator: ", "))")
         }
         return method
     }

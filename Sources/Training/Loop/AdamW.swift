@@ -30,13 +30,13 @@ public final class AdamW {
     public init(_ parameters: [TrainableParameter], _ settings: Settings) {
         self.parameters = parameters
         self.settings = settings
-        firstMoments = parameters.map { Tensor(zeros: $0.tensor.shape) }
-        secondMoments = parameters.map { Tensor(zeros: $0.tensor.shape) }
+        firstMoments = parameters.map { Tensor(zeros: $0.value.shape) }
+        secondMoments = parameters.map { Tensor(zeros: $0.value.shape) }
     }
 
     /// The norm of all gradients together; not finite where one of their elements isn't.
     public func gradientNorm() -> Double {
-        parameters.reduce(0) { $0 + ($1.tensor.gradient.map(sumOfSquares) ?? 0) }.squareRoot()
+        parameters.reduce(0) { $0 + ($1.gradient.map(sumOfSquares) ?? 0) }.squareRoot()
     }
 
     /// Clips and takes one step; the gradients are left as they were. A parameter without a gradient stays as it is.
@@ -48,9 +48,9 @@ public final class AdamW {
         let limit = settings.maximumNorm
         let scale = Float(limit > 0 ? min(1, limit / (gradientNorm + 1e-6)) : 1)
         for (index, parameter) in parameters.enumerated() {
-            guard let gradient = parameter.tensor.gradient else { continue }
+            guard let gradient = parameter.gradient else { continue }
             adamW(
-                parameter: parameter.tensor, gradient: gradient, firstMoment: firstMoments[index],
+                parameter: parameter.value, gradient: gradient, firstMoment: firstMoments[index],
                 secondMoment: secondMoments[index],
                 AdamWStep(
                     learningRate: learningRate, beta1: settings.beta1, beta2: settings.beta2,

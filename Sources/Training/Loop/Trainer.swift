@@ -279,9 +279,8 @@ public final class Trainer {
         let added = trainable.filter { !own.contains(ObjectIdentifier($0.tensor)) }
         return TrainingPlan(
             method: configuration.methodName, groups: TrainingPlan.groups(trainable),
-            trainableCount: trainable.reduce(0) { $0 + $1.tensor.count },
-            totalCount: base.model.parameters.reduce(0) { $0 + $1.count }
-                + added.reduce(0) { $0 + $1.tensor.count },
+            trainableCount: trainable.reduce(0) { $0 + $1.count },
+            totalCount: base.model.parameters.reduce(0) { $0 + $1.count } + added.reduce(0) { $0 + $1.count },
             dataSummaries: [
                 "training: \(batches.dataset.summary)", validation.map { "validation: \($0.summary)" },
             ].compactMap { $0 }, stepCount: stepCount, stepsPerEpoch: stepsPerEpoch, firstStep: firstStep,
@@ -302,7 +301,7 @@ extension TrainingPlan {
                 .joined(separator: ".")
             if counts[pattern] == nil { order.append(pattern) }
             let before = counts[pattern] ?? (0, 0)
-            counts[pattern] = (before.tensors + 1, before.parameters + parameter.tensor.count)
+            counts[pattern] = (before.tensors + 1, before.parameters + parameter.count)
         }
         return order.map {
             Group(pattern: $0, tensorCount: counts[$0]?.tensors ?? 0, parameterCount: counts[$0]?.parameters ?? 0)

@@ -1,5 +1,6 @@
 import Batches
 import Checkpoints
+import Configuration
 import FoundationEssentials
 import JSONText
 import Layers
@@ -63,4 +64,14 @@ func relativeDifference(_ found: [Float], _ expected: [Double]) -> Double {
         let difference = (Double(pair.0) - pair.1).magnitude / largest
         return difference <= worst ? worst : difference
     }
+}
+
+/// A method by its name, with settings as JSON.
+func method(_ name: String, _ settings: String) throws -> any PEFTMethod {
+    let section = try ConfigDocument(json: JSONNode.parse(settings)).root
+    func make<Method: PEFTMethod>(_ type: Method.Type) throws -> any PEFTMethod {
+        try type.init(section, startingFrom: nil)
+    }
+    let type = try #require(methods.first { $0.name == name }, "no method \(name)")
+    return try make(type)
 }

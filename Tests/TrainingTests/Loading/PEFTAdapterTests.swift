@@ -69,11 +69,15 @@ import Training
                 == "lora-bias/adapter_config.json:21:16: error: lora_bias: isn't supported")
         let scratch = try Scratch()
         try SafetensorsWriter.write([], to: scratch("adapter_model.safetensors"))
-        try scratch.write(#"{"peft_type": "IA3"}"#, to: "adapter_config.json")
+        var known: [String] = []
+        for type in methods.compactMap({ $0.adapterType.map { "'\($0)'" } }) where !known.contains(type) {
+            known.append(type)
+        }
+        try scratch.write(#"{"peft_type": "VERA"}"#, to: "adapter_config.json")
         #expect(
             complaint(in: scratch.path) { _ = try base.install(adapter: scratch.path) }
-                == "adapter_config.json:1:15: error: peft_type: adapters of type 'IA3' aren't supported; "
-                + "the supported types are 'LORA'")
+                == "adapter_config.json:1:15: error: peft_type: adapters of type 'VERA' aren't supported; "
+                + "the supported types are \(known.joined(separator: ", "))")
     }
 
     @Test("whose tensors are missing, misshapen or left over is one error, and the model stays as it was")

@@ -14,6 +14,14 @@ private let referencePython = ProcessInfo.processInfo.environment["PEFT_REFERENC
 /// Adapters that we wrote, read by peft itself, where `PEFT_REFERENCE_PYTHON` names a Python that has it.
 @Suite("An adapter that was written here", .serialized, .enabled(if: referencePython != nil))
 struct WrittenAdapterTests {
+    static let others: [(String, String)] = [
+        ("bitfit", "{}"), ("bitfit", #"{"biases": ["query", "norm"]}"#),
+        ("bitfit", #"{"biases": "intermediate", "modules_to_save": ["h.1.ln_1"]}"#),
+        ("last_layers", "{}"), ("last_layers", #"{"layers": 2, "head": true}"#),
+        ("last_layers", #"{"layers": 0, "final_norm": false, "head": true}"#),
+        ("ln_tuning", "{}"), ("ln_tuning", #"{"target_modules": ["ln_f", "c_fc"], "modules_to_save": ["ln_1"]}"#),
+        ("ln_tuning", #"{"layers_to_transform": [1]}"#),
+    ]
     static let settings = [
         #"{"r": 4, "lora_alpha": 16, "lora_dropout": 0.1}"#,
         #"{"r": 2, "target_modules": "all-linear"}"#,
@@ -38,13 +46,14 @@ struct WrittenAdapterTests {
         """#,
     ]
 
-    @Test("loads in peft without a warning and gives it our logits within 1e-5", arguments: settings)
-    func loads(_ settings: String) throws {
+    @Test(
+        "loads in peft without a warning and gives it our logits within 1e-5",
+        arguments: settings.map { ("lora", $0) } + others)
+    func loads(_ name: String, _ settings: String) throws {
         let python = try #require(referencePython)
         let scratch = try Scratch()
         let base = try BaseModel.quietly(fixture("adapters/base").path())
-        let method = try LoRA(ConfigDocument(json: JSONNode.parse(settings)).root, startingFrom: nil)
-        let installation = try method.install(
+        let installation = try method(name, settings).install(
             into: base.model,
             InstallationContext(seed: 3, basePath: "Tests/Fixtures/adapters/base", isTraining: true))
         for (index, parameter) in installation.trainable.enumerated() {

@@ -10,6 +10,10 @@ import Training
         ["peft.r=2", "peft.lora_dropout=0.1", "peft.target_modules=all-linear"],
         ["peft.r=2", "peft.lora_dropout=0.1", "peft.bias=all", "peft.modules_to_save=[ln_f, lm_head]"],
         ["peft.method=full"],
+        ["peft.method=bitfit"],
+        ["peft.method=bitfit", "peft.biases=[query, intermediate]"],
+        ["peft.method=last_layers", "peft.head=true"],
+        ["peft.method=ln_tuning"],
     ]
 
     private func result(_ changes: [String]) -> String {

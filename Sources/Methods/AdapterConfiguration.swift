@@ -1,0 +1,29 @@
+import JSONText
+
+/// `adapter_config.json` with the fields that peft 0.21 writes for every method, and those of one.
+func adapterConfiguration(type: String, basePath: String, _ fields: [JSONValue.Member]) -> JSONValue {
+    .object(
+        [
+            .init("auto_mapping", nil),
+            .init("base_model_name_or_path", .string(basePath)),
+            .init("inference_mode", true),
+            .init("peft_type", .string(type)),
+            .init("peft_version", "0.21.2"),
+            .init("revision", nil),
+            .init("task_type", "CAUSAL_LM"),
+        ] + fields)
+}
+
+extension JSONValue {
+    /// `target_modules` and `exclude_modules` as peft's files hold them.
+    init(_ modules: TargetSelection.Modules) {
+        switch modules {
+        case .list(let entries): self = .array(entries.map(JSONValue.string))
+        case .expression(let pattern): self = .string(pattern)
+        case .allLinear: self = "all-linear"
+        }
+    }
+
+    /// A list of names, or null where there are none.
+    static func names(_ names: [String]) -> JSONValue { names.isEmpty ? nil : .array(names.map(JSONValue.string)) }
+}

@@ -1,0 +1,77 @@
+public import Configuration
+import Diagnostics
+import JSONText
+public import Layers
+import Tensors
+
+/// Fine-tuning of the model's end: the last k blocks, the final norm and the head; with k = 0 and the head alone, linear
+/// probing. Nothing is computed backwards below the lowest of them.
+///
+/// peft has no such method. The file is a LoRA without layers whose `modules_to_save` holds these modules.
+public struct LastLayers: PEFTMethod {
+    public static let name = "last_layers"
+    public static let adapterType: String? = "LORA"
+
+    /// k
+    let layerCount: Int
+    let trainsFinalNorm: Bool
+    let trainsHead: Bool
+    /// The modules that a file names, which its settings are when it is gone on from.
+    let paths: [String]?
+    let section: ConfigSection
+
+    public init(_ section: ConfigSection, startingFrom defaults: LastLayers?) throws {
+        self.section = section
+        paths = section.has("peft_type") ? section.optionalStrings("modules_to_save") : defaults?.paths
+        let hasStart = defaults != nil
+        if hasStart {
+            for key in ["layers", "final_norm", "head"] {
+                section.refuse(key, "is known from the adapter that init_from names; leave it out")
+            }
+        }
+        layerCount = section.int("layers", default: 1, in: 0...)
+        trainsFinalNorm = section.bool("final_norm", default: true)
+        trainsHead = section.bool("head", default: false)
+        if !section.has("peft_type") {
+            for key in ["target_modules", "modules_to_save"] {
+                section.refuse(key, "isn't for last_layers, which takes the number of blocks by layers")
+            }
+        }
+        if layerCount == 0, !trainsFinalNorm, !trainsHead, paths == nil {
+            section.record("0, and neither final_norm nor head: nothing would train", at: "layers")
+        }
+        try section.throwProblems()
+    }
+
+    public func install(into model: any AdaptableModel, _ context: InstallationContext) throws -> any Installation {
+        let chosen = try paths ?? chosen(in: model)
+        let extras = ExtraParameters(model: model)
+        for path in chosen { extras.add(moduleAt: path) { $0.name } }
+        let value: JSONValue = [
+            "r": 1, "lora_alpha": 1, "target_modules": .string(TargetSelection.noModules),
+            "modules_to_save": .array(chosen.map(JSONValue.string)),
+        ]
+        let settings = try LoRASettings(ConfigDocument(json: JSONNode.parse(value.text(.compact))).root, defaults: nil)
+        extras.takeOver(tracking: context.isTraining)
+        return ParameterInstallation(
+            extras, settings.adapterConfiguration([], of: model, basePath: context.basePath))
+    }
+
+    private func chosen(in model: any AdaptableModel) throws -> [String] {
+        var blocks: [String] = []
+        var norms: [String] = []
+        for module in model.modules {
+            switch module.kind {
+            case .container where module.path.split(separator: ".").last.flatMap({ Int($0) }) != nil:
+                blocks.append(module.path)
+            case .norm where !blocks.contains(where: { module.path.hasPrefix($0 + ".") }): norms.append(module.path)
+            default: continue
+            }
+        }
+        if layerCount > blocks.count {
+            throw Problems([section.problem("the model has only \(blocks.count) blocks", at: "layers")])
+        }
+        let last: [String] = blocks.suffix(layerCount)
+        return last + (trainsFinalNorm ? norms : []) + (trainsHead ? [model.outputLayerPath] : [])
+    }
+}
