@@ -24,6 +24,12 @@ extension JSONValue {
         }
     }
 
+    /// An alpha as peft's users write it: 16, and 0.5 where it isn't whole.
+    static func alpha(_ value: Double) -> JSONValue { Int(exactly: value).map(JSONValue.integer) ?? .number(value) }
+
+    /// A probability by its shortest digits, which read back as the same float.
+    static func decimal(_ value: Float) -> JSONValue { .number(Double(value.description) ?? Double(value)) }
+
     /// A list of names, or null where there are none.
     static func names(_ names: [String]) -> JSONValue { names.isEmpty ? nil : .array(names.map(JSONValue.string)) }
 }

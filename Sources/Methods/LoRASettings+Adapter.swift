@@ -30,7 +30,7 @@ extension LoRASettings {
             .init("loftq_config", .object([])),
             .init("lora_alpha", .alpha(alpha)),
             .init("lora_bias", false),
-            .init("lora_dropout", .number(Double(dropout.description) ?? Double(dropout))),
+            .init("lora_dropout", .decimal(dropout)),
             .init("lora_ga_config", nil),
             .init("megatron_config", nil),
             .init("megatron_core", "megatron.core"),
@@ -62,12 +62,5 @@ extension LoRASettings {
         case .expression(let pattern): .string(pattern)
         case .allLinear: "all-linear"
         }
-    }
-}
-
-extension JSONValue {
-    /// lora_alpha as peft's users write it: 16, and 0.5 where it isn't whole.
-    fileprivate static func alpha(_ value: Double) -> JSONValue {
-        Int(exactly: value).map(JSONValue.integer) ?? .number(value)
     }
 }

@@ -96,5 +96,8 @@ public var methods: [any PEFTMethod.Type] {
         BitFit.self,
         LastLayers.self,
         LNTuning.self,
+        IA3.self,
+        LoHa.self,
+        LoKr.self,
     ]
 }

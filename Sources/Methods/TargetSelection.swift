@@ -28,7 +28,7 @@ struct TargetSelection: Equatable {
         layersPattern = section.optionalStrings("layers_pattern") ?? defaults?.layersPattern ?? []
     }
 
-    private static func modules(_ section: ConfigSection, _ key: String) -> Modules? {
+    static func modules(_ section: ConfigSection, _ key: String) -> Modules? {
         guard let node = section.node(key) else { return nil }
         if case .scalar(let text, _) = node.content { return text == "all-linear" ? .allLinear : .expression(text) }
         let entries = section.optionalStrings(key) ?? []
@@ -140,6 +140,18 @@ struct TargetSelection: Equatable {
     }
 
     static func matches(_ path: String, _ entry: String) -> Bool { path == entry || path.hasSuffix("." + entry) }
+
+    /// Whether a path is meant by a list or an expression, as `target_modules` has it.
+    static func means(_ modules: Modules, _ path: String) throws -> Bool {
+        switch modules {
+        case .list(let entries): entries.contains { matches(path, $0) }
+        case .expression(let pattern): try Regex(pattern).wholeMatch(in: path) != nil
+        case .allLinear: true
+        }
+    }
+
+    /// Whether two entries can mean the same module.
+    static func overlap(_ a: String, _ b: String) -> Bool { matches(a, b) || matches(b, a) }
 
     /// Whether an entry means the module at `path` or one that holds it.
     static func matches(moduleAt path: String, orAbove entry: String) -> Bool {

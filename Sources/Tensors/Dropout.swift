@@ -37,6 +37,9 @@ public struct Dropout: Sendable, Hashable {
         return unsafeBitCast(bits, to: Lanes.self)
     }
 
+    /// Whether an element is kept.
+    public func keeps(_ index: Int) -> Bool { factor(index) != 0 }
+
     /// The factor of one element: the same as its lane of `factors`.
     @inline(__always) func factor(_ index: Int) -> Float { factors(index)[0] }
 }

@@ -83,7 +83,7 @@ import Training
             AdamW.Settings(
                 beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: try settings.number("weight_decay"),
                 maximumNorm: try settings.number("max_grad_norm")))
-        let runner = StepRunner(model: base.model, optimizer: optimizer, seed: 1)
+        let runner = StepRunner(model: base.model, installation: installation, optimizer: optimizer, seed: 1)
         let schedule = LearningRateSchedule(rawValue: try settings.string("lr_scheduler_type")) ?? .constant
         let groups = try ReferenceRunTests.Run.epoch(
             batchSize: try settings.integer("per_device_train_batch_size"), accumulation: 1)

@@ -1,0 +1,94 @@
+public import Configuration
+import Diagnostics
+import JSONText
+public import Layers
+import Tensors
+
+/// Low-rank Hadamard products (Hyeon-Woo et al. 2022, FedPara): W + s · (A₁ B₁) ∘ (A₂ B₂) with A [outputs, r] and
+/// B [r, inputs] trained, and s = alpha / r.
+public struct LoHa: PEFTMethod {
+    public static let name = "loha"
+    public static let adapterType: String? = "LOHA"
+
+    let settings: LyCORISSettings
+    let section: ConfigSection
+
+    public init(_ section: ConfigSection, startingFrom defaults: LoHa?) throws {
+        self.section = section
+        settings = LyCORISSettings(section, defaults: defaults?.settings, starts: [.zero, .random])
+        try section.throwProblems()
+    }
+
+    public func install(into model: any AdaptableModel, _ context: InstallationContext) throws -> any Installation {
+        let linears = try settings.targets.adaptable(
+            of: model, method: Self.name, modulesToSave: settings.modulesToSave, section)
+        let factors = try linears.map { linear in
+            let (rank, scale) = try settings.rank(of: linear, section)
+            return HadamardFactors(linear, rank: rank, scale: scale, settings, seed: context.seed)
+        }
+        let extras = ExtraParameters(model: model)
+        try extras.add(modulesToSave: settings.modulesToSave, section)
+        return LayerAdapters(
+            factors, extras,
+            settings.configuration(
+                type: "LOHA", linears, default: model.defaultTargets(method: Self.name), basePath: context.basePath, []),
+            isTraining: context.isTraining)
+    }
+}
+
+/// The factors of one layer's change.
+private final class HadamardFactors: MergeableAdapter {
+    let linear: Linear
+    private let scale: Float
+    private let settings: LyCORISSettings
+    /// [outputs, r] and [r, inputs], twice
+    private let a1, b1, a2, b2: Tensor
+    /// Whether the change goes as a low-rank term of rank r² rather than as a matrix of the weight's size: (A₁ B₁) ∘ (A₂
+    /// B₂) = (A₁ • A₂)(B₁ * B₂), the products of their columns and rows (Khatri and Rao 1968).
+    private let isLowRank: Bool
+
+    init(_ linear: Linear, rank: Int, scale: Float, _ settings: LyCORISSettings, seed: UInt64) {
+        self.linear = linear
+        self.scale = scale
+        self.settings = settings
+        let (inputs, outputs) = (linear.inputSize, linear.outputSize)
+        var generator = RandomGenerator(seed: seed, stream: linear.path + ".hada")
+        a1 = kaimingUniform([outputs, rank], &generator)
+        b1 = kaimingUniform([rank, inputs], &generator)
+        a2 = kaimingUniform([outputs, rank], &generator)
+        b2 = settings.start == .random ? kaimingUniform([rank, inputs], &generator) : Tensor(zeros: [rank, inputs])
+        isLowRank = 2 * rank * rank * (inputs + outputs) < inputs * outputs
+    }
+
+    var tensors: [(suffix: String, tensor: Tensor)] {
+        [("hada_w1_a", a1), ("hada_w1_b", b1), ("hada_w2_a", a2), ("hada_w2_b", b2)]
+    }
+
+    func apply(to product: LinearProduct) -> Tensor {
+        if settings.isDropped(product.context) { return product.completed(adding: nil) }
+        let kept = settings.keptRows(linear.outputSize, product.context, dividesByShare: true)
+        if isLowRank {
+            let u = lowRankInput(product.input, columnProducts(b1, b2), scale: scale, dropout: nil)
+            return product.completed(adding: LowRankTerm(u: u, b: rowProducts(a1, a2, scale: kept)))
+        }
+        var left = a1
+        if let kept { left = rowProducts(a1, Tensor(repeating: 1, [linear.outputSize, 1]), scale: kept) }
+        let change = change(left, isTransposed: linear.isInputByOutput)
+        return product.completed(weight: addResidual(linear.weight.tensor, change, dropout: nil))
+    }
+
+    /// s · (A₁ B₁) ∘ (A₂ B₂), [outputs, inputs] or the transpose.
+    private func change(_ a1: Tensor, isTransposed: Bool) -> Tensor {
+        func product(_ a: Tensor, _ b: Tensor, _ scale: Float) -> Tensor {
+            isTransposed
+                ? matrixProduct(b, transposingFirst: true, a, transposingSecond: true, scale: scale)
+                : matrixProduct(a, transposingFirst: false, b, transposingSecond: false, scale: scale)
+        }
+        return elementwiseProduct(product(a1, b1, scale), product(a2, b2, 1))
+    }
+
+    func merge(weight: Float) {
+        let change = withoutGradients { change(a1, isTransposed: false) }
+        linear.addToWeight(change, scale: weight)
+    }
+}

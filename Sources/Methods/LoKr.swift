@@ -1,0 +1,150 @@
+public import Configuration
+import Diagnostics
+import JSONText
+public import Layers
+import Tensors
+
+/// Kronecker products (Edalati et al. 2022, KronA; LyCORIS' LoKr): W + s · w₁ ⊗ w₂ with w₁ [l, m] and w₂ [k, n] trained,
+/// outputs = l · k, inputs = m · n, each of the two itself a product of rank r where that is smaller, s = alpha / r.
+public struct LoKr: PEFTMethod {
+    public static let name = "lokr"
+    public static let adapterType: String? = "LOKR"
+
+    let settings: LyCORISSettings
+    /// Whether w₁ may be a product too.
+    let decomposesBoth: Bool
+    /// The number that l and m shall be, or -1 for as near as can be to the root.
+    let factor: Int
+    /// Whether rows that a pass keeps are divided by their share.
+    let scalesKeptRows: Bool
+    let section: ConfigSection
+
+    public init(_ section: ConfigSection, startingFrom defaults: LoKr?) throws {
+        self.section = section
+        settings = LyCORISSettings(section, defaults: defaults?.settings, starts: [.zero, .random, .lycoris])
+        decomposesBoth = section.bool("decompose_both", default: defaults?.decomposesBoth ?? false)
+        factor = section.int("decompose_factor", default: defaults?.factor ?? -1)
+        if factor != -1, factor < 1 {
+            section.record("must be at least 1, or -1 for none, got \(factor)", at: "decompose_factor")
+        }
+        scalesKeptRows = section.bool("rank_dropout_scale", default: defaults?.scalesKeptRows ?? false)
+        if let defaults {
+            section.recordDifferences([
+                ("decompose_both", decomposesBoth == defaults.decomposesBoth),
+                ("decompose_factor", factor == defaults.factor),
+            ])
+        }
+        try section.throwProblems()
+    }
+
+    public func install(into model: any AdaptableModel, _ context: InstallationContext) throws -> any Installation {
+        let linears = try settings.targets.adaptable(
+            of: model, method: Self.name, modulesToSave: settings.modulesToSave, section)
+        let factors = try linears.map { linear in
+            let (rank, scale) = try settings.rank(of: linear, section)
+            return KroneckerFactors(linear, rank: rank, scale: scale, self, seed: context.seed)
+        }
+        let extras = ExtraParameters(model: model)
+        try extras.add(modulesToSave: settings.modulesToSave, section)
+        return LayerAdapters(
+            factors, extras,
+            settings.configuration(
+                type: "LOKR", linears, default: model.defaultTargets(method: Self.name), basePath: context.basePath,
+                [
+                    .init("decompose_both", .boolean(decomposesBoth)), .init("decompose_factor", .integer(factor)),
+                    .init("rank_dropout_scale", .boolean(scalesKeptRows)),
+                ]), isTraining: context.isTraining)
+    }
+
+    /// Two numbers whose product is `size`: `factor` and the rest where it divides it, otherwise the first no larger than
+    /// `factor` and as near to the second as can be.
+    static func factorization(_ size: Int, _ factor: Int) -> (Int, Int) {
+        if factor > 0, size % factor == 0 { return (factor, size / factor) }
+        var best = (1, size)
+        var first = 1
+        while first * first <= size {
+            if size % first == 0, factor == -1 || first <= factor { best = (first, size / first) }
+            first += 1
+        }
+        return best
+    }
+}
+
+/// The factors of one layer's change.
+private final class KroneckerFactors: MergeableAdapter {
+    /// A matrix, or one of rank r as the product of two.
+    private enum Factor {
+        case whole(Tensor)
+        case product(Tensor, Tensor)
+
+        var value: Tensor {
+            switch self {
+            case .whole(let matrix): matrix
+            case .product(let a, let b):
+                matrixProduct(a, transposingFirst: false, b, transposingSecond: false, scale: 1)
+            }
+        }
+
+        func tensors(_ name: String) -> [(suffix: String, tensor: Tensor)] {
+            switch self {
+            case .whole(let matrix): [(name, matrix)]
+            case .product(let a, let b): [(name + "_a", a), (name + "_b", b)]
+            }
+        }
+    }
+
+    let linear: Linear
+    private let scale: Float
+    private let method: LoKr
+    private let first, second: Factor
+
+    init(_ linear: Linear, rank: Int, scale: Float, _ method: LoKr, seed: UInt64) {
+        self.linear = linear
+        self.scale = scale
+        self.method = method
+        let (l, k) = LoKr.factorization(linear.outputSize, method.factor)
+        let (m, n) = LoKr.factorization(linear.inputSize, method.factor)
+        var generator = RandomGenerator(seed: seed, stream: linear.path + ".lokr")
+        let start = method.settings.start
+        // What is zero at first: the first factor's first part, or in the LyCORIS library the second one's last.
+        func matrix(_ rows: Int, _ columns: Int, isZero: Bool) -> Tensor {
+            isZero ? Tensor(zeros: [rows, columns]) : kaimingUniform([rows, columns], &generator)
+        }
+        first =
+            method.decomposesBoth && 2 * rank < max(l, m)
+            ? .product(matrix(l, rank, isZero: start == .zero), matrix(rank, m, isZero: false))
+            : .whole(matrix(l, m, isZero: start == .zero))
+        second =
+            2 * rank < max(k, n)
+            ? .product(matrix(k, rank, isZero: false), matrix(rank, n, isZero: start == .lycoris))
+            : .whole(matrix(k, n, isZero: start == .lycoris))
+    }
+
+    var tensors: [(suffix: String, tensor: Tensor)] { first.tensors("lokr_w1") + second.tensors("lokr_w2") }
+
+    func apply(to product: LinearProduct) -> Tensor {
+        let settings = method.settings
+        if settings.isDropped(product.context) { return product.completed(adding: nil) }
+        var change = kroneckerProduct(product.input, first.value, second.value, scale: scale)
+        if let kept = settings.keptRows(
+            linear.outputSize, product.context, dividesByShare: method.scalesKeptRows)
+        {
+            change = scaleColumns(change, by: Tensor(kept, shape: [kept.count]), bias: nil)
+        }
+        return product.finished(addResidual(product.biasedProduct(of: product.input), change, dropout: nil))
+    }
+
+    func merge(weight: Float) {
+        let (w1, w2) = withoutGradients { (first.value, second.value) }
+        let change = Tensor(uninitialized: [linear.outputSize, linear.inputSize])
+        for row in 0..<linear.outputSize {
+            let (i, p) = row.quotientAndRemainder(dividingBy: w2.rowCount)
+            for column in 0..<linear.inputSize {
+                let (j, q) = column.quotientAndRemainder(dividingBy: w2.columnCount)
+                change.data[row * linear.inputSize + column] =
+                    w1.data[i * w1.columnCount + j] * w2.data[p * w2.columnCount + q]
+            }
+        }
+        linear.addToWeight(change, scale: weight * scale)
+    }
+}
