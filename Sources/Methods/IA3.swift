@@ -30,7 +30,8 @@ public struct IA3: PEFTMethod {
         }
         if let defaults {
             section.recordDifferences([
-                ("target_modules", targets == defaults.targets), ("feedforward_modules", feedForward == defaults.feedForward),
+                ("target_modules", targets == defaults.targets),
+                ("feedforward_modules", feedForward == defaults.feedForward),
                 ("modules_to_save", modulesToSave == defaults.modulesToSave),
             ])
         }

@@ -73,7 +73,7 @@ private final class HadamardFactors: MergeableAdapter {
         }
         var left = a1
         if let kept { left = rowProducts(a1, Tensor(repeating: 1, [linear.outputSize, 1]), scale: kept) }
-        let change = change(left, isTransposed: linear.isInputByOutput)
+        let change = self.change(left, isTransposed: linear.isInputByOutput)
         return product.completed(weight: addResidual(linear.weight.tensor, change, dropout: nil))
     }
 
@@ -88,7 +88,7 @@ private final class HadamardFactors: MergeableAdapter {
     }
 
     func merge(weight: Float) {
-        let change = withoutGradients { change(a1, isTransposed: false) }
+        let change = withoutGradients { self.change(a1, isTransposed: false) }
         linear.addToWeight(change, scale: weight)
     }
 }

@@ -32,7 +32,8 @@ struct LyCORISSettings {
         rank = section.int("r", default: defaults?.rank ?? 8, in: 1...)
         alpha = section.double("alpha", default: defaults?.alpha ?? 8)
         rankDropout = Float(section.double("rank_dropout", default: Double(defaults?.rankDropout ?? 0), in: 0..<1))
-        moduleDropout = Float(section.double("module_dropout", default: Double(defaults?.moduleDropout ?? 0), in: 0..<1))
+        moduleDropout = Float(
+            section.double("module_dropout", default: Double(defaults?.moduleDropout ?? 0), in: 0..<1))
         let word = section.choice(
             "init_weights", of: starts.map(\.rawValue), default: (defaults?.start ?? .zero).rawValue)
         start = Start(rawValue: word) ?? .zero

@@ -50,7 +50,9 @@ struct ConfigurationReferenceTests {
 
     /// What a method's section must hold for every key to be asked for.
     private static let needed = [
-        "lora": "target_modules: [x], rank_pattern: {MODULE: 1}, alpha_pattern: {MODULE: 1}"
+        "lora": "target_modules: [x], rank_pattern: {MODULE: 1}, alpha_pattern: {MODULE: 1}",
+        "loha": "rank_pattern: {MODULE: 1}, alpha_pattern: {MODULE: 1}",
+        "lokr": "rank_pattern: {MODULE: 1}, alpha_pattern: {MODULE: 1}",
     ]
 
     /// Everything that the code asks a configuration for.

@@ -18,6 +18,7 @@ extension MethodCase {
         MethodCase(
             LNTuning.self, #"{"target_modules": ["ln_1", "ln_f"], "modules_to_save": ["ln_f", "lm_head"]}"#,
             isRandom: false),
-        MethodCase(LNTuning.self, #"{"target_modules": ".*ln_[12]", "exclude_modules": ["h.1.ln_1"]}"#, isRandom: false),
+        MethodCase(
+            LNTuning.self, #"{"target_modules": ".*ln_[12]", "exclude_modules": ["h.1.ln_1"]}"#, isRandom: false),
     ]
 }

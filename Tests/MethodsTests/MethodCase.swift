@@ -24,7 +24,7 @@ struct MethodCase: Sendable, CustomTestStringConvertible {
         self.isRandom = isRandom
     }
 
-    static let all = fullAndLoRA + parameters
+    static let all = fullAndLoRA + parameters + layerAdapters
 
     private static let fullAndLoRA = [
         MethodCase(Full.self, "{}", isRandom: false),

@@ -158,8 +158,18 @@ func expectGradients(
         let path = parameter.name.replacing(".lora_A.weight", with: "").replacing(".lora_B.weight", with: "")
         oracle.lowRankScales[path] = try #require(scales[path] ?? scales[nil])
     }
+    let added = trainable.filter { oracle.values[$0.name] == nil && !$0.name.contains("_layer") }
+    for parameter in added { oracle.values[parameter.name] = parameter.tensor.values.map(Double.init) }
+    let weights = EffectiveWeights(
+        shapes: Dictionary(uniqueKeysWithValues: added.map { ($0.name, $0.tensor.shape) }),
+        scale: { scales[$0] ?? scales[nil] ?? 1 })
+    func oracleLoss(_ oracle: ScalarGPT2) -> Double {
+        var oracle = oracle
+        oracle.values = weights(oracle.values)
+        return oracle.loss(SmallModel.sequences)
+    }
     let loss = small.lossWithGradients(trainable)
-    let expected = oracle.loss(SmallModel.sequences)
+    let expected = oracleLoss(oracle)
     #expect(abs(loss - expected) <= 1e-5 * abs(expected), sourceLocation: sourceLocation)
     for parameter in trainable {
         let name = parameter.name.replacing(".base_layer", with: "").replacing(".ln_tuning_layers", with: "")
@@ -169,7 +179,7 @@ func expectGradients(
             func moved(_ step: Double) -> Double {
                 var changed = oracle
                 changed.values[name]?[index] += step
-                return changed.loss(SmallModel.sequences)
+                return oracleLoss(changed)
             }
             return (moved(1e-5) - moved(-1e-5)) / 2e-5
         }

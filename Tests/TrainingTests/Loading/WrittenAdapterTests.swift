@@ -21,6 +21,8 @@ struct WrittenAdapterTests {
         ("last_layers", #"{"layers": 0, "final_norm": false, "head": true}"#),
         ("ln_tuning", "{}"), ("ln_tuning", #"{"target_modules": ["ln_f", "c_fc"], "modules_to_save": ["ln_1"]}"#),
         ("ln_tuning", #"{"layers_to_transform": [1]}"#),
+        ("ia3", "{}"), ("ia3", #"{"target_modules": "all-linear", "feedforward_modules": ["c_proj"]}"#),
+        ("ia3", #"{"target_modules": ["c_attn"], "layers_to_transform": [1], "modules_to_save": ["ln_f"]}"#),
     ]
     static let settings = [
         #"{"r": 4, "lora_alpha": 16, "lora_dropout": 0.1}"#,

@@ -14,6 +14,9 @@ import Training
         ["peft.method=bitfit", "peft.biases=[query, intermediate]"],
         ["peft.method=last_layers", "peft.head=true"],
         ["peft.method=ln_tuning"],
+        ["peft.method=ia3", "peft.modules_to_save=[ln_f]"],
+        ["peft.method=loha", "peft.r=2", "peft.rank_dropout=0.2", "peft.module_dropout=0.2"],
+        ["peft.method=lokr", "peft.r=2", "peft.rank_dropout=0.2", "peft.module_dropout=0.2"],
     ]
 
     private func result(_ changes: [String]) -> String {

@@ -14,7 +14,7 @@ import Training
 @Suite("A method that peft trained too", .serialized) struct MethodReferenceTests {
     static let names = [
         "ln_tuning", "ln_tuning-any", "bitfit", "bitfit-query", "bitfit-intermediate", "last_layers",
-        "last_layers-head",
+        "last_layers-head", "ia3", "ia3-all", "loha", "loha-patterns", "lokr", "lokr-both", "lokr-factor",
     ]
 
     private struct Reference {
