@@ -33,6 +33,12 @@ public final class ConfigSection {
     /// Whether `key` has a value other than null; it doesn't count as read.
     public func has(_ key: String) -> Bool { entry(key).map { !$0.value.isNull } ?? false }
 
+    /// Whether the value of `key` is a mapping; it doesn't count as read.
+    public func isSection(_ key: String) -> Bool {
+        if case .mapping? = entry(key)?.value.content { return true }
+        return false
+    }
+
     /// Records a problem at the value of `key`, or at the section where it is absent.
     public func record(_ message: String, at key: String) {
         journal.problems.append((entry(key)?.value.place ?? place).problem(message, key: fullPath(key)))

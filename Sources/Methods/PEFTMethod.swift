@@ -99,5 +99,6 @@ public var methods: [any PEFTMethod.Type] {
         IA3.self,
         LoHa.self,
         LoKr.self,
+        BottleneckAdapter.self,
     ]
 }

@@ -1,6 +1,30 @@
 import Methods
 
 extension MethodCase {
+    /// Bottlenecks at the ends of sub-layers; only those that begin with zeros change nothing at first.
+    static let bottlenecks = [
+        MethodCase(BottleneckAdapter.self, #"{"size": 3}"#, changesOutput: true),
+        MethodCase(
+            BottleneckAdapter.self, #"{"variant": "houlsby", "reduction_factor": 2}"#, tied: false, changesOutput: true),
+        MethodCase(BottleneckAdapter.self, #"{"variant": "parallel", "scaling": 8}"#),
+        MethodCase(
+            BottleneckAdapter.self,
+            #"{"variant": "houlsby", "size": 2, "scaling": "learned", "init_weights": "houlsby", "leave_out": [0]}"#,
+            changesOutput: true),
+        MethodCase(
+            BottleneckAdapter.self,
+            #"{"variant": "parallel", "mh_adapter": true, "scaling": "channel", "size": 5, "init_weights": "bert"}"#,
+            changesOutput: true),
+        MethodCase(
+            BottleneckAdapter.self,
+            #"{"size": 2, "residual_before_ln": false, "original_ln_after": false, "non_linearity": "gelu_new"}"#,
+            changesOutput: true),
+        MethodCase(
+            BottleneckAdapter.self,
+            #"{"size": 2, "residual_before_ln": false, "non_linearity": "gelu", "init_weights": "mam_adapter"}"#,
+            changesOutput: true),
+    ]
+
     /// The methods that put adapters other than LoRA's into linear layers.
     static let layerAdapters = [
         MethodCase(IA3.self, "{}", isRandom: false),

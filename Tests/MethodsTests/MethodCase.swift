@@ -24,7 +24,7 @@ struct MethodCase: Sendable, CustomTestStringConvertible {
         self.isRandom = isRandom
     }
 
-    static let all = fullAndLoRA + parameters + layerAdapters
+    static let all = fullAndLoRA + parameters + layerAdapters + bottlenecks
 
     private static let fullAndLoRA = [
         MethodCase(Full.self, "{}", isRandom: false),

@@ -160,6 +160,9 @@ func expectGradients(
     }
     let added = trainable.filter { oracle.values[$0.name] == nil && !$0.name.contains("_layer") }
     for parameter in added { oracle.values[parameter.name] = parameter.tensor.values.map(Double.init) }
+    if case .adapter(let configuration, _) = installation.deliver() {
+        oracle.join = try BottleneckFormula(configuration)?.join
+    }
     let weights = EffectiveWeights(
         shapes: Dictionary(uniqueKeysWithValues: added.map { ($0.name, $0.tensor.shape) }),
         scale: { scales[$0] ?? scales[nil] ?? 1 })

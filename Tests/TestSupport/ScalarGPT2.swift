@@ -19,6 +19,9 @@ public struct ScalarGPT2 {
     /// alpha / rank by a linear layer's path.
     public var lowRankScales: [String: Double] = [:]
     public var values: [String: [Double]] = [:]
+    /// How a sub-layer's output joins the residual stream where it isn't by their sum: the values, the path of the
+    /// place (`transformer.h.0.attention_adapters`, `….output_adapters`), the stream and the output.
+    public var join: ((_ values: [String: [Double]], _ path: String, [Double], [Double]) -> [Double])?
 
     public init(width: Int, heads: Int, layers: Int) {
         (self.width, self.heads, self.layers) = (width, heads, layers)
@@ -48,9 +51,9 @@ public struct ScalarGPT2 {
             let path = "transformer.h.\(layer)"
             let qkv = h.map { linear(norm($0, "\(path).ln_1"), "\(path).attn.c_attn") }
             for (row, context) in attention(qkv, layer: layer).enumerated() {
-                add(linear(context, "\(path).attn.c_proj"), to: &h[row])
+                put(linear(context, "\(path).attn.c_proj"), into: &h[row], at: path + ".attention_adapters")
                 let inner = linear(norm(h[row], "\(path).ln_2"), "\(path).mlp.c_fc").map(activate)
-                add(linear(inner, "\(path).mlp.c_proj"), to: &h[row])
+                put(linear(inner, "\(path).mlp.c_proj"), into: &h[row], at: path + ".output_adapters")
             }
         }
         let head = values["lm_head.weight"] ?? tokenTable
@@ -65,6 +68,10 @@ public struct ScalarGPT2 {
     private func value(_ name: String) -> [Double] {
         guard let found = values[name] else { preconditionFailure("ScalarGPT2: no \(name)") }
         return found
+    }
+
+    private func put(_ f: [Double], into h: inout [Double], at path: String) {
+        if let join { h = join(values, path, h, f) } else { add(f, to: &h) }
     }
 
     private func add(_ x: [Double], to y: inout [Double]) {

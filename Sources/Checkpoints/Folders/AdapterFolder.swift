@@ -2,7 +2,8 @@ public import Diagnostics
 public import JSONText
 public import Tensors
 
-/// An adapter as Hugging Face peft saves it: `adapter_config.json` beside `adapter_model.safetensors`.
+/// An adapter as Hugging Face peft saves it: `adapter_config.json` beside `adapter_model.safetensors`; or a bottleneck
+/// adapter as AdapterHub does, which looks the same here.
 public struct AdapterFolder: Sendable {
     /// One stored tensor.
     public struct Entry: Sendable, Hashable {
@@ -16,6 +17,10 @@ public struct AdapterFolder: Sendable {
     public static let weightsName = "adapter_model.safetensors"
     /// Stands before the module's path in the names of what peft's tuners store; not before `prompt_embeddings`.
     public static let keyPrefix = "base_model.model."
+    /// All files that an adapter's folder can hold beside its configuration.
+    public static let fileNames = [
+        weightsName, AdapterHubLayout.weightsName, AdapterHubLayout.headName, AdapterHubLayout.headConfigurationName,
+    ]
     static let pickleName = "adapter_model.bin"
 
     /// The folder that holds the two files: the one that was asked for, or the one below it.
@@ -27,6 +32,8 @@ public struct AdapterFolder: Sendable {
     public let entries: [Entry]
 
     private let indexes: [String: Int]
+    /// AdapterHub's file of a head beside the adapter's.
+    private let head: SafetensorsFile?
 
     /// Opens the adapter in `folder`, or in the only folder below it that holds one: peft saves an adapter whose name
     /// isn't `default` there.
@@ -35,9 +42,18 @@ public struct AdapterFolder: Sendable {
     public init(path folder: String, warn: WarningSink) throws {
         path = try Self.locate(folder)
         let configurationPath = FileSystem.join(path, Self.configurationName)
-        configuration = try Self.readConfiguration(configurationPath)
-        let weightsPath = FileSystem.join(path, Self.weightsName)
+        let root = try Self.readConfiguration(configurationPath)
+        let hub = try AdapterHubLayout.flattened(root)
+        configuration = hub?.configuration ?? root
+        let weightsName = hub == nil ? Self.weightsName : AdapterHubLayout.weightsName
+        let weightsPath = FileSystem.join(path, weightsName)
         if !FileSystem.exists(weightsPath) {
+            if hub != nil, FileSystem.exists(FileSystem.join(path, AdapterHubLayout.pickleName)) {
+                throw Problem(
+                    "the weights are there as \(AdapterHubLayout.pickleName) only, a PyTorch pickle, which isn't read "
+                        + "here: load the adapter in AdapterHub's library and save it again with "
+                        + "save_adapter(..., use_safetensors=True)", file: path, exitStatus: .missingInput)
+            }
             if FileSystem.exists(FileSystem.join(path, Self.pickleName)) {
                 throw Problem(
                     "the weights are there as \(Self.pickleName) only, a PyTorch pickle, which isn't read here: load the "
@@ -45,11 +61,16 @@ public struct AdapterFolder: Sendable {
                     file: path, exitStatus: .missingInput)
             }
             throw Problem(
-                "\(Self.configurationName) is in the folder, but no \(Self.weightsName)", file: path,
+                "\(Self.configurationName) is in the folder, but no \(weightsName)", file: path,
                 exitStatus: .missingInput)
         }
         weights = try SafetensorsFile(path: weightsPath, warn: warn)
-        entries = weights.tensors.map { Entry(path: Self.path(ofKey: $0.name), tensor: $0) }
+        let headPath = FileSystem.join(path, AdapterHubLayout.headName)
+        head = hub != nil && FileSystem.exists(headPath) ? try SafetensorsFile(path: headPath, warn: warn) : nil
+        entries = (weights.tensors + (head?.tensors ?? [])).map { tensor in
+            let key = hub.map { AdapterHubLayout.path(ofKey: tensor.name, adapter: $0.name) } ?? tensor.name
+            return Entry(path: Self.path(ofKey: key), tensor: tensor)
+        }
         var indexes: [String: Int] = [:]
         for (index, entry) in entries.enumerated() {
             if let other = indexes.updateValue(index, forKey: entry.path) {
@@ -65,7 +86,10 @@ public struct AdapterFolder: Sendable {
     public func entry(_ path: String) -> Entry? { indexes[path].map { entries[$0] } }
 
     /// The tensor of an entry, as floats.
-    public func tensor(_ entry: Entry) throws -> Tensor { try weights.tensor(named: entry.tensor.name) }
+    public func tensor(_ entry: Entry) throws -> Tensor {
+        if let head, head.entry(named: entry.tensor.name) != nil { return try head.tensor(named: entry.tensor.name) }
+        return try weights.tensor(named: entry.tensor.name)
+    }
 
     /// A tensor's name as peft stores it, without prefix and without the infix `.default` of an adapter's name.
     static func path(ofKey key: String) -> String {
@@ -119,6 +143,11 @@ public struct AdapterFolder: Sendable {
     public static func write(
         configuration: JSONValue, tensors: [OutgoingTensor], to folder: String
     ) throws {
+        if case .object(let members) = configuration,
+            members.contains(where: { $0.key == "peft_type" && $0.value == .string(AdapterHubLayout.type) })
+        {
+            return try AdapterHubLayout.write(members, tensors: tensors, to: folder)
+        }
         try SafetensorsWriter.write(tensors, to: FileSystem.join(folder, weightsName))
         try AtomicFile.write(configuration.text(.python), to: FileSystem.join(folder, configurationName))
     }

@@ -38,6 +38,13 @@ public struct OutgoingTensor {
         content = .stored(tensor)
     }
 
+    private init(_ name: String, _ elementType: ElementType, _ shape: [Int], _ content: Content) {
+        (self.name, self.elementType, self.shape, self.content) = (name, elementType, shape, content)
+    }
+
+    /// The same tensor under another name.
+    func renamed(_ name: String) -> OutgoingTensor { OutgoingTensor(name, elementType, shape, content) }
+
     /// How many bytes the elements take.
     public var byteCount: Int {
         guard let (_, byteCount) = sizes(of: shape, elementType) else {

@@ -66,7 +66,7 @@ final class RunFolder {
     }
 
     private static let names =
-        DeliveryWriter.marks + [AdapterFolder.weightsName, MetricsLog.fileName, ModelCard.fileName]
+        DeliveryWriter.marks + AdapterFolder.fileNames + [MetricsLog.fileName, ModelCard.fileName]
 
     /// A run's folder is known by its configuration, which is written before anything else. In one without, nothing may
     /// be replaced or removed.

@@ -15,12 +15,17 @@ import Training
         ["peft.method=last_layers", "peft.head=true"],
         ["peft.method=ln_tuning"],
         ["peft.method=ia3", "peft.modules_to_save=[ln_f]"],
+        ["peft.method=adapter", "peft.variant=houlsby", "peft.scaling=learned", "peft.dropout=0.1"],
         ["peft.method=loha", "peft.r=2", "peft.rank_dropout=0.2", "peft.module_dropout=0.2"],
         ["peft.method=lokr", "peft.r=2", "peft.rank_dropout=0.2", "peft.module_dropout=0.2"],
     ]
 
     private func result(_ changes: [String]) -> String {
-        changes == ["peft.method=full"] ? "model.safetensors" : "adapter_model.safetensors"
+        switch changes[0] {
+        case "peft.method=full": "model.safetensors"
+        case "peft.method=adapter": "adapter.safetensors"
+        default: "adapter_model.safetensors"
+        }
     }
 
     @Test(

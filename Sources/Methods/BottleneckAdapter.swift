@@ -1,0 +1,183 @@
+public import Configuration
+import Diagnostics
+import JSONText
+public import Layers
+import Tensors
+
+/// Bottleneck adapters: A(x) = s · (W_up act(W_down x + b_down) + b_up), with W_down [size, width] and W_up [width, size],
+/// at the ends of the sub-layers, whose output f joins the residual stream h.
+///
+/// Houlsby et al. (2019): h + f + A(f), after attention and feed-forward. Pfeiffer et al. (2021): h + f + A(h + f), after
+/// feed-forward. Parallel (He et al. 2022): h + f + A(h), beside feed-forward. In AdapterHub's files and by its names.
+public struct BottleneckAdapter: PEFTMethod {
+    public static let name = "adapter"
+    public static let adapterType: String? = "BOTTLENECK"
+
+    let settings: BottleneckSettings
+    let section: ConfigSection
+
+    public init(_ section: ConfigSection, startingFrom defaults: BottleneckAdapter?) throws {
+        self.section = section
+        settings = BottleneckSettings(section, defaults: defaults?.settings)
+        try section.throwProblems()
+    }
+
+    public func install(into model: any AdaptableModel, _ context: InstallationContext) throws -> any Installation {
+        let joins = model.joins
+        let layers = Set(joins.compactMap(\.layer))
+        if let missing = settings.leftOut.first(where: { !layers.contains($0) }) {
+            throw Problems([
+                section.problem(
+                    "there is no layer \(missing); the layers are 0 to \(layers.max() ?? 0)", at: "leave_out")
+            ])
+        }
+        let width = joins.first?.width ?? 0
+        if let expected = settings.width, expected != width {
+            throw Problems([
+                section.problem(
+                    "the adapter was made for a model of the width \(expected), and this one has \(width)",
+                    at: "hidden_size")
+            ])
+        }
+        let chosen = joins.filter { join in
+            let isWanted = join.subLayer == .attention ? settings.isAfterAttention : settings.isAfterFeedForward
+            return isWanted && !(join.layer.map(settings.leftOut.contains) ?? false)
+        }
+        if chosen.isEmpty {
+            throw Problems([section.problem("leaves no layer where an adapter would be", at: "leave_out")])
+        }
+        let bottlenecks = try chosen.map { join in
+            let size = try settings.size(width: join.width, layer: join.layer ?? 0, context, section)
+            return Bottleneck(join, size: size, settings, seed: context.seed)
+        }
+        return BottleneckInstallation(
+            bottlenecks, ExtraParameters(model: model),
+            settings.configuration(model: model.transformersClass, width: width, basePath: context.basePath),
+            isTraining: context.isTraining)
+    }
+}
+
+extension ResidualJoin {
+    /// The number of the block, as AdapterHub counts.
+    fileprivate var layer: Int? { blockPath.split(separator: ".").last.flatMap { Int($0) } }
+}
+
+/// The adapter at the end of one sub-layer.
+private final class Bottleneck: JoinAdapter {
+    let join: ResidualJoin
+    private let settings: BottleneckSettings
+    /// [size, width], [size], [width, size], [width]
+    private let down, downBias, up, upBias: Tensor
+    /// s where it is learned: [1], or [width] with one for each column.
+    private let learnedScale: Tensor?
+
+    init(_ join: ResidualJoin, size: Int, _ settings: BottleneckSettings, seed: UInt64) {
+        self.join = join
+        self.settings = settings
+        let width = join.width
+        let name = "\(join.blockPath).\(join.subLayer == .attention ? "attention" : "output")_adapters"
+        var generator = RandomGenerator(seed: seed, stream: name)
+        (down, up) = settings.start.weights(width: width, size: size, &generator)
+        downBias = Tensor(zeros: [size])
+        upBias = Tensor(zeros: [width])
+        learnedScale =
+            switch settings.scaling {
+            case .fixed: nil
+            case .learned: Tensor(repeating: 1, [1])
+            case .channel: Tensor(repeating: 1, [width])
+            }
+    }
+
+    /// As AdapterHub names them, without the adapter's own name.
+    var tensors: [(name: String, tensor: Tensor)] {
+        let place = join.subLayer == .attention ? "attention_adapters" : "output_adapters"
+        let path = "\(join.blockPath).\(place).adapters"
+        var tensors = [
+            (name: path + ".adapter_down.0.weight", tensor: down), (path + ".adapter_down.0.bias", downBias),
+            (path + ".adapter_up.weight", up), (path + ".adapter_up.bias", upBias),
+        ]
+        if let learnedScale { tensors.append((path + ".scaling", learnedScale)) }
+        return tensors
+    }
+
+    func join(residual h: Tensor, normalized: Tensor, output f: Tensor, _ context: ForwardContext) -> Tensor {
+        func sum(_ a: Tensor, _ b: Tensor) -> Tensor { addResidual(a, b, dropout: nil) }
+        let needsSum = settings.joinsAfter || settings.joinsBefore && !settings.isParallel
+        let joined = needsSum ? sum(h, f) : nil
+        let x = settings.isParallel ? h : settings.joinsBefore ? joined ?? f : f
+        // What the adapter's output is added to.
+        let rest: Tensor
+        if settings.isParallel || settings.keepsOutput || !settings.joinsBefore {
+            rest = settings.joinsAfter ? joined ?? f : f
+        } else {
+            rest = settings.joinsAfter ? sum(joined ?? f, h) : joined ?? f
+        }
+        return addResidual(rest, transformed(x), dropout: context.dropout(settings.dropout))
+    }
+
+    /// A(x).
+    private func transformed(_ x: Tensor) -> Tensor {
+        let inner = linear(
+            x, DenseWeight(down, isInputByOutput: false), bias: downBias, lowRank: nil, activation: settings.activation)
+        let outer = linear(
+            inner, DenseWeight(up, isInputByOutput: false), bias: upBias, lowRank: nil, activation: nil)
+        switch settings.scaling {
+        case .fixed(let s):
+            return s == 1 ? outer : scaleColumns(outer, by: Tensor(repeating: s, [join.width]), bias: nil)
+        case .learned, .channel:
+            guard let learnedScale else { return outer }
+            if learnedScale.count == join.width, settings.scaling == .channel {
+                return scaleColumns(outer, by: learnedScale, bias: nil)
+            }
+            // The one number as a row of the stream's width.
+            let spread = rowProducts(
+                learnedScale, Tensor(repeating: 1, [1, join.width]), scale: nil)
+            return scaleColumns(outer, by: spread, bias: nil)
+        }
+    }
+}
+
+private final class BottleneckInstallation: Installation {
+    private let bottlenecks: [Bottleneck]
+    private let frozen: ExtraParameters
+    private let configuration: JSONValue
+
+    init(_ bottlenecks: [Bottleneck], _ frozen: ExtraParameters, _ configuration: JSONValue, isTraining: Bool) {
+        self.bottlenecks = bottlenecks
+        self.frozen = frozen
+        self.configuration = configuration
+        frozen.takeOver(tracking: false)
+        for bottleneck in bottlenecks {
+            bottleneck.join.adapter = bottleneck
+            if isTraining {
+                for (_, tensor) in bottleneck.tensors { tensor.track() }
+            }
+        }
+    }
+
+    private var tensors: [(name: String, tensor: Tensor)] { bottlenecks.flatMap(\.tensors) }
+
+    var trainable: [TrainableParameter] {
+        tensors.map { TrainableParameter(name: $0.name, tensor: $0.tensor, decays: !$0.name.hasSuffix(".bias")) }
+    }
+
+    func deliver() -> Delivery {
+        .adapter(
+            configuration: configuration, tensors: tensors.map { ("base_model.model." + $0.name, $0.tensor) })
+    }
+
+    func load(_ found: [String: Tensor], file: String) throws(Problems) {
+        try loadExactly(found, into: tensors, file: file)
+    }
+
+    var mergeObstacle: String? {
+        "a bottleneck adapter isn't linear, so no change of the model's weights computes the same"
+    }
+
+    func merge(weight: Float) { remove() }
+
+    func remove() {
+        for bottleneck in bottlenecks { bottleneck.join.adapter = nil }
+        frozen.restore()
+    }
+}
