@@ -1,6 +1,6 @@
 """Checks that peft reads an adapter folder without a warning and computes the same logits from it.
 
-    REF/bin/python scripts/check_adapter.py BASE ADAPTER LOGITS.json [--bound 1e-5]
+    REF/bin/python scripts/check_adapter.py BASE ADAPTER LOGITS.json [ADAPTER LOGITS.json …] [--bound 1e-5]
 
 LOGITS.json holds what our tool computed: {"sequences": [{"ids": [...], "logits": ...}, ...]}, the logits as a list by
 position of lists over the vocabulary, or those of the last position alone. Prints the largest difference relative to
@@ -18,26 +18,30 @@ from checking import compare, quieten, reference_gpt2
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("base")
-    parser.add_argument("adapter")
-    parser.add_argument("logits")
+    parser.add_argument("pairs", nargs="+", metavar="ADAPTER LOGITS.json")
     parser.add_argument("--bound", type=float, default=1e-5)
     arguments = parser.parse_args()
 
+    for adapter, logits in zip(arguments.pairs[::2], arguments.pairs[1::2], strict=True):
+        check(arguments.base, adapter, logits, arguments.bound)
+
+
+def check(base, adapter, logits, bound):
     from peft import PeftModel, get_peft_model_state_dict
     from peft.utils.save_and_load import load_peft_weights
 
-    base = reference_gpt2(arguments.base)
+    base = reference_gpt2(base)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         quieten()
-        model = PeftModel.from_pretrained(base, arguments.adapter).eval()
+        model = PeftModel.from_pretrained(base, adapter).eval()
     with warnings.catch_warnings():
         # peft says nothing of tensors that it doesn't know; but warns of the bias of `lora_bias` on saving.
         warnings.simplefilter("ignore")
-        known, found = set(get_peft_model_state_dict(model)), set(load_peft_weights(arguments.adapter))
+        known, found = set(get_peft_model_state_dict(model)), set(load_peft_weights(adapter))
     if known != found:
-        sys.exit(f"missing {sorted(known - found)}, unexpected {sorted(found - known)}")
-    compare(model, arguments.logits, arguments.bound)
+        sys.exit(f"{adapter}: missing {sorted(known - found)}, unexpected {sorted(found - known)}")
+    compare(model, logits, bound)
 
 
 if __name__ == "__main__":

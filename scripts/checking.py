@@ -48,4 +48,5 @@ def compare(model, file, bound):
         # So that NaN, which no comparison is true of, fails too.
         worst = difference if not difference <= worst else worst
     print(json.dumps({"sequences": len(sequences), "max_relative_error": worst, "bound": bound}))
-    sys.exit(0 if worst <= bound else 1)
+    if not worst <= bound:
+        sys.exit(f"{file}: {worst} is above the bound")

@@ -14,6 +14,7 @@ struct Peft: ParsableCommand {
               peft generate --adapter runs/demo --prompt 'name[The Eagle]'
               peft merge --adapter runs/demo --output runs/demo-merged
               peft inspect runs/demo
+              peft doctor runs/demo
 
             EXIT STATUS:
                0  success
@@ -32,5 +33,6 @@ struct Peft: ParsableCommand {
             GenerateCommand.self,
             MergeCommand.self,
             InspectCommand.self,
+            DoctorCommand.self,
         ])
 }

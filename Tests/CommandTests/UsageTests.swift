@@ -2,7 +2,7 @@ import Testing
 
 @Suite("Usage")
 struct UsageTests {
-    static let commands = ["train", "eval", "generate", "merge", "inspect"]
+    static let commands = ["train", "eval", "generate", "merge", "inspect", "doctor"]
 
     @Test("the tool's help goes to stdout and names every command")
     func helpOfTheTool() throws {

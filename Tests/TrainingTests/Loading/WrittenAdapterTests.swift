@@ -14,16 +14,6 @@ private let referencePython = ProcessInfo.processInfo.environment["PEFT_REFERENC
 /// Adapters that we wrote, read by peft itself, where `PEFT_REFERENCE_PYTHON` names a Python that has it.
 @Suite("An adapter that was written here", .serialized, .enabled(if: referencePython != nil))
 struct WrittenAdapterTests {
-    static let others: [(String, String)] = [
-        ("bitfit", "{}"), ("bitfit", #"{"biases": ["query", "norm"]}"#),
-        ("bitfit", #"{"biases": "intermediate", "modules_to_save": ["h.1.ln_1"]}"#),
-        ("last_layers", "{}"), ("last_layers", #"{"layers": 2, "head": true}"#),
-        ("last_layers", #"{"layers": 0, "final_norm": false, "head": true}"#),
-        ("ln_tuning", "{}"), ("ln_tuning", #"{"target_modules": ["ln_f", "c_fc"], "modules_to_save": ["ln_1"]}"#),
-        ("ln_tuning", #"{"layers_to_transform": [1]}"#),
-        ("ia3", "{}"), ("ia3", #"{"target_modules": "all-linear", "feedforward_modules": ["c_proj"]}"#),
-        ("ia3", #"{"target_modules": ["c_attn"], "layers_to_transform": [1], "modules_to_save": ["ln_f"]}"#),
-    ]
     static let settings = [
         #"{"r": 4, "lora_alpha": 16, "lora_dropout": 0.1}"#,
         #"{"r": 2, "target_modules": "all-linear"}"#,
@@ -50,26 +40,56 @@ struct WrittenAdapterTests {
 
     @Test(
         "loads in peft without a warning and gives it our logits within 1e-5",
-        arguments: settings.map { ("lora", $0) } + others)
-    func loads(_ name: String, _ settings: String) throws {
-        let python = try #require(referencePython)
+        arguments: settings)
+    func loads(_ settings: String) throws {
         let scratch = try Scratch()
+        try Self.write("lora", settings, to: scratch, "adapter")
+        try Self.check(
+            "check_adapter.py", by: try #require(referencePython), scratch, ["adapter"])
+    }
+
+    /// Other methods, checked by one process.
+    static let others: [(String, String)] = [
+        ("bitfit", "{}"), ("bitfit", #"{"biases": ["query", "norm"]}"#),
+        ("bitfit", #"{"biases": "intermediate", "modules_to_save": ["lm_head"]}"#),
+        ("last_layers", "{}"), ("last_layers", #"{"layers": 2, "head": true}"#),
+        ("last_layers", #"{"layers": 0, "final_norm": false, "head": true}"#),
+        ("ln_tuning", "{}"), ("ln_tuning", #"{"target_modules": ["ln_f", "c_fc"], "modules_to_save": ["ln_1"]}"#),
+        ("ln_tuning", #"{"layers_to_transform": [1]}"#),
+        ("ia3", "{}"), ("ia3", #"{"target_modules": "all-linear", "feedforward_modules": ["c_proj"]}"#),
+        ("ia3", #"{"target_modules": ["c_attn"], "layers_to_transform": [1], "modules_to_save": ["ln_f"]}"#),
+    ]
+
+    @Test("by any other method loads in peft without a warning and gives it our logits within 1e-5")
+    func others() throws {
+        let scratch = try Scratch()
+        for (index, (name, settings)) in Self.others.enumerated() {
+            try Self.write(name, settings, to: scratch, "\(index)")
+        }
+        try Self.check(
+            "check_adapter.py", by: try #require(referencePython), scratch, Self.others.indices.map { "\($0)" })
+    }
+
+    /// An adapter with every number moved, and our logits from it.
+    static func write(_ name: String, _ settings: String, to scratch: Scratch, _ folder: String) throws {
         let base = try BaseModel.quietly(fixture("adapters/base").path())
         let installation = try method(name, settings).install(
             into: base.model,
             InstallationContext(seed: 3, basePath: "Tests/Fixtures/adapters/base", isTraining: true))
         for (index, parameter) in installation.trainable.enumerated() {
-            for (i, value) in noise(parameter.tensor.count, seed: UInt64(index + 1), scale: 0.2).enumerated() {
-                parameter.tensor.data[i] += value
+            let value = parameter.value
+            for (i, change) in noise(value.count, seed: UInt64(index + 1), scale: 0.2).enumerated() {
+                value.data[i] += change
             }
         }
         guard case .adapter(let configuration, let tensors) = installation.deliver() else {
             Issue.record("no adapter was delivered")
             return
         }
+        try scratch.write("", to: "\(folder)/logits.json")
         try AdapterFolder.write(
             configuration: configuration, tensors: tensors.map { OutgoingTensor($0.name, $0.tensor, as: .float32) },
-            to: scratch.path)
+            to: scratch(folder))
         let sequences: [JSONValue] = [[5, 1, 90, 33, 96, 2], Array(0..<24).map { $0 * 4 % 97 }].map { ids in
             let logits = base.logits(ids.map(Int32.init))
             let rows = stride(from: 0, to: logits.count, by: 97).map { row in
@@ -77,13 +97,18 @@ struct WrittenAdapterTests {
             }
             return ["ids": .array(ids.map(JSONValue.integer)), "logits": .array(rows)]
         }
-        try scratch.write(JSONValue.object([.init("sequences", .array(sequences))]).text(.compact), to: "logits.json")
+        try scratch.write(
+            JSONValue.object([.init("sequences", .array(sequences))]).text(.compact), to: "\(folder)/logits.json")
+    }
+
+    /// Runs a check script over folders that `write` has filled.
+    static func check(_ script: String, by python: String, _ scratch: Scratch, _ folders: [String]) throws {
         let process = Process()
         process.executableURL = URL(filePath: python)
         process.currentDirectoryURL = repositoryRoot
-        process.arguments = [
-            "scripts/check_adapter.py", fixture("adapters/base").path(), scratch.path, scratch("logits.json"),
-        ]
+        process.arguments =
+            ["scripts/\(script)", fixture("adapters/base").path()]
+            + folders.flatMap { [scratch($0), scratch("\($0)/logits.json")] }
         try scratch.write("", to: "output")
         let output = try FileHandle(forWritingTo: URL(filePath: scratch("output")))
         process.standardOutput = output
@@ -92,5 +117,27 @@ struct WrittenAdapterTests {
         process.waitUntilExit()
         let said = try scratch.text("output")
         #expect(process.terminationStatus == 0, "\(said)")
+    }
+}
+
+private let hubPython = ProcessInfo.processInfo.environment["PEFT_ADAPTERHUB_PYTHON"]
+
+/// The same with AdapterHub's library, where `PEFT_ADAPTERHUB_PYTHON` names a Python that has it.
+@Suite("A bottleneck adapter that was written here", .enabled(if: hubPython != nil))
+struct WrittenBottleneckTests {
+    static let settings = [
+        #"{"size": 5}"#, #"{"variant": "houlsby", "reduction_factor": 4, "leave_out": [1]}"#,
+        #"{"variant": "parallel", "scaling": "learned"}"#,
+        #"{"mh_adapter": true, "scaling": "channel", "non_linearity": "gelu_new", "reduction_factor": 7}"#,
+        #"{"variant": "houlsby", "residual_before_ln": false, "original_ln_before": true, "original_ln_after": false}"#,
+    ]
+
+    @Test("loads in AdapterHub's library and gives it our logits within 1e-5") func loads() throws {
+        let scratch = try Scratch()
+        for (index, settings) in Self.settings.enumerated() {
+            try WrittenAdapterTests.write("adapter", settings, to: scratch, "\(index)")
+        }
+        try WrittenAdapterTests.check(
+            "check_adapterhub.py", by: try #require(hubPython), scratch, Self.settings.indices.map { "\($0)" })
     }
 }

@@ -12,20 +12,26 @@ import Training
 
 /// The methods beside LoRA, on the fixtures of `scripts/fixtures/methods.py`.
 @Suite("A method that peft trained too", .serialized) struct MethodReferenceTests {
-    static let names = [
-        "ln_tuning", "ln_tuning-any", "bitfit", "bitfit-query", "bitfit-intermediate", "last_layers",
-        "last_layers-head", "ia3", "ia3-all", "loha", "loha-patterns", "lokr", "lokr-both", "lokr-factor",
-    ]
+    static let names =
+        [
+            "ln_tuning", "ln_tuning-any", "bitfit", "bitfit-query", "bitfit-intermediate", "last_layers",
+            "last_layers-head", "ia3", "ia3-all", "loha", "loha-patterns", "lokr", "lokr-both", "lokr-factor",
+        ] + hub.map { "adapterhub/" + $0 }
+    private static let hub = ["houlsby", "pfeiffer", "parallel", "learned", "plain"]
 
     private struct Reference {
+        /// The case's name in its folder of fixtures.
         let name: String
+        private let folder: String
         let all: JSONNode
         let tensors: SafetensorsFile
 
         init(_ name: String) throws {
-            self.name = name
-            all = try JSONNode.load(path: fixture("methods/expected.json").path())
-            tensors = try SafetensorsFile(path: fixture("methods/expected.safetensors").path(), warn: { _ in })
+            let isHub = name.hasPrefix("adapterhub/")
+            folder = isHub ? "adapterhub" : "methods"
+            self.name = isHub ? String(name.dropFirst("adapterhub/".count)) : name
+            all = try JSONNode.load(path: fixture("\(folder)/expected.json").path())
+            tensors = try SafetensorsFile(path: fixture("\(folder)/expected.safetensors").path(), warn: { _ in })
         }
 
         var expected: JSONNode { get throws { try all.object("cases").first { $0.key == name }.map(\.value) ?? all } }
@@ -33,7 +39,7 @@ import Training
         var logits: [Double] { get throws { try tensors.raw(named: "\(name).logits").doubles() } }
         /// The adapter that training starts from; nil for the base itself.
         var start: String? {
-            let folder = fixture("methods/\(name)").path()
+            let folder = fixture("\(folder)/\(name)").path()
             return FileSystem.isFolder(folder) ? folder : nil
         }
 
@@ -53,7 +59,8 @@ import Training
     }
 
     @Test("is in the list here") func lists() throws {
-        #expect(try Reference("").all.object("cases").map(\.key).sorted() == Self.names.sorted())
+        let hub = try Reference("adapterhub/").all.object("cases").map { "adapterhub/" + $0.key }
+        #expect(try (Reference("").all.object("cases").map(\.key) + hub).sorted() == Self.names.sorted())
     }
 
     @Test("gives peft's logits within 1e-5: from its file, trained further, and merged", arguments: names)
@@ -68,7 +75,9 @@ import Training
         #expect(relativeDifference(base.logits(sequence), expected) <= 1e-5)
         installation.remove()
         #expect(base.logits(sequence) == before)
-        try base.install(adapter: start).merge(weight: 1)
+        let again = try base.install(adapter: start)
+        guard again.mergeObstacle == nil else { return }
+        again.merge(weight: 1)
         #expect(relativeDifference(base.logits(sequence), expected) <= 1e-5)
     }
 

@@ -1,0 +1,332 @@
+import Checkpoints
+import Diagnostics
+import JSONText
+import Layers
+import Methods
+import Models
+import Tensors
+
+/// The single looks at an adapter, each of which may leave findings.
+struct AdapterChecks {
+    let adapter: AdapterFolder
+    private(set) var findings: [AdapterDiagnosis.Finding] = []
+
+    init(_ adapter: AdapterFolder) { self.adapter = adapter }
+
+    private var configuration: JSONNode { adapter.configuration }
+    private var type: String { ((try? configuration.optionalString("peft_type")) ?? nil) ?? "" }
+    private var isLoRA: Bool { type == "LORA" }
+
+    mutating func find(_ kind: AdapterDiagnosis.Finding.Kind, _ key: String?, _ message: String, _ advice: String) {
+        findings.append(.init(kind: kind, key: key, message: message, advice: advice))
+    }
+
+    /// `first and 5 more`
+    private func more(_ keys: [String]) -> String { keys.count > 1 ? " (and \(keys.count - 1) more)" : "" }
+
+    // MARK: What the adapter alone tells
+
+    mutating func method() {
+        if type.isEmpty {
+            return find(
+                .type, "peft_type", "is missing from adapter_config.json",
+                "Add it, such as \"peft_type\": \"LORA\" for tensors named lora_A and lora_B.")
+        }
+        let known = methods.compactMap { $0.adapterType }
+        if known.contains(type) { return }
+        if known.contains(type.uppercased()) {
+            return find(
+                .type, "peft_type", "is '\(type)', but peft tells capitals from small letters",
+                "Write \"\(type.uppercased())\".")
+        }
+        find(
+            .type, "peft_type", "'\(type)' is no method that is known here",
+            "Merge the adapter in peft (merge_and_unload) and use the merged model.")
+    }
+
+    /// Numbers that aren't any, and adapters that change nothing.
+    mutating func values() throws {
+        var broken: [String] = []
+        var zeros: [String: Bool] = [:]
+        for entry in adapter.entries {
+            let tensor = try adapter.tensor(entry)
+            if !sumOfSquares(tensor).isFinite { broken.append(entry.path) }
+            zeros[entry.path] = (0..<tensor.count).allSatisfy { tensor.data[$0] == 0 }
+        }
+        if !broken.isEmpty {
+            find(
+                .notFinite, broken[0], "holds numbers that are not finite (NaN or infinity)\(more(broken))",
+                "The training diverged: go back to an earlier checkpoint, or train with a lower learning rate.")
+        }
+        func paths(_ ending: String) -> [String] { zeros.keys.filter { $0.hasSuffix(ending) }.sorted() }
+        let pairs = paths(".lora_B.weight").filter { path in
+            // A layer whose two matrices are zero carries biases for peft.
+            zeros[path.dropping(".lora_B.weight") + ".lora_A.weight"] == false
+        }
+        let empty = pairs.filter { zeros[$0] == true }
+        if !empty.isEmpty {
+            let isAll = empty.count == pairs.count
+            find(
+                .withoutEffect, empty[0],
+                isAll
+                    ? "is zero, as all \(pairs.count) of the kind: the low-rank part changes nothing"
+                    : "is zero, as \(empty.count) of \(pairs.count) of the kind: these layers are not changed",
+                isAll
+                    ? "B begins as zero, so nothing was trained or the trained tensors were not saved; train, or save again."
+                    : "The layers had no gradient in training, or their tensors were not saved; leave them out of "
+                        + "target_modules if that is meant.")
+        }
+        for (ending, words) in [
+            (".hada_w2_b", "A Hadamard product"), (".lokr_w1", "A Kronecker product"), (".ia3_l", "A scaling"),
+        ] {
+            let found = paths(ending)
+            let idle = found.filter { ending == ".ia3_l" ? isAllOnes($0) : zeros[$0] == true }
+            if !found.isEmpty, idle.count == found.count {
+                find(
+                    .withoutEffect, found[0], "is as it begins, as all \(found.count) of the kind: nothing is changed",
+                    "\(words) begins without effect, so nothing was trained or the trained tensors were not saved.")
+            }
+        }
+    }
+
+    private func isAllOnes(_ path: String) -> Bool {
+        guard let entry = adapter.entry(path), let tensor = try? adapter.tensor(entry) else { return false }
+        return (0..<tensor.count).allSatisfy { tensor.data[$0] == 1 }
+    }
+
+    /// The layers that have a pair of matrices, and their rank.
+    private var ranks: [(path: String, rank: Int)] {
+        adapter.entries.compactMap { entry in
+            guard entry.path.hasSuffix(".lora_A.weight"), let rank = entry.tensor.shape.first else { return nil }
+            return (entry.path.dropping(".lora_A.weight"), rank)
+        }
+    }
+
+    mutating func patterns() {
+        guard isLoRA else { return }
+        let rank = ((try? configuration.optionalInteger("r")) ?? nil) ?? 8
+        let alpha = ((try? configuration.optionalNumber("lora_alpha")) ?? nil) ?? 8
+        let isStabilised = (try? configuration.boolean("use_rslora")) ?? false
+        for key in ["rank_pattern", "alpha_pattern"] { overlaps(key) }
+        let ranksByPattern = pattern("rank_pattern")
+        for (path, found) in ranks {
+            let fitting = ranksByPattern.filter { matches($0.key, path) }
+            let expected = fitting.first.map { Int($0.value) } ?? rank
+            guard expected != found else { continue }
+            let isOrder = fitting.contains { Int($0.value) == found }
+            find(
+                .patterns, path + ".lora_A.weight",
+                "has the rank \(found), but the settings say \(expected)",
+                isOrder
+                    ? "Another entry of rank_pattern gives \(found): the first that matches counts, and saving sorts them. "
+                        + "Write entries that exclude each other, such as ^\(path.replacing(".", with: "\\."))$."
+                    : "Set \(fitting.isEmpty ? "r" : "rank_pattern") to \(found), and lora_alpha so that alpha / r stays "
+                        + "what it was in training.")
+            break
+        }
+        if alpha == 0 {
+            find(
+                .scale, "lora_alpha", "is 0, so the low-rank part is multiplied by 0", "Set the alpha of the training.")
+        } else if alpha < 0 {
+            find(
+                .scale, "lora_alpha", "is \(alpha), so the low-rank part is subtracted",
+                "Set the alpha of the training.")
+        }
+        let scale = alpha / Double(rank).squareRoot()
+        if isStabilised, scale > 16 {
+            find(
+                .scale, "use_rslora",
+                "makes the scale alpha / √r = \(scale.rounded()), where alpha / r would be \(alpha / Double(rank))",
+                "If the training used alpha / r, set use_rslora to false.")
+        }
+    }
+
+    private func pattern(_ key: String) -> [(key: String, value: Double)] {
+        guard let node = (try? configuration.optional(key)) ?? nil, let members = try? node.asObject() else {
+            return []
+        }
+        return members.compactMap { member in (try? member.value.asNumber()).map { (member.key, $0) } }
+    }
+
+    private func matches(_ expression: String, _ path: String) -> Bool {
+        guard let regex = try? Regex("(.*\\.)?(\(expression))") else { return false }
+        return (try? regex.wholeMatch(in: path)) != nil
+    }
+
+    private mutating func overlaps(_ key: String) {
+        let entries = pattern(key)
+        for entry in entries where !ranks.contains(where: { matches(entry.key, $0.path) }) {
+            find(
+                .patterns, "\(key).\(entry.key)", "matches no layer that has an adapter",
+                "Correct the expression, or take it out.")
+        }
+        for (path, _) in ranks {
+            let fitting = entries.filter { matches($0.key, path) }
+            if Set(fitting.map(\.value)).count > 1 {
+                let names = fitting.map { "'\($0.key)'" }.joined(separator: " and ")
+                return find(
+                    .patterns, key, "\(names) both match \(path) and differ",
+                    "The first counts, and peft sorts them when it saves, so a reload may take another. Write entries that "
+                        + "exclude each other, such as ^\(path.replacing(".", with: "\\."))$.")
+            }
+        }
+    }
+
+    // MARK: What the base tells
+
+    /// The endings that an adapter's own tensors have behind the path of their module.
+    private static let endings = [
+        ".lora_A.weight", ".lora_B.weight", ".lora_B.bias", ".lora_A", ".lora_B", ".lora_E", ".lora_magnitude_vector",
+        ".lora_embedding_A", ".lora_embedding_B", ".ia3_l", ".hada_w1_a", ".hada_w1_b", ".hada_w2_a", ".hada_w2_b",
+        ".lokr_w1", ".lokr_w1_a", ".lokr_w1_b", ".lokr_w2", ".lokr_w2_a", ".lokr_w2_b", ".ln_tuning_layers.weight",
+        ".ln_tuning_layers.bias", ".base_layer.bias", ".base_layer.weight", ".token_adapter.trainable_tokens_delta",
+    ]
+
+    mutating func against(_ model: any Architecture) {
+        let modules = Dictionary(model.modules.map { ($0.path, $0) }, uniquingKeysWith: { first, _ in first })
+        var parameters = Dictionary(model.parameters.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
+        if model.isHeadTied { parameters[model.outputLayerPath + ".weight"] = model.tokenEmbedding }
+        func isKnown(_ path: String) -> Bool {
+            if let ending = Self.endings.first(where: { path.hasSuffix($0) }) {
+                return modules[path.dropping(ending)] != nil
+            }
+            return parameters[path] != nil || path == "prompt_embeddings"
+                || taskHeadModules.contains(where: { path.hasPrefix($0 + ".") }) || path.contains("_adapters.adapters.")
+        }
+        let unknown = adapter.entries.map(\.path).filter { !isKnown($0) }
+        if let first = unknown.first { names(unknown, of: first, isKnown) }
+        let unprefixed = adapter.entries.map(\.tensor.name).filter {
+            !$0.hasPrefix("base_model.") && $0 != "prompt_embeddings" && !$0.contains("_adapters.adapters.")
+        }
+        if type != "BOTTLENECK", let first = unprefixed.first, unknown.isEmpty {
+            find(
+                .names, first, "doesn't begin with base_model.model.\(more(unprefixed)), and peft ignores such tensors",
+                "Write the names with base_model.model. in front; until then the adapter does nothing in peft.")
+        }
+        shapes(modules, parameters, vocabulary: model.vocabularySize)
+        if model.isHeadTied { tiedEmbeddings(model) }
+    }
+
+    private mutating func names(_ unknown: [String], of first: String, _ isKnown: (String) -> Bool) {
+        var advice =
+            "peft ignores such tensors silently. The adapter was made for another architecture; find its base model."
+        if isKnown("transformer." + first) {
+            advice = "The names lack 'transformer.': write them as base_model.model.transformer.…; peft ignores these."
+        } else if let tail = first.split(separator: ".", maxSplits: 1).last.map(String.init), isKnown(tail) {
+            advice =
+                "Without its first part the name would match: write base_model.model.\(tail); peft ignores this one."
+        }
+        find(.names, first, "matches nothing in the base model\(more(unknown))", advice)
+    }
+
+    private mutating func shapes(
+        _ modules: [String: NamedModule], _ parameters: [String: Parameter], vocabulary: Int
+    ) {
+        var transposed: [String] = []
+        var foreign: [(key: String, text: String)] = []
+        var vocabularies: [(key: String, count: Int)] = []
+        for entry in adapter.entries {
+            let (path, shape) = (entry.path, entry.tensor.shape)
+            if let parameter = parameters[path.replacing(".base_layer", with: "")], shape != parameter.shape {
+                if shape.count == 2, Array(shape.reversed()) == parameter.shape {
+                    transposed.append(path)
+                } else if shape.count == 2, parameter.shape[0] == vocabulary, shape[1] == parameter.shape[1] {
+                    vocabularies.append((path, shape[0]))
+                } else {
+                    foreign.append((path, "has shape \(shape), and the base \(parameter.shape)"))
+                }
+            }
+            for (ending, isFirst) in [(".lora_A.weight", true), (".lora_B.weight", false)] where path.hasSuffix(ending)
+            {
+                guard case .linear(let linear)? = modules[path.dropping(ending)]?.kind, shape.count == 2 else {
+                    continue
+                }
+                let size = isFirst ? linear.inputSize : linear.outputSize
+                let place = isFirst ? 1 : 0
+                if shape[place] == size { continue }
+                if shape[1 - place] == size {
+                    transposed.append(path)
+                } else if path.hasPrefix("lm_head."), !isFirst {
+                    vocabularies.append((path, shape[0]))
+                } else {
+                    foreign.append(
+                        (
+                            path,
+                            "is for a layer of \(shape[place]) \(isFirst ? "inputs" : "outputs"), and the base's has "
+                                + "\(size)"
+                        ))
+                }
+            }
+            if path.hasSuffix(".lora_embedding_A"),
+                case .embedding(let table)? =
+                    modules[path.dropping(".lora_embedding_A")]?.kind, shape.count == 2, shape[1] != table.entryCount
+            {
+                vocabularies.append((path, shape[1]))
+            }
+        }
+        if let first = transposed.first {
+            find(
+                .transposed, first, "is transposed\(more(transposed))",
+                "lora_A is [r, inputs] and lora_B [outputs, r], also where the base keeps its weights as [inputs, outputs]; "
+                    + "a saved weight has the base's own shape. Transpose it.")
+        }
+        if let first = foreign.first {
+            find(
+                .base, first.key, first.text + more(foreign.map(\.key)),
+                "The adapter was made for another model, of another size: give the right one with --base.")
+        }
+        if let first = vocabularies.first {
+            find(
+                .vocabulary, first.key, "is for \(first.count) tokens, and the base has \(vocabulary)",
+                "The vocabulary was changed before training: resize the base's embeddings to \(first.count) in the same "
+                    + "way, or use the base that the adapter was trained on.")
+        }
+    }
+
+    private mutating func tiedEmbeddings(_ model: any Architecture) {
+        let paths = adapter.entries.map(\.path)
+        let head = paths.first {
+            $0.hasPrefix(model.outputLayerPath + ".") && Self.endings.contains(where: $0.hasSuffix)
+                && !$0.contains(".base_layer.")
+        }
+        let embedding = paths.first { $0.contains(".lora_embedding_") && $0.contains("wte.") }
+        let advice =
+            "peft's merge_and_unload changes both where the training changed one. Merge with 'peft merge', which gives the "
+            + "output layer a weight of its own, or use the adapter unmerged."
+        if let head {
+            find(.tiedEmbeddings, head, "adapts the output layer, whose weight is also the token embedding", advice)
+        }
+        if let embedding {
+            find(
+                .tiedEmbeddings, embedding, "adapts the token embedding, whose weight is also the output layer", advice)
+        }
+        if (try? configuration.boolean("ensure_weight_tying")) == true {
+            find(
+                .tiedEmbeddings, "ensure_weight_tying", "is on, and peft 0.21 doesn't load its own files of that kind",
+                "Merge the adapter in the session that trained it.")
+        }
+    }
+
+    /// Whatever else keeps the adapter from being used.
+    mutating func use(on base: BaseModel) {
+        func record(_ problem: Problem) {
+            find(
+                problem.key?.contains(".") == true && problem.message.hasPrefix("is missing") ? .missing : .settings,
+                problem.key, problem.message, "Nobody can use the adapter as it is on this base.")
+        }
+        do {
+            let context = InstallationContext(seed: 0, basePath: base.folder, isTraining: false)
+            try base.install(adapter, context).remove()
+        } catch let problems as Problems {
+            for problem in problems.list.prefix(5) { record(problem) }
+        } catch let problem as Problem {
+            record(problem)
+        } catch {
+            find(.settings, nil, "\(error)", "Nobody can use the adapter as it is on this base.")
+        }
+    }
+}
+
+extension String {
+    fileprivate func dropping(_ ending: String) -> String { hasSuffix(ending) ? String(dropLast(ending.count)) : self }
+}

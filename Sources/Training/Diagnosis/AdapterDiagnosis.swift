@@ -1,0 +1,101 @@
+import Checkpoints
+public import Diagnostics
+public import JSONText
+import Layers
+import Methods
+import Models
+import Tensors
+
+/// What is wrong with an adapter, in words, and what to do about it.
+///
+/// The loaders of others let most of this pass: peft ignores names that it doesn't know and leaves at random what is
+/// missing.
+public struct AdapterDiagnosis {
+    public struct Finding: Sendable, Hashable {
+        public enum Kind: String, Sendable {
+            /// `peft_type` is missing or unknown.
+            case type
+            /// The names match no module of the base, or another library's loader skips them.
+            case names
+            case missing, transposed, shape
+            /// The base is another model than the one that the adapter was trained on.
+            case base
+            case vocabulary
+            case notFinite = "not_finite"
+            /// The adapter changes nothing.
+            case withoutEffect = "without_effect"
+            case tiedEmbeddings = "tied_embeddings"
+            case patterns, scale, targets
+            /// Anything else that keeps it from being used.
+            case settings
+        }
+
+        public let kind: Kind
+        /// The tensor or setting that it is about, the first of several.
+        public let key: String?
+        public let message: String
+        public let advice: String
+    }
+
+    public let path: String
+    public let type: String?
+    /// The base that it was compared with; nil where none was at hand.
+    public let base: String?
+    public let tensorCount: Int
+    public private(set) var findings: [Finding] = []
+
+    public var isHealthy: Bool { findings.isEmpty }
+
+    /// Looks at an adapter, and at its base where there is one: the one given, or the one that the adapter names if it
+    /// lies here.
+    ///
+    /// - Throws: `Problem` or `Problems` where there is no adapter, its files can't be read at all, or the given base
+    ///   can't be loaded.
+    public init(path: String, base given: String?, warn: WarningSink) throws {
+        let adapter = try AdapterFolder(path: path, warn: warn)
+        self.path = adapter.path
+        type = (try? adapter.configuration.optionalString("peft_type")) ?? nil
+        tensorCount = adapter.entries.count
+        let named = (try? adapter.configuration.optionalString("base_model_name_or_path")) ?? nil
+        let known = given ?? named.flatMap { name in (try? HubCache.resolve(name)) != nil ? name : nil }
+        let loaded = try known.map { try BaseModel.load($0, randomSeed: nil, warn: warn) }
+        base = known
+        var checks = AdapterChecks(adapter)
+        try checks.values()
+        checks.method()
+        checks.patterns()
+        if let loaded {
+            checks.against(loaded.model)
+            if checks.findings.isEmpty { checks.use(on: loaded) }
+        }
+        findings = checks.findings
+    }
+
+    public var json: JSONValue {
+        [
+            "adapter": .string(path), "peft_type": type.map(JSONValue.string) ?? nil,
+            "base": base.map(JSONValue.string) ?? nil, "tensor_count": .integer(tensorCount),
+            "healthy": .boolean(isHealthy),
+            "findings": .array(
+                findings.map {
+                    [
+                        "kind": .string($0.kind.rawValue), "key": $0.key.map(JSONValue.string) ?? nil,
+                        "message": .string($0.message), "advice": .string($0.advice),
+                    ]
+                }),
+        ]
+    }
+
+    /// A line for each finding, and below it what to do.
+    public var text: String {
+        let name = "\(path)\(type.map { " (\($0))" } ?? "")"
+        let comparison = base.map { "on \($0)" } ?? "without its base model, which isn't here: give --base to compare"
+        if isHealthy { return "healthy: \(name), \(tensorCount) tensors, \(comparison)" }
+        let count = findings.count == 1 ? "1 finding" : "\(findings.count) findings"
+        return
+            (["\(count): \(name), \(tensorCount) tensors, \(comparison)"]
+            + findings.map { finding in
+                "- \(finding.key.map { $0 + ": " } ?? "")\(finding.message)\n  \(finding.advice)"
+            }).joined(separator: "\n")
+    }
+}
