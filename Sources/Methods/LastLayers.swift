@@ -22,7 +22,7 @@ public struct LastLayers: PEFTMethod {
 
     public init(_ section: ConfigSection, startingFrom defaults: LastLayers?) throws {
         self.section = section
-        paths = section.has("peft_type") ? section.optionalStrings("modules_to_save") : defaults?.paths
+        paths = section.has("peft_type") ? section.optionalStrings("modules_to_save") ?? [] : defaults?.paths
         let hasStart = defaults != nil
         if hasStart {
             for key in ["layers", "final_norm", "head"] {

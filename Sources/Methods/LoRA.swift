@@ -24,7 +24,8 @@ public struct LoRA: PEFTMethod {
 
     public func install(into model: any AdaptableModel, _ context: InstallationContext) throws -> any Installation {
         if settings.targets.isNone {
-            if settings.modulesToSave.isEmpty, settings.bias == .none {
+            // A task's head may be all that such a file holds.
+            if settings.modulesToSave.isEmpty, settings.bias == .none, context.isTraining {
                 throw Problems([section.problem("selects nothing, and nothing else is to train", at: "target_modules")])
             }
             return try LoRAInstallation(self, [], model, context)

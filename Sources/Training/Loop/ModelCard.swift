@@ -18,6 +18,7 @@ struct ModelCard {
         let base = configuration.modelPath
         let name = configuration.methodName
         let training = configuration.training
+        let isHub = name == BottleneckAdapter.name
         let isAdapter = if case .adapter = delivery { true } else { false }
         let isClassifier = configuration.task == .sequenceClassification
         let pipeline = isClassifier ? "text-classification" : "text-generation"
@@ -25,7 +26,8 @@ struct ModelCard {
         front +=
             isAdapter
             ? [
-                "library_name: peft", "tags:", "- \(Self.yaml("base_model:adapter:\(base)"))", "- \(name)",
+                "library_name: \(isHub ? "adapters" : "peft")", "tags:", "- \(Self.yaml("base_model:adapter:\(base)"))",
+                "- \(name)",
                 "- transformers",
             ]
             : ["library_name: transformers"]
