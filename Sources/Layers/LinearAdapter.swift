@@ -42,7 +42,12 @@ public struct LinearProduct {
             input, layer.base, bias: layer.bias?.tensor, lowRank: term, activation: activation, omitsValue: omitsValue)
     }
 
-    /// The same with another weight [inputs, outputs] or [outputs, inputs], in the layout of the layer's own; where it
+    /// act(x · Wᵀ + u · Bᵀ + c) with c [outputs] in place of the layer's bias.
+    public func completed(adding term: LowRankTerm?, bias: Tensor) -> Tensor {
+        linear(input, layer.base, bias: bias, lowRank: term, activation: activation)
+    }
+
+    /// The same as `completed` with another weight [inputs, outputs] or [outputs, inputs], in the layout of the layer's own; where it
     /// was computed from trained tensors its gradient goes on to them.
     public func completed(weight: Tensor) -> Tensor {
         precondition(

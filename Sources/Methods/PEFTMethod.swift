@@ -93,6 +93,7 @@ public var methods: [any PEFTMethod.Type] {
     [
         Full.self,
         LoRA.self,
+        AdaLoRA.self,
         BitFit.self,
         LastLayers.self,
         LNTuning.self,

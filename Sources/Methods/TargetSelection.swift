@@ -54,6 +54,22 @@ struct TargetSelection: Equatable {
         try modules(of: model, method: method, section, what: "module", names: Self.moduleNames(of: model)) { $0.path }
     }
 
+    /// The linear layers and embeddings that are meant, in the model's order.
+    ///
+    /// - Throws: `Problems` where nothing is meant, an entry matches nothing, or another module is meant; each says what
+    ///   exists.
+    func layers(of model: any AdaptableModel, method: String, _ section: ConfigSection) throws -> [NamedModule] {
+        let names = Self.linearNames(of: model) + " and the embeddings " + Self.embeddingNames(of: model)
+        return try modules(
+            of: model, method: method, section, what: "linear layer or embedding", names: names
+        ) { module in
+            switch module.kind {
+            case .linear, .embedding: module
+            case .norm, .container: nil
+            }
+        }
+    }
+
     private func modules<Found>(
         of model: any AdaptableModel, method: String, _ section: ConfigSection, what: String, names: String,
         _ asFound: (NamedModule) -> Found?
@@ -185,6 +201,14 @@ struct TargetSelection: Equatable {
             names.append(name)
         }
         return "the linear layers " + names.joined(separator: ", ")
+    }
+
+    private static func embeddingNames(of model: any AdaptableModel) -> String {
+        let names = model.modules.compactMap { module -> String? in
+            guard case .embedding = module.kind else { return nil }
+            return module.path.split(separator: ".").last.map(String.init)
+        }
+        return names.joined(separator: ", ")
     }
 
     /// The names of all modules that hold parameters, likewise.

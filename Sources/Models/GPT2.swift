@@ -102,7 +102,7 @@ public final class GPT2: Architecture {
 
     public func defaultTargets(method: String) -> [String]? {
         switch method {
-        case "lora", "loha", "lokr": ["c_attn"]
+        case "lora", "adalora", "loha", "lokr": ["c_attn"]
         case "ia3": ["c_attn", "mlp.c_proj"]
         case "ia3.feedforward": ["mlp.c_proj"]
         case "ln_tuning": ["ln_1", "ln_2", "ln_f"]

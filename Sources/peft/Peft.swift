@@ -13,6 +13,7 @@ struct Peft: ParsableCommand {
               peft eval --config configs/demo.yaml --rouge --compare-base
               peft generate --adapter runs/demo --prompt 'name[The Eagle]'
               peft merge --adapter runs/demo --output runs/demo-merged
+              peft convert --adapter runs/adalora --rank 16 --output runs/as-lora
               peft inspect runs/demo
               peft doctor runs/demo
 
@@ -32,6 +33,7 @@ struct Peft: ParsableCommand {
             EvalCommand.self,
             GenerateCommand.self,
             MergeCommand.self,
+            ConvertCommand.self,
             InspectCommand.self,
             DoctorCommand.self,
         ])

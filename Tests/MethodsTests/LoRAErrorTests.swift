@@ -5,7 +5,7 @@ import Tensors
 import Testing
 
 @Suite("What LoRA can't do") struct LoRAErrorTests {
-    static let linears = "the linear layers c_attn, c_proj, c_fc, lm_head"
+    static let linears = "the linear layers c_attn, c_proj, c_fc, lm_head and the embeddings wte, wpe"
 
     static let errors: [(settings: String, text: String)] = [
         (
@@ -16,25 +16,16 @@ import Testing
             #"{"target_modules": ["c_attn", "q_proj", "attn"]}"#,
             """
             1:20: error: target_modules: 'q_proj' matches no module; the model has LINEARS
-            1:20: error: target_modules: transformer.h.0.attn is no linear layer, and lora works on those; \
+            1:20: error: target_modules: transformer.h.0.attn is no linear layer or embedding, and lora works on those; \
             the model has LINEARS
-            1:20: error: target_modules: transformer.h.1.attn is no linear layer, and lora works on those; \
+            1:20: error: target_modules: transformer.h.1.attn is no linear layer or embedding, and lora works on those; \
             the model has LINEARS
             """
         ),
         (
             #"{"target_modules": ["h.1.ln_1"]}"#,
-            "1:20: error: target_modules: transformer.h.1.ln_1 is no linear layer, and lora works on those; "
+            "1:20: error: target_modules: transformer.h.1.ln_1 is no linear layer or embedding, and lora works on those; "
                 + "the model has LINEARS"
-        ),
-        (
-            #"{"target_modules": ["c_attn", "wte"]}"#,
-            "1:20: error: target_modules: transformer.wte is no linear layer, and lora works on those; "
-                + "the model has LINEARS"
-        ),
-        (
-            #"{"target_modules": ["c_attn", "lm_head"]}"#,
-            "1:20: error: target_modules: lm_head can't be adapted by lora: name it in modules_to_save"
         ),
         (
             #"{"target_modules": "c_attn"}"#,
@@ -82,20 +73,79 @@ import Testing
         ),
         (
             #"""
-            {"r": 0, "lora_dropout": 1, "bias": "some", "lora_bias": true, "use_dora": true, "init_lora_weights": "pissa",
-            "rank_pattern": {"(": 2}, "alpha_pattern": {"c_fc": "x"}}
+            {"r": 0, "lora_dropout": 1, "bias": "some", "lora_bias": true, "use_dora": true, "init_lora_weights": "pisa",
+            "rank_pattern": {"(": 2}, "alpha_pattern": {"c_fc": "x"}, "kasa_config": {"a": 1}}
             """#,
             """
             1:7: error: r: must be at least 1, got 0
             1:26: error: lora_dropout: must be at least 0.0 and less than 1.0, got 1
             1:37: error: bias: expected one of none, all, lora_only, got 'some'
-            1:163: error: alpha_pattern.c_fc: expected a number, got 'x'
-            1:127: error: rank_pattern: '(' is no regular expression
-            1:58: error: lora_bias: isn't supported
-            1:76: error: use_dora: isn't supported
-            1:103: error: init_lora_weights: 'pissa' changed the base model's weights too; convert the adapter in peft \
-            (path_initial_model_for_weight_conversion) before it is used here
+            1:162: error: alpha_pattern.c_fc: expected a number, got 'x'
+            1:126: error: rank_pattern: '(' is no regular expression
+            1:103: error: init_lora_weights: expected one of true, false, gaussian, orthogonal, pissa, olora, got 'pisa'; \
+            did you mean 'pissa'?
+            1:58: error: lora_bias: doesn't go with use_dora
+            1:183: error: kasa_config: isn't supported
             """
+        ),
+        (
+            #"{"init_lora_weights": "orthogonal", "r": 3}"#,
+            "1:23: error: init_lora_weights: 'orthogonal' takes an even rank, and transformer.h.0.attn.c_attn has 3"
+        ),
+        (
+            #"{"init_lora_weights": "pissa", "lora_alpha": -1}"#,
+            "1:23: error: init_lora_weights: 'pissa' takes an alpha above 0, and transformer.h.0.attn.c_attn has -1.0"
+        ),
+        (
+            #"{"init_lora_weights": "olora", "target_modules": ["lm_head"]}"#,
+            "1:23: error: init_lora_weights: 'olora' changes the weight of lm_head, which is the token embedding too; "
+                + "leave it out of target_modules"
+        ),
+        (
+            #"{"init_lora_weights": "gaussian", "lora_bias": true}"#,
+            "1:48: error: lora_bias: doesn't go with init_lora_weights 'gaussian'"
+        ),
+        (
+            #"{"target_modules": ["wte"], "lora_bias": true}"#,
+            "1:42: error: lora_bias: goes with linear layers, and transformer.wte is an embedding"
+        ),
+        (
+            #"{"trainable_token_indices": [3, 11]}"#,
+            "1:29: error: trainable_token_indices: transformer.wte has no row 11; its rows are 0 to 10"
+        ),
+        (
+            #"{"trainable_token_indices": [3, 4, 3]}"#,
+            "1:29: error: trainable_token_indices: names a row more than once"
+        ),
+        (
+            #"{"trainable_token_indices": {"embed_tokens": [3]}}"#,
+            "1:29: error: trainable_token_indices: 'embed_tokens' is no embedding; the model has transformer.wte, "
+                + "transformer.wpe"
+        ),
+        (
+            #"{"trainable_token_indices": [3], "modules_to_save": ["wte"]}"#,
+            "1:29: error: trainable_token_indices: transformer.wte trains as a whole already: it is in modules_to_save"
+        ),
+        (
+            #"{"trainable_token_indices": [3], "target_modules": ["wte"]}"#,
+            "1:29: error: trainable_token_indices: transformer.wte has an adapter already: it is in target_modules"
+        ),
+        (
+            #"{"trainable_token_indices": [3], "target_modules": ["lm_head"]}"#,
+            "1:29: error: trainable_token_indices: lm_head, which shares the rows, has an adapter already: it is in "
+                + "target_modules"
+        ),
+        (
+            #"{"peft_type": "LORA", "init_lora_weights": "loftq"}"#,
+            "1:44: error: init_lora_weights: 'loftq' changed the base model's weights too, in a way that can't be "
+                + "repeated from them; convert the adapter in peft (path_initial_model_for_weight_conversion) before it "
+                + "is used here"
+        ),
+        (
+            #"{"peft_type": "LORA", "init_lora_weights": "olora"}"#,
+            "1:44: error: init_lora_weights: peft takes transformer.h.0.attn.c_attn, whose weight is stored as inputs × "
+                + "outputs, for its transpose in 'olora', so that the adapter doesn't fit the base; convert it in peft "
+                + "(path_initial_model_for_weight_conversion) before it is used here"
         ),
     ]
 

@@ -34,7 +34,7 @@ import TestSupport
             into: other.model, InstallationContext(seed: 1, basePath: "base", isTraining: false))
         let found = try adapter.entries.map { ($0.path, try adapter.tensor($0)) }
         try loaded.load(Dictionary(uniqueKeysWithValues: found), file: "file")
-        #expect(other.logits == small.logits)
+        #expect(relativeDifference(other.logits, small.logits) <= (method.isConverted ? 1e-5 : 0))
         guard case .adapter(let again, let sameTensors) = loaded.deliver() else {
             Issue.record("no adapter was delivered")
             return

@@ -10,21 +10,28 @@ struct MethodCase: Sendable, CustomTestStringConvertible {
     let scales: [String?: Double]
     /// Whether the model computes something else as soon as the method is installed.
     let changesOutput: Bool
-    /// Whether the seed decides how it begins.
+    /// Whether it begins otherwise with another seed.
     let isRandom: Bool
+    /// Whether what is delivered says the same in other numbers, so that it comes back but for rounding.
+    let isConverted: Bool
+    /// What it computes, where the names of its parameters don't say it.
+    let formula: MethodFormula?
 
     var testDescription: String { "\(method.name) \(settings)\(tied ? "" : ", untied")" }
 
     init(
         _ method: any (PEFTMethod & SendableMetatype).Type, _ settings: String, tied: Bool = true,
-        scales: [String?: Double] = [nil: 1], changesOutput: Bool = false, isRandom: Bool = true
+        scales: [String?: Double] = [nil: 1], changesOutput: Bool = false, isRandom: Bool = true,
+        isConverted: Bool = false, formula: MethodFormula? = nil
     ) {
         (self.method, self.settings, self.tied, self.scales) = (method, settings, tied, scales)
         self.changesOutput = changesOutput
         self.isRandom = isRandom
+        self.isConverted = isConverted
+        self.formula = formula
     }
 
-    static let all = fullAndLoRA + parameters + layerAdapters + bottlenecks
+    static let all = fullAndLoRA + loraVariants + adaLoRA + parameters + layerAdapters + bottlenecks
 
     private static let fullAndLoRA = [
         MethodCase(Full.self, "{}", isRandom: false),

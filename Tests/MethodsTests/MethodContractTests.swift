@@ -60,7 +60,7 @@ import TestSupport
         let small = try SmallModel(tied: method.tied)
         let installation = try small.install(method.method, method.settings)
         randomise(installation)
-        try expectGradients(of: small, installation, scales: method.scales)
+        try expectGradients(of: small, installation, scales: method.scales, formula: method.formula)
     }
 
     @Test("computes the same once it is merged, and half of it with half the weight", arguments: MethodCase.all)
@@ -144,45 +144,47 @@ import TestSupport
     }
 }
 
-/// Compares the loss with the oracle's within 1e-5, and every element of every gradient with its central differences
+/// Compares the loss with the oracle's (by `formula`, or by the weights that the parameters' names make up) within 1e-5, and every element of every gradient with its central differences
 /// within 1e-4 of the tensor's largest.
 func expectGradients(
-    of small: SmallModel, _ installation: any Installation, scales: [String?: Double],
+    of small: SmallModel, _ installation: any Installation, scales: [String?: Double], formula: MethodFormula? = nil,
     sourceLocation: SourceLocation = #_sourceLocation
 ) throws {
     var oracle = small.oracle
     for parameter in small.model.parameters { oracle.values[parameter.name] = parameter.tensor.values.map(Double.init) }
     let trainable = installation.trainable
-    for parameter in trainable where parameter.name.contains(".lora_") {
-        oracle.values[parameter.name] = parameter.tensor.values.map(Double.init)
-        let path = parameter.name.replacing(".lora_A.weight", with: "").replacing(".lora_B.weight", with: "")
-        oracle.lowRankScales[path] = try #require(scales[path] ?? scales[nil])
-    }
+    let start = Dictionary(uniqueKeysWithValues: trainable.map { ($0.name, $0.tensor.values.map(Double.init)) })
     let added = trainable.filter { oracle.values[$0.name] == nil && !$0.name.contains("_layer") }
-    for parameter in added { oracle.values[parameter.name] = parameter.tensor.values.map(Double.init) }
     if case .adapter(let configuration, _) = installation.deliver() {
         oracle.join = try BottleneckFormula(configuration)?.join
+    }
+    for parameter in trainable where parameter.name.contains(".lora_") {
+        let path = parameter.name.replacing(".lora_A.weight", with: "").replacing(".lora_B.weight", with: "")
+        oracle.lowRankScales[path] = scales[path] ?? scales[nil]
     }
     let weights = EffectiveWeights(
         shapes: Dictionary(uniqueKeysWithValues: added.map { ($0.name, $0.tensor.shape) }),
         scale: { scales[$0] ?? scales[nil] ?? 1 })
-    func oracleLoss(_ oracle: ScalarGPT2) -> Double {
-        var oracle = oracle
-        oracle.values = weights(oracle.values)
-        return oracle.loss(SmallModel.sequences)
+    func loss(_ now: [String: [Double]]) -> Double {
+        var model = oracle
+        for (name, values) in now {
+            let name = name.replacing(".base_layer", with: "").replacing(".ln_tuning_layers", with: "")
+            if formula == nil || model.values[name] != nil { model.values[name] = values }
+        }
+        if let formula { formula(&model, now, start) } else { model.values = weights(model.values) }
+        return model.loss(SmallModel.sequences)
     }
-    let loss = small.lossWithGradients(trainable)
-    let expected = oracleLoss(oracle)
-    #expect(abs(loss - expected) <= 1e-5 * abs(expected), sourceLocation: sourceLocation)
+    let found = small.lossWithGradients(trainable)
+    let expected = loss(start)
+    #expect(abs(found - expected) <= 1e-5 * abs(expected), sourceLocation: sourceLocation)
     for parameter in trainable {
-        let name = parameter.name.replacing(".base_layer", with: "").replacing(".ln_tuning_layers", with: "")
+        let name = parameter.name
         let gradient = try #require(parameter.tensor.gradient).values.map(Double.init)
-        let values = try #require(oracle.values[name])
-        let differences = values.indices.map { index in
+        let differences = gradient.indices.map { index in
             func moved(_ step: Double) -> Double {
-                var changed = oracle
-                changed.values[name]?[index] += step
-                return oracleLoss(changed)
+                var now = start
+                now[name]?[index] += step
+                return loss(now)
             }
             return (moved(1e-5) - moved(-1e-5)) / 2e-5
         }

@@ -11,6 +11,8 @@ import TestSupport
 /// method that forgets to freeze something is seen.
 struct SmallModel {
     static let (width, heads, layers, vocabulary, positions, inner) = (8, 2, 2, 11, 7, 12)
+    /// The rows that cases with `trainable_token_indices` train, in this order.
+    static let trainedTokens = [5, 1, 3]
 
     let model: GPT2
     var oracle = ScalarGPT2(width: width, heads: heads, layers: layers)

@@ -10,6 +10,9 @@ enum { PEFTBlasRowMajor = 101, PEFTBlasNoTrans = 111, PEFTBlasTrans = 112 };
 void cblas_sgemm(int order, int transA, int transB, int m, int n, int k, float alpha, const float *a, int lda,
                  const float *b, int ldb, float beta, float *c, int ldc);
 
+void cblas_dgemm(int order, int transA, int transB, int m, int n, int k, double alpha, const double *a, int lda,
+                 const double *b, int ldb, double beta, double *c, int ldc);
+
 /// How many threads OpenBLAS itself uses. The engine leaves it at one; the benchmark compares.
 void openblas_set_num_threads(int count);
 

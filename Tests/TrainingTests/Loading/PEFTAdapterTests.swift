@@ -13,8 +13,8 @@ import Training
         "default", "all-linear", "regex", "full-paths", "excluded", "excluded-regex", "layers", "one-layer",
         "bias-all", "bias-lora-only", "saved-head", "saved-head-and-embedding", "saved-norm", "rslora", "patterns",
         "suffix-patterns", "float16", "bfloat16", "infixed-names", "dropout", "subfolder/first", "subfolder/second",
+        "lora-bias", "dora", "dora-embeddings", "embeddings", "head", "head-dora", "pissa", "token-rows",
     ]
-    static let unsupported = ["lora-bias"]
 
     static func expected() throws -> (sequences: [[Int32]], tensors: SafetensorsFile, names: [String]) {
         let cases = try JSONNode.load(path: fixture("adapters/expected.json").path())
@@ -24,7 +24,7 @@ import Training
     }
 
     @Test("is in one of the lists here") func lists() throws {
-        #expect(try Self.expected().names.sorted() == (Self.names + Self.unsupported).sorted())
+        #expect(try Self.expected().names.sorted() == Self.names.sorted())
     }
 
     @Test("gives peft's logits within 1e-5, also merged, and the base's to the bit once removed", arguments: names)
@@ -63,10 +63,6 @@ import Training
 
     @Test("of a form that isn't supported is an error, and so is one of another method") func forms() throws {
         let base = try BaseModel.quietly(fixture("adapters/base").path())
-        let folder = fixture("adapters").path()
-        #expect(
-            complaint(in: folder) { _ = try base.install(adapter: folder + "/lora-bias") }
-                == "lora-bias/adapter_config.json:21:16: error: lora_bias: isn't supported")
         let scratch = try Scratch()
         try SafetensorsWriter.write([], to: scratch("adapter_model.safetensors"))
         var known: [String] = []

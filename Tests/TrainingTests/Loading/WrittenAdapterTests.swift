@@ -36,6 +36,21 @@ struct WrittenAdapterTests {
          "rank_pattern": {"^transformer\\.h\\.0\\.attn\\.c_attn": 5, "mlp.c_proj": 4},
          "alpha_pattern": {"c_attn": 3, "h.0.mlp.c_proj": 1.5}}
         """#,
+        #"{"r": 3, "target_modules": ["c_attn", "c_proj"], "rank_pattern": {"h.1.mlp.c_proj": 6, "c_proj": 2}}"#,
+        #"{"r": 2, "target_modules": ["c_attn", "c_fc"], "use_dora": true}"#,
+        #"{"r": 2, "target_modules": ["c_attn", "mlp.c_proj"], "lora_bias": true}"#,
+        #"{"r": 2, "init_lora_weights": false}"#,
+        #"{"r": 2, "init_lora_weights": "gaussian"}"#,
+        #"{"r": 2, "init_lora_weights": "orthogonal"}"#,
+        #"{"r": 2, "init_lora_weights": "pissa", "target_modules": ["c_attn", "mlp.c_proj"]}"#,
+        #"{"r": 2, "init_lora_weights": "pissa", "use_dora": true, "use_rslora": true}"#,
+        #"{"r": 2, "init_lora_weights": "olora", "target_modules": ["c_fc", "c_proj"], "rank_pattern": {"c_fc": 3}}"#,
+        #"{"r": 2, "target_modules": ["wte", "wpe"]}"#,
+        #"{"r": 2, "target_modules": ["wte"], "use_dora": true}"#,
+        #"{"r": 2, "target_modules": ["lm_head", "c_attn"]}"#,
+        #"{"r": 2, "target_modules": ["lm_head"], "use_dora": true}"#,
+        #"{"r": 2, "trainable_token_indices": [5, 1, 90]}"#,
+        #"{"r": 2, "trainable_token_indices": {"wte": [5, 90], "wpe": [3]}}"#,
     ]
 
     @Test(

@@ -15,6 +15,7 @@ import Training
 @Suite("Thirty training steps", .serialized) struct ReferenceRunTests {
     static let cases = [
         "full", "lora", "lora-4x2", "lora-1x8", "lora-all-linear", "lora-bias-all", "lora-ln_f",
+        "lora-dora", "lora-embeddings", "lora-tokens", "adalora",
     ]
 
     /// A run of a case: its losses and norms by step, and the tensors at the end.
@@ -49,7 +50,11 @@ import Training
                     * schedule.factor(step: step, warmup: try settings.integer("warmup_steps"), total: steps)
                 results.append(runner.step(groups[step % groups.count], firstPass: step, learningRate: rate))
             }
-            tensors = installation.trainable.map { ($0.name, $0.tensor) }
+            if case .adapter(_, let delivered) = installation.deliver() {
+                tensors = delivered.map { (String($0.name.dropFirst(AdapterFolder.keyPrefix.count)), $0.tensor) }
+            } else {
+                tensors = installation.trainable.map { ($0.name, $0.tensor) }
+            }
         }
 
         /// The micro-batches of each optimizer step of an epoch.

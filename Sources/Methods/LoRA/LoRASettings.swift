@@ -22,6 +22,18 @@ struct LoRASettings: Equatable {
     /// Ranks and alphas of their own for some modules: regular expressions for the end of a path, the first one wins.
     var rankPattern: [Pattern<Int>]
     var alphaPattern: [Pattern<Double>]
+    var initialization: LoRAInitialization
+    /// Trains the length of each output's weights beside their direction (Liu et al. 2024).
+    var hasMagnitude: Bool
+    /// Gives B a bias.
+    var hasBias: Bool
+    /// Rows of embeddings that train on their own; without a name of the token embedding.
+    var tokenRows: [TokenRowChoice]
+
+    struct TokenRowChoice: Equatable {
+        let module: String?
+        let indices: [Int]
+    }
 
     struct Pattern<Value: Equatable>: Equatable {
         let expression: String
@@ -49,6 +61,14 @@ struct LoRASettings: Equatable {
                 section.record("'\(expression)' is no regular expression", at: key)
             }
         }
+        initialization = Self.initialization(section, defaults) ?? defaults?.initialization ?? .standard
+        hasMagnitude = section.bool("use_dora", default: defaults?.hasMagnitude ?? false)
+        hasBias = section.bool("lora_bias", default: defaults?.hasBias ?? false)
+        tokenRows = Self.tokenRows(section) ?? defaults?.tokenRows ?? []
+        if hasBias, hasMagnitude { section.record("doesn't go with use_dora", at: "lora_bias") }
+        if hasBias, initialization != .standard, initialization != .random {
+            section.record("doesn't go with init_lora_weights '\(initialization.rawValue)'", at: "lora_bias")
+        }
         Self.refuseUnsupported(section)
         try section.throwProblems()
     }
@@ -56,11 +76,41 @@ struct LoRASettings: Equatable {
     /// Fields of peft that this tool doesn't compute, which are harmless only while they are off.
     private static let unsupported = [
         "alora_invocation_tokens", "arrow_config", "ensure_weight_tying", "kasa_config", "layer_replication",
-        "lora_bias", "monteclora_config", "target_parameters", "trainable_token_indices", "use_bdlora", "use_dora",
-        "use_qalora", "velora_config",
+        "monteclora_config", "target_parameters", "use_bdlora", "use_qalora", "velora_config",
     ]
-    /// Initialisations that also change the base model's weights, so that the adapter alone isn't the whole result.
-    private static let changingBase = ["pissa", "olora", "corda", "loftq", "lora_ga"]
+
+    /// The beginning that a run asks for, or that an adapter's file says it had.
+    private static func initialization(
+        _ section: ConfigSection, _ defaults: LoRASettings?
+    ) -> LoRAInitialization? {
+        let key = "init_lora_weights"
+        // Only files know their method by peft's word.
+        guard section.has("peft_type") else {
+            return section.choice(key, default: defaults?.initialization ?? .standard)
+        }
+        guard case .scalar(let word, _)? = section.node(key)?.content else { return nil }
+        if let known = LoRAInitialization(rawValue: word) { return known }
+        // These begin with A and B alone, which the file holds as they became.
+        if ["eva", "mica"].contains(word) { return .standard }
+        section.record(
+            "'\(word)' changed the base model's weights too, in a way that can't be repeated from them; convert the "
+                + "adapter in peft (path_initial_model_for_weight_conversion) before it is used here", at: key)
+        return nil
+    }
+
+    private static func tokenRows(_ section: ConfigSection) -> [TokenRowChoice]? {
+        let key = "trainable_token_indices"
+        func choice(_ module: String?, _ indices: [Int]) -> TokenRowChoice {
+            if Set(indices).count != indices.count { section.record("names a row more than once", at: key) }
+            return TokenRowChoice(module: module, indices: indices)
+        }
+        if section.isSection(key) {
+            let modules = section.section(key)
+            return modules.keys.sorted().map { choice($0, modules.optionalInts($0, in: 0...) ?? []) }
+        }
+        guard let indices = section.optionalInts(key, in: 0...) else { return nil }
+        return indices.isEmpty ? [] : [choice(nil, indices)]
+    }
 
     private static func refuseUnsupported(_ section: ConfigSection) {
         for key in unsupported where section.has(key) {
@@ -68,13 +118,6 @@ struct LoRASettings: Equatable {
             case .scalar("false", _)?, .list([])?, .mapping([])?, .null?, nil: continue
             default: section.record("isn't supported", at: key)
             }
-        }
-        if section.has("init_lora_weights"), case .scalar(let name, _)? = section.node("init_lora_weights")?.content,
-            changingBase.contains(where: name.hasPrefix)
-        {
-            section.record(
-                "'\(name)' changed the base model's weights too; convert the adapter in peft "
-                    + "(path_initial_model_for_weight_conversion) before it is used here", at: "init_lora_weights")
         }
     }
 
@@ -94,6 +137,10 @@ struct LoRASettings: Equatable {
         report("use_rslora", isRankStabilised == start.isRankStabilised)
         report("rank_pattern", rankPattern == start.rankPattern)
         report("alpha_pattern", alphaPattern == start.alphaPattern)
+        report("init_lora_weights", initialization == start.initialization)
+        report("use_dora", hasMagnitude == start.hasMagnitude)
+        report("lora_bias", hasBias == start.hasBias)
+        report("trainable_token_indices", tokenRows == start.tokenRows)
     }
 }
 

@@ -1,0 +1,146 @@
+public import Configuration
+import Diagnostics
+import JSONText
+public import Layers
+import Tensors
+
+/// Adaptive budgets of rank (Zhang et al. 2023): y = W x + s · B (E ∘ A x) with E [r, 1] in place of singular values, of
+/// which those that matter least are set to 0 on the way from `init_r` to `target_r` for each layer on average.
+///
+/// s = alpha / (init_r + 1e-5). The loss has `orth_reg_weight` times the mean of ‖A Aᵀ − I‖ and ‖BᵀB − I‖ over all A and
+/// B beside it.
+public struct AdaLoRA: PEFTMethod {
+    public static let name = "adalora"
+    public static let adapterType: String? = "ADALORA"
+
+    let settings: AdaLoRASettings
+    let section: ConfigSection
+
+    public init(_ section: ConfigSection, startingFrom defaults: AdaLoRA?) throws {
+        self.section = section
+        settings = try AdaLoRASettings(section, defaults: defaults?.settings)
+        if let defaults {
+            settings.reportDifferences(from: defaults.settings, section)
+            try section.throwProblems()
+        }
+    }
+
+    public func install(into model: any AdaptableModel, _ context: InstallationContext) throws -> any Installation {
+        let linears = try settings.targets.linears(of: model, method: Self.name, section).filter { linear in
+            !settings.modulesToSave.contains { TargetSelection.matches(moduleAt: linear.path, orAbove: $0) }
+        }
+        if linears.isEmpty {
+            throw Problems([section.problem("takes every layer that target_modules selects", at: "modules_to_save")])
+        }
+        return try AdaLoRAInstallation(self, linears, model, context)
+    }
+}
+
+private final class AdaLoRAInstallation: Installation {
+    private let method: AdaLoRA
+    private let model: any AdaptableModel
+    private let basePath: String
+    private let triplets: [SingularTriplets]
+    private let extras: ExtraParameters
+    private let allocator: RankAllocator?
+    private let schedule: RankSchedule?
+
+    init(
+        _ method: AdaLoRA, _ linears: [Linear], _ model: any AdaptableModel, _ context: InstallationContext
+    ) throws {
+        self.method = method
+        self.model = model
+        basePath = context.basePath
+        let (settings, section) = (method.settings, method.section)
+        schedule = try context.isTraining ? settings.schedule(stepCount: context.stepCount, section) : settings.schedule
+        triplets = try linears.map { linear in
+            let limit = min(linear.inputSize, linear.outputSize)
+            if settings.initialRank > limit, context.isTraining {
+                throw Problems([
+                    section.problem(
+                        "a rank of \(settings.initialRank) is more than \(linear.path) has, whose weight is "
+                            + "\(linear.outputSize) × \(linear.inputSize); give at most \(limit)", at: "init_r")
+                ])
+            }
+            let kept = settings.rankPattern[linear.path]
+            if let kept, kept.count != settings.initialRank {
+                throw Problems([
+                    section.problem(
+                        "has \(kept.count) values for \(linear.path), but init_r is \(settings.initialRank)",
+                        at: "rank_pattern")
+                ])
+            }
+            return SingularTriplets(linear, settings, kept: kept, seed: context.seed)
+        }
+        extras = ExtraParameters(model: model)
+        let targeted = Set(linears.map(\.path))
+        for parameter in model.parameters where parameter.name.hasSuffix(".bias") {
+            let path = String(parameter.name.dropLast(".bias".count))
+            let isTargeted = targeted.contains(path)
+            guard settings.bias == .all || settings.bias == .loraOnly && isTargeted else { continue }
+            extras.add(parameter, savedName: isTargeted ? path + ".base_layer.bias" : parameter.name)
+        }
+        try extras.add(modulesToSave: settings.modulesToSave, section)
+        extras.takeOver(tracking: context.isTraining)
+        if let schedule, context.isTraining {
+            allocator = RankAllocator(triplets, schedule, settings)
+        } else {
+            allocator = nil
+        }
+        for triplet in triplets {
+            triplet.linear.adapter = triplet
+            if context.isTraining { for parameter in triplet.trainable { parameter.tensor.track() } }
+        }
+    }
+
+    var trainable: [TrainableParameter] { triplets.flatMap(\.trainable) + extras.trainable }
+
+    func deliver() -> Delivery {
+        let kept = allocator?.kept ?? [:]
+        let tensors =
+            triplets.flatMap { $0.delivered(keeping: kept[$0.linear.path]) }
+            + extras.trainable.map { ($0.name, $0.tensor) }
+        var pattern = method.settings.rankPattern
+        for (path, mask) in kept { pattern[path] = mask }
+        return .adapter(
+            configuration: method.settings.adapterConfiguration(
+                triplets.map(\.linear), of: model, basePath: basePath, schedule: schedule, rankPattern: pattern),
+            tensors: tensors.map { ("base_model.model." + $0.0, $0.1) })
+    }
+
+    func load(_ tensors: [String: Tensor], file: String) throws(Problems) {
+        try loadExactly(tensors, into: trainable.map { ($0.name, $0.tensor) }, file: file)
+    }
+
+    func merge(weight: Float) {
+        for triplet in triplets { triplet.merge(weight: weight) }
+        extras.merge(weight: weight)
+    }
+
+    func remove() {
+        for triplet in triplets { triplet.linear.adapter = nil }
+        extras.restore()
+    }
+
+    // What is delivered lacks the triplets that were set to 0, which may come back until the end.
+    var resumesFromTrainingStateAlone: Bool { true }
+
+    var trainingState: [(name: String, tensor: Tensor)] {
+        trainable.map { ($0.name, $0.tensor) } + (allocator?.state ?? [])
+    }
+
+    func regularization() -> Tensor? {
+        let weight = method.settings.orthogonalityWeight
+        let matrices = triplets.flatMap { triplet in
+            triplet.rank == 0
+                ? []
+                : [
+                    orthogonalityError(triplet.a, byColumns: false), orthogonalityError(triplet.b, byColumns: true),
+                ]
+        }
+        if matrices.isEmpty || weight == 0 { return nil }
+        return weightedSum(matrices, factor: Float(weight / Double(matrices.count)))
+    }
+
+    func afterStep(_ step: OptimizerStep) { allocator?.update(after: step) }
+}

@@ -1,0 +1,246 @@
+public import Configuration
+import Diagnostics
+import JSONText
+public import Layers
+import Tensors
+
+/// Low-rank adaptation (Hu et al. 2021, section 4.1): y = W x + s · B A drop(x), with A [r, inputs] and B [outputs, r]
+/// trained, W frozen, and s = alpha / r.
+///
+/// Variants: s = alpha / √r (rsLoRA, Kalajdzievski 2023), a trained magnitude of each output's weights (DoRA, Liu et al.
+/// 2024), beginnings from W itself (PiSSA, Meng et al. 2024; OLoRA, Büyükakyüz 2024), embeddings as targets, single rows
+/// of the token embedding.
+public struct LoRA: PEFTMethod {
+    public static let name = "lora"
+    public static let adapterType: String? = "LORA"
+
+    let settings: LoRASettings
+    let section: ConfigSection
+
+    public init(_ section: ConfigSection, startingFrom defaults: LoRA?) throws {
+        self.section = section
+        settings = try LoRASettings(section, defaults: defaults?.settings)
+        if let defaults {
+            settings.reportDifferences(from: defaults.settings, section)
+            try section.throwProblems()
+        }
+    }
+
+    public func install(into model: any AdaptableModel, _ context: InstallationContext) throws -> any Installation {
+        try LoRAInstallation(self, try adaptedModules(of: model, isTraining: context.isTraining), model, context)
+    }
+
+    private func adaptedModules(of model: any AdaptableModel, isTraining: Bool) throws -> [NamedModule] {
+        if settings.targets.isNone {
+            // A task's head may be all that such a file holds.
+            if settings.modulesToSave.isEmpty, settings.bias == .none, settings.tokenRows.isEmpty, isTraining {
+                throw Problems([section.problem("selects nothing, and nothing else is to train", at: "target_modules")])
+            }
+            return []
+        }
+        let selected = try settings.targets.layers(of: model, method: Self.name, section)
+        // As peft has it: what trains as a whole gets no low-rank term beside that.
+        let modules = selected.filter { module in
+            !settings.modulesToSave.contains { TargetSelection.matches(moduleAt: module.path, orAbove: $0) }
+        }
+        if modules.isEmpty {
+            throw Problems([section.problem("takes every layer that target_modules selects", at: "modules_to_save")])
+        }
+        return modules
+    }
+}
+
+private final class LoRAInstallation: Installation {
+    private let method: LoRA
+    private let model: any AdaptableModel
+    private let basePath: String
+    private let pairs: [LoRAPair]
+    private let embeddings: [LoRAEmbedding]
+    private let tokenRows: [TokenRows]
+    private let extras: ExtraParameters
+    /// Embeddings that an adapter brings along whole because its vocabulary was enlarged, and what they were before.
+    private var replaced: [(parameter: Parameter, original: any StoredTensor)] = []
+
+    init(_ method: LoRA, _ modules: [NamedModule], _ model: any AdaptableModel, _ context: InstallationContext) throws {
+        self.method = method
+        self.model = model
+        basePath = context.basePath
+        let settings = method.settings
+        let shapes = try LoRAShapes(method, modules, model, isTraining: context.isTraining)
+        pairs = modules.compactMap { module in
+            guard case .linear(let linear) = module.kind else { return nil }
+            return LoRAPair(linear, shapes[module.path], settings, seed: context.seed)
+        }
+        embeddings = modules.compactMap { module in
+            guard case .embedding(let embedding) = module.kind else { return nil }
+            return LoRAEmbedding(embedding, shapes[module.path], settings, seed: context.seed)
+        }
+        tokenRows = try TokenRows.make(method, modules, model)
+        extras = ExtraParameters(model: model)
+        let targeted = Set(modules.map(\.path))
+        for parameter in model.parameters where parameter.name.hasSuffix(".bias") {
+            let path = String(parameter.name.dropLast(".bias".count))
+            let isTargeted = targeted.contains(path)
+            guard settings.bias == .all || settings.bias == .loraOnly && isTargeted else { continue }
+            extras.add(parameter, savedName: isTargeted ? path + ".base_layer.bias" : parameter.name)
+        }
+        try extras.add(modulesToSave: settings.modulesToSave, method.section)
+        extras.takeOver(tracking: context.isTraining)
+        initialise(pairs, settings.initialization)
+        for pair in pairs { pair.linear.adapter = pair }
+        for embedding in embeddings { embedding.embedding.adapter = embedding }
+        for rows in tokenRows { rows.install() }
+        if context.isTraining { for parameter in own { parameter.tensor.track() } }
+    }
+
+    private var own: [TrainableParameter] {
+        pairs.flatMap(\.trainable) + embeddings.flatMap(\.trainable) + tokenRows.map(\.trainable)
+    }
+
+    var trainable: [TrainableParameter] { own + extras.trainable }
+
+    func deliver() -> Delivery {
+        let tensors =
+            pairs.flatMap(\.delivered) + embeddings.flatMap(\.trainable).map { ($0.name, $0.tensor) }
+            + tokenRows.map { ($0.trainable.name, $0.trainable.tensor) } + extras.trainable.map { ($0.name, $0.tensor) }
+            + replaced.map { ($0.parameter.name, $0.parameter.tensor) }
+        let adapted =
+            pairs.map { AdaptedModule(path: $0.linear.path, rank: $0.deliveredRank, alpha: $0.deliveredAlpha) }
+            + embeddings.map { AdaptedModule(path: $0.embedding.path, rank: $0.shape.rank, alpha: $0.shape.alpha) }
+        return .adapter(
+            configuration: method.settings.adapterConfiguration(
+                adapted, isInputByOutput: pairs.contains { $0.linear.isInputByOutput }, of: model, basePath: basePath),
+            tensors: tensors.map { ("base_model.model." + $0.0, $0.1) })
+    }
+
+    func load(_ tensors: [String: Tensor], file: String) throws(Problems) {
+        var (tensors, wholes) = (tensors, [(Parameter, Tensor)]())
+        try takeBaseLayers(from: &tensors, file: file)
+        try takeEmbeddings(from: &tensors, into: &wholes, file: file)
+        try loadExactly(tensors, into: trainable.map { ($0.name, $0.tensor) }, file: file)
+        for (parameter, tensor) in wholes {
+            replaced.append((parameter, parameter.value))
+            parameter.tensor = tensor
+        }
+        for pair in pairs { pair.forgetNorm() }
+        for embedding in embeddings { embedding.forgetNorm() }
+    }
+
+    /// Takes out the base weights that peft stores beside an adapter of the output layer; they must be this model's.
+    private func takeBaseLayers(from tensors: inout [String: Tensor], file: String) throws(Problems) {
+        for pair in pairs {
+            let name = pair.linear.path + ".base_layer.weight"
+            guard let stored = tensors.removeValue(forKey: name) else { continue }
+            let own = pair.original.floats
+            // As far as halves round.
+            if stored.shape != own.shape || relativeDistance(stored, own) > 1e-2 {
+                throw Problems([
+                    Problem(
+                        "isn't the weight that this model has there: the adapter was made for another one", file: file,
+                        key: name)
+                ])
+            }
+        }
+    }
+
+    /// Takes out whole embeddings and heads that no setting asks for: peft stores them where the vocabulary was enlarged.
+    private func takeEmbeddings(
+        from tensors: inout [String: Tensor], into wholes: inout [(Parameter, Tensor)], file: String
+    ) throws(Problems) {
+        let expected = Set(trainable.map(\.name))
+        let table = model.tokenEmbedding
+        let headName = model.outputLayerPath + ".weight"
+        let head = model.isHeadTied ? table : model.parameters.first { $0.name == headName }
+        for (name, parameter) in [(table.name, Optional(table)), (headName, head)] where !expected.contains(name) {
+            guard let parameter, let stored = tensors.removeValue(forKey: name) else { continue }
+            if stored.shape != parameter.shape {
+                throw Problems([
+                    Problem(
+                        "has shape \(stored.shape), but the model's is \(parameter.shape): the adapter was trained with "
+                            + "another vocabulary; enlarge the model's (resize_token_embeddings) and save it first",
+                        file: file, key: name)
+                ])
+            }
+            if let other = wholes.first(where: { $0.0 === parameter }) {
+                if other.1.values == stored.values { continue }
+                throw Problems([
+                    Problem(
+                        "differs from \(other.0.name), but the model uses one table for both; save the model with an "
+                            + "output layer of its own first", file: file, key: name)
+                ])
+            }
+            wholes.append((parameter, stored))
+        }
+    }
+
+    var mergeObstacle: String? { pairs.lazy.compactMap(\.mergeObstacle).first }
+
+    func merge(weight: Float) {
+        extras.merge(weight: weight)
+        let merged = pairs.map { $0.merged(weight: weight) }
+        for rows in tokenRows { rows.merge(weight: weight) }
+        for embedding in embeddings {
+            // The output layer stays what it was.
+            if embedding.embedding.weight === model.tokenEmbedding { model.untieHead() }
+            embedding.merge(weight: weight)
+        }
+        for (pair, result) in zip(pairs, merged) {
+            pair.linear.adapter = nil
+            var linear = pair.linear
+            if linear.path == model.outputLayerPath {
+                model.untieHead()
+                for module in model.modules where module.path == linear.path {
+                    if case .linear(let current) = module.kind { linear = current }
+                }
+            }
+            linear.weight.tensor = result.weight
+            if let bias = result.bias { linear.bias?.tensor = bias }
+        }
+        for (parameter, original) in replaced where weight != 1 {
+            parameter.tensor = interpolated(from: original.floats, to: parameter.tensor, weight)
+        }
+    }
+
+    func remove() {
+        for pair in pairs { pair.remove() }
+        for embedding in embeddings { embedding.embedding.adapter = nil }
+        for rows in tokenRows { rows.remove() }
+        for (parameter, original) in replaced { parameter.restore(original) }
+        extras.restore()
+    }
+
+    // A delivery whose beginning came out of the base's weights holds the difference to it, from which training can't go
+    // on.
+    var resumesFromTrainingStateAlone: Bool { pairs.contains { $0.start != nil } }
+
+    var trainingState: [(name: String, tensor: Tensor)] {
+        if !resumesFromTrainingStateAlone { return [] }
+        let starts = pairs.flatMap { pair in
+            pair.start.map { [(pair.linear.path + ".start_A", $0.a), (pair.linear.path + ".start_B", $0.b)] } ?? []
+        }
+        return trainable.map { ($0.name, $0.tensor) } + starts
+    }
+
+    func resumed() {
+        for pair in pairs { pair.subtractStart() }
+    }
+}
+
+/// original + weight · (changed − original).
+func interpolated(from original: Tensor, to changed: Tensor, _ weight: Float) -> Tensor {
+    let result = Tensor(uninitialized: original.shape)
+    for i in 0..<result.count {
+        result.data[i] = original.data[i] + weight * (changed.data[i] - original.data[i])
+    }
+    return result
+}
+
+/// The largest difference of two tensors, relative to the largest number of the second.
+private func relativeDistance(_ a: Tensor, _ b: Tensor) -> Float {
+    var (difference, largest): (Float, Float) = (0, 0)
+    for i in 0..<a.count {
+        difference = max(difference, (a.data[i] - b.data[i]).magnitude)
+        largest = max(largest, b.data[i].magnitude)
+    }
+    return difference == 0 ? 0 : difference / largest
+}

@@ -1,0 +1,102 @@
+import Layers
+import Tensors
+
+/// A pair of matrices in an embedding's slot: E′ = E + s · (B A)ᵀ, with A [r, entries] and B [width, r]; with DoRA's
+/// magnitude m [width] the columns of E′ are scaled to it.
+final class LoRAEmbedding: EmbeddingAdapter {
+    let embedding: Embedding
+    let shape: LoRAShape
+    private let a: Tensor
+    private let b: Tensor
+    private var magnitude: Tensor?
+    private var columnSquares: [Double]?
+    private var frozenNorm: Tensor?
+
+    init(_ embedding: Embedding, _ shape: LoRAShape, _ settings: LoRASettings, seed: UInt64) {
+        self.embedding = embedding
+        self.shape = shape
+        // The other way round than in linear layers: A is 0 and B is N(0, 1), as torch's embeddings begin.
+        a = Tensor(zeros: [shape.rank, embedding.entryCount])
+        b = Tensor(uninitialized: [embedding.width, shape.rank])
+        var generator = RandomGenerator(seed: seed, stream: embedding.path + ".lora_embedding_B")
+        for i in 0..<b.count { b.data[i] = Float(generator.nextNormal()) }
+        if settings.initialization == .random {
+            for i in 0..<a.count { a.data[i] = Float(generator.nextNormal()) }
+        }
+        if settings.hasMagnitude { magnitude = norm() }
+    }
+
+    var trainable: [TrainableParameter] {
+        var list = [
+            TrainableParameter(name: embedding.path + ".lora_embedding_A", tensor: a, decays: true),
+            TrainableParameter(name: embedding.path + ".lora_embedding_B", tensor: b, decays: true),
+        ]
+        if let magnitude {
+            list.append(
+                TrainableParameter(name: embedding.path + ".lora_magnitude_vector", tensor: magnitude, decays: true))
+        }
+        return list
+    }
+
+    func apply(to rows: Tensor, _ indices: [Int32]) -> Tensor {
+        let change = matrixProduct(
+            tableColumns(a, indices), transposingFirst: false, b, transposingSecond: true, scale: shape.scale)
+        let whole = addResidual(rows, change, dropout: nil)
+        guard let magnitude else { return whole }
+        return scaleColumns(whole, by: elementwiseProduct(magnitude, reciprocal(currentNorm())), bias: nil)
+    }
+
+    func forgetNorm() { frozenNorm = nil }
+
+    private func currentNorm() -> Tensor {
+        if a.node != nil { return norm() }
+        if let frozenNorm { return frozenNorm }
+        let found = norm()
+        frozenNorm = found
+        return found
+    }
+
+    /// The length of each column of E′, [width], from ‖E‖² + 2s · (A E)ᵀ · B + s² · (B A Aᵀ) · B.
+    private func norm() -> Tensor {
+        let (a, b, rank, width) = (a.detached(), b.detached(), shape.rank, embedding.width)
+        let table = embedding.weight.tensor.detached()
+        let squares = columnSquares ?? rowSquares(table, isInputByOutput: true)
+        columnSquares = squares
+        let crossed = matrixProduct(a, transposingFirst: false, table, transposingSecond: false, scale: 1)
+        let gram = matrixProduct(a, transposingFirst: false, a, transposingSecond: true, scale: 1)
+        let squared = matrixProduct(b, transposingFirst: false, gram, transposingSecond: false, scale: 1)
+        let result = Tensor(uninitialized: [width])
+        let scale = Double(shape.scale)
+        for i in 0..<width {
+            var sum = squares[i]
+            for k in 0..<rank {
+                sum +=
+                    Double(b.data[i * rank + k])
+                    * (2 * scale * Double(crossed.data[k * width + i])
+                        + scale * scale * Double(squared.data[i * rank + k]))
+            }
+            result.data[i] = Float(max(0, sum).squareRoot())
+        }
+        return result
+    }
+
+    /// Puts `weight` times the change into the table and takes the adapter out.
+    func merge(weight: Float) {
+        let original = embedding.weight.tensor
+        let whole = original.copy()
+        addProduct(
+            a, transposingFirst: true, b, transposingSecond: true, scale: (magnitude == nil ? weight : 1) * shape.scale,
+            to: whole)
+        if let magnitude {
+            let squares = rowSquares(whole, isInputByOutput: true)
+            for i in 0..<whole.count {
+                let column = i % embedding.width
+                let factor = Double(magnitude.data[column]) / squares[column].squareRoot()
+                whole.data[i] = Float(Double(whole.data[i]) * factor)
+            }
+        }
+        embedding.adapter = nil
+        embedding.weight.tensor =
+            magnitude == nil || weight == 1 ? whole : interpolated(from: original, to: whole, weight)
+    }
+}
