@@ -137,17 +137,24 @@ public struct DataSettings: Sendable, Hashable {
 
     /// The examples of `paths`, at most `lengthLimit` tokens each, which is what the model takes.
     ///
-    /// Throws `Problem`s with file and line where records can't be used.
+    /// - Parameter virtualTokens: What `[P3]` in the prompt's template means.
+    /// - Throws: `Problem`s with file and line where records can't be used.
     public func dataset(
         paths: [String], tokenizer: any Tokenizer, beginningID: Int32?, endID: Int32?, lengthLimit: Int?,
-        labels: LabelSet? = nil, paddingID: Int32? = nil
+        labels: LabelSet? = nil, paddingID: Int32? = nil, virtualTokens: VirtualTokenPlaces = .none
     ) throws -> Dataset {
+        try virtualTokens.check(templates)
+        if case .filled = virtualTokens, policy == .keepPromptStart || policy == .keepPromptEnd {
+            throw Problem(
+                "would cut virtual tokens off the prompts; use error or drop", key: "data.max_length_policy")
+        }
         let length = [maximumLength, lengthLimit].compactMap { $0 }.min()
         var encoder = ExampleEncoder(
             templates: templates, tokenizer: tokenizer, beginningID: beginningID, endID: endID, maximumLength: length,
             policy: policy)
         encoder.labels = labels
         encoder.paddingID = paddingID
+        encoder.virtualTokens = virtualTokens
         if let length, length != maximumLength { encoder.limitName = "what the model takes" }
         if let blockSize, let lengthLimit, blockSize > lengthLimit {
             throw Problem("\(blockSize) is more than what the model takes (\(lengthLimit))", key: "data.block_size")

@@ -19,6 +19,8 @@ public struct ExampleEncoder: Sendable {
     public var paddingID: Int32?
     /// Solved records in front of every prompt, and what ends their completions as it ends this one's.
     public var shots: Shots?
+    /// What `[P3]` in the prompt's template means.
+    public var virtualTokens = VirtualTokenPlaces.none
     /// What `maximumLength` is, for messages.
     public var limitName = "max_length"
 
@@ -69,7 +71,7 @@ public struct ExampleEncoder: Sendable {
         switch templates {
         case .completion(let promptTemplate, let completionTemplate):
             let promptFields = promptTemplate.fieldNames.count
-            prompt = tokenizer.encode(promptTemplate.render(values[..<promptFields]))
+            prompt = encode(promptTemplate, values[..<promptFields])
             completion = tokenizer.encode(completionTemplate.render(values[promptFields...])) + end
         case .text(let template):
             completion = tokenizer.encode(template.render(values)) + end
@@ -77,7 +79,7 @@ public struct ExampleEncoder: Sendable {
             let textFields = textTemplate.fieldNames.count
             guard let label = labelTemplate.label(values[textFields...]) else { return .dropped }
             target = try self.target(label, file, index)
-            completion = tokenizer.encode(textTemplate.render(values[..<textFields]))
+            completion = encode(textTemplate, values[..<textFields])
         }
         var isTruncated = false
         if let maximumLength, start.count + prompt.count + completion.count > maximumLength {
@@ -124,6 +126,15 @@ public struct ExampleEncoder: Sendable {
         case .regression:
             if let value = LabelSet.value(label) { return .value(value) }
             throw file.problem("the label '\(label)' is no number", at: index)
+        }
+    }
+
+    /// The tokens of what is given, virtual ones in their places.
+    private func encode(_ template: Template, _ values: ArraySlice<String>) -> [Int32] {
+        switch virtualTokens {
+        case .none: tokenizer.encode(template.render(values))
+        case .empty: template.renderPlaces(values).encode(tokenizer, placing: false)
+        case .filled: template.renderPlaces(values).encode(tokenizer, placing: true)
         }
     }
 

@@ -66,4 +66,20 @@ public struct Template: Sendable, Hashable {
         }
         return text
     }
+
+    /// The virtual tokens that the template itself places, see `PlacedText`.
+    public var virtualTokenCount: Int { renderPlaces(fieldNames.map { _ in "" }).virtualTokenCount }
+
+    /// The text with `values` for `fieldNames` and with places for virtual tokens; what `values` hold is text in any
+    /// case.
+    public func renderPlaces(_ values: some RandomAccessCollection<String>) -> PlacedText {
+        var text = PlacedText()
+        for piece in pieces {
+            switch piece {
+            case .literal(let literal): text.append(literal)
+            case .field(let index): text.appendLiteral(values[values.index(values.startIndex, offsetBy: index)])
+            }
+        }
+        return text
+    }
 }

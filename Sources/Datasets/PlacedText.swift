@@ -1,0 +1,113 @@
+import Diagnostics
+public import Tokenizers
+
+/// Text with virtual tokens of a learned prompt between its words: `[P3]` stands for three of them.
+public struct PlacedText: Sendable, Hashable {
+    public enum Part: Sendable, Hashable {
+        case text(String)
+        case virtualTokens(Int)
+    }
+
+    public private(set) var parts: [Part] = []
+
+    public init() {}
+
+    /// Takes the places out of `text`.
+    public init(_ text: String) { append(text) }
+
+    /// The virtual tokens of all places.
+    public var virtualTokenCount: Int {
+        parts.reduce(0) {
+            guard case .virtualTokens(let count) = $1 else { return $0 }
+            return $0 + count
+        }
+    }
+
+    /// Adds text as it stands, in which nothing is a place.
+    public mutating func appendLiteral(_ text: some StringProtocol) {
+        if text.isEmpty { return }
+        if case .text(let before)? = parts.last {
+            parts[parts.count - 1] = .text(before + text)
+        } else {
+            parts.append(.text(String(text)))
+        }
+    }
+
+    /// Adds text and takes the places out of it.
+    public mutating func append(_ text: String) {
+        var rest = text[...]
+        var start = rest.startIndex
+        while let open = rest[start...].firstIndex(of: "[") {
+            guard let (count, end) = Self.place(rest[open...]) else {
+                start = rest.index(after: open)
+                continue
+            }
+            appendLiteral(rest[..<open])
+            parts.append(.virtualTokens(count))
+            rest = rest[end...]
+            start = rest.startIndex
+        }
+        appendLiteral(rest)
+    }
+
+    /// The place that `text` begins with: how many tokens it stands for, and where it ends.
+    private static func place(_ text: Substring) -> (count: Int, end: String.Index)? {
+        guard text.hasPrefix("[P"), let close = text.firstIndex(of: "]") else { return nil }
+        let digits = text[..<close].dropFirst(2)
+        guard digits.utf8.count <= 6, digits.utf8.allSatisfy({ $0 >= UInt8(ascii: "0") && $0 <= UInt8(ascii: "9") }),
+            let count = Int(digits), count > 0
+        else { return nil }
+        return (count, text.index(after: close))
+    }
+
+    /// The tokens, each part of the text by itself; the virtual token k as −1 − k, numbered in the order of their places.
+    ///
+    /// - Parameter placing: Whether the virtual tokens are there; false leaves them out, for a model that hasn't
+    ///   learned any.
+    public func encode(_ tokenizer: any Tokenizer, placing: Bool) -> [Int32] {
+        var tokens: [Int32] = []
+        var next: Int32 = 0
+        for part in parts {
+            switch part {
+            case .text(let text): tokens += tokenizer.encode(text)
+            case .virtualTokens(let count) where placing:
+                tokens += (0..<Int32(count)).map { -1 - next - $0 }
+                next += Int32(count)
+            case .virtualTokens: continue
+            }
+        }
+        return tokens
+    }
+}
+
+/// What `[P3]` in a prompt's template means.
+public enum VirtualTokenPlaces: Sendable, Hashable {
+    /// Nothing: it is text.
+    case none
+    /// Places of as many virtual tokens in all.
+    case filled(Int)
+    /// Places that stay empty, because the model has learned no virtual tokens.
+    case empty
+
+    /// What a model's prompt, with virtual tokens for the template to place or without, makes of it.
+    public init(placedCount: Int) { self = placedCount > 0 ? .filled(placedCount) : .none }
+
+    /// Throws a `Problem` where the templates don't place all virtual tokens.
+    public func check(_ templates: ExampleTemplates) throws {
+        guard case .filled(let count) = self else { return }
+        let (given, key) =
+            switch templates {
+            case .completion(let prompt, _): (prompt, "data.prompt")
+            case .labelled(let text, _): (text, "data.text")
+            case .text:
+                throw Problem(
+                    "virtual tokens have places in a prompt with a completion, or in a text with a label; here all of a "
+                        + "text is learned", key: "data.text")
+            }
+        if given.virtualTokenCount != count {
+            throw Problem(
+                "has places for \(given.virtualTokenCount) virtual tokens, but there are \(count) (num_virtual_tokens): "
+                    + "[P3] in the template is a place for three", key: key)
+        }
+    }
+}

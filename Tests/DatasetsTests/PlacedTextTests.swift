@@ -1,0 +1,60 @@
+import Datasets
+import Testing
+import Tokenizers
+
+@Suite("Text with places for virtual tokens") struct PlacedTextTests {
+    @Test(
+        "is cut at its places",
+        arguments: [
+            (
+                "[P3]{a} is [P2][P1]!",
+                [.virtualTokens(3), .text("A[P9] is "), .virtualTokens(2), .virtualTokens(1), .text("!")]
+            ),
+            ("[P0][P][p1][P1x] [Pa]{a}", [.text("[P0][P][p1][P1x] [Pa]A[P9]")]),
+            (
+                "[[P12]][P1234567]{{[P1]}}{a}",
+                [
+                    .text("["), .virtualTokens(12), .text("][P1234567]{"), .virtualTokens(1), .text("}A[P9]"),
+                ]
+            ),
+            ("[P{a}1] é[P1]", [.text("[PA[P9]1] é"), .virtualTokens(1)]),
+        ] as [(String, [PlacedText.Part])])
+    func parts(source: String, expected: [PlacedText.Part]) throws {
+        let text = try Template(source).renderPlaces(["A[P9]"])
+        #expect(text.parts == expected)
+    }
+
+    @Test("has its virtual tokens numbered in their order between the tokens of its parts, or leaves them out")
+    func encoding() throws {
+        let tokenizer = try ReferenceExamples().tokenizer
+        let text = PlacedText("[P2]the soup [P1] near")
+        let (soup, near) = (tokenizer.encode("the soup "), tokenizer.encode(" near"))
+        #expect(text.virtualTokenCount == 3)
+        #expect(text.encode(tokenizer, placing: true) == [-1, -2] + soup + [-3] + near)
+        #expect(text.encode(tokenizer, placing: false) == soup + near)
+    }
+
+    @Test("must have as many places as there are virtual tokens, in what is given")
+    func counts() throws {
+        let completion = ExampleTemplates.completion(prompt: try Template("[P2]{q}"), completion: try Template("{a}"))
+        try VirtualTokenPlaces.filled(2).check(completion)
+        try VirtualTokenPlaces.none.check(completion)
+        #expect(
+            complaint { try VirtualTokenPlaces.filled(3).check(completion) } == """
+                error: data.prompt: has places for 2 virtual tokens, but there are 3 (num_virtual_tokens): [P3] in the \
+                template is a place for three
+                """)
+        #expect(
+            complaint { try VirtualTokenPlaces.filled(3).check(.text(try Template("[P3]{q}"))) } == """
+                error: data.text: virtual tokens have places in a prompt with a completion, or in a text with a label; \
+                here all of a text is learned
+                """)
+    }
+
+    private func complaint(_ body: () throws -> Void) -> String {
+        do {
+            try body()
+            return "no error"
+        } catch { return "\(error)" }
+    }
+}
