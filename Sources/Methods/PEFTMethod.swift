@@ -18,10 +18,27 @@ public protocol PEFTMethod {
     /// - Throws: `Problems` for settings out of range or at odds with each other.
     init(_ section: ConfigSection, startingFrom defaults: Self?) throws
 
+    /// Positions that the method takes for itself in front of every sequence.
+    var leadingPositions: Int { get }
+
+    /// Virtual tokens that the prompt's template has to place, `[P3]` for three of them.
+    var placedTokens: Int { get }
+
+    /// Whether the settings fit a model, as far as that shows before data is read.
+    ///
+    /// - Throws: `Problems` where they don't.
+    func check(_ model: any AdaptableModel) throws
+
     /// Puts the method into a model: afterwards its parameters, and no others, ask for gradients.
     ///
     /// - Throws: `Problems` where the settings don't fit the model; then the model is as it was.
     func install(into model: any AdaptableModel, _ context: InstallationContext) throws -> any Installation
+}
+
+extension PEFTMethod {
+    public var leadingPositions: Int { 0 }
+    public var placedTokens: Int { 0 }
+    public func check(_ model: any AdaptableModel) throws {}
 }
 
 /// What a method may need to know of the run besides its settings.
@@ -101,5 +118,9 @@ public var methods: [any PEFTMethod.Type] {
         LoHa.self,
         LoKr.self,
         BottleneckAdapter.self,
+        PromptTuning.self,
+        PrefixTuning.self,
+        PTuning.self,
+        PTuningV2.self,
     ]
 }

@@ -3,6 +3,7 @@ import Configuration
 import Datasets
 import Diagnostics
 import JSONText
+import Layers
 import Models
 import Tokenizers
 import Training
@@ -16,6 +17,8 @@ struct EvaluationSession {
     private let templates: ExampleTemplates
     /// The prompts to generate for; empty without --rouge.
     private let groups: [PromptGroup]
+    /// Whether `[P3]` in the templates is a place for virtual tokens, because one of the adapters has some to place.
+    private let hasPlaces: Bool
 
     init(_ command: EvalCommand) throws {
         self.command = command
@@ -36,6 +39,9 @@ struct EvaluationSession {
                 exitStatus: .usage)
         }
         self.templates = templates
+        hasPlaces = try variants.contains { variant in
+            try variant.adapter.map { try AdapterFolder(path: $0, warn: { _ in }).placesVirtualTokens } ?? false
+        }
         guard command.rouge else {
             groups = []
             return
@@ -50,20 +56,21 @@ struct EvaluationSession {
     func run() throws -> [EvaluationReport] {
         var reports: [EvaluationReport] = []
         var predictions: [JSONValue] = []
-        var loaded: (path: String, model: BaseModel, dataset: Dataset)?
+        var loaded: (path: String, model: BaseModel)?
         for variant in variants {
             if loaded?.path != variant.base {
                 loaded = nil
                 let model = try BaseModel.load(
                     variant, isNamedByAdapter: variant.adapter != nil && command.base == nil && command.config == nil)
-                loaded = (variant.base, model, try dataset(for: model))
+                loaded = (variant.base, model)
             }
             guard let loaded else { continue }
             let adapter = try variant.adapter.map { try AdapterFolder(path: $0, warn: Console.report) }
             let label = variant.label ?? "base"
             reports.append(
                 try loaded.model.with(adapter) {
-                    let loss = try loss(loaded.model, loaded.dataset, label)
+                    // How long examples may be, and what places in them mean, depends on the adapter.
+                    let loss = try loss(loaded.model, dataset(for: loaded.model), label)
                     guard command.rouge else {
                         return EvaluationReport(adapter: variant.label, loss: loss, rouge: nil)
                     }
@@ -96,7 +103,7 @@ struct EvaluationSession {
             settings: GenerationSettings(maximumNewTokens: command.maxNewTokens, sampling: nil))
         var done = 0
         let results = try generator.generate(
-            try groups.map { try base.promptIDs($0.prompt) }, firstIndex: 0,
+            try groups.map { try base.promptIDs($0.prompt, hasPlaces: hasPlaces) }, firstIndex: 0,
             onFinish: { _, _ in
                 done += 1
                 status("\(label): generating, \(done.grouped) of \(groups.count.grouped) prompts")
@@ -129,6 +136,9 @@ struct EvaluationSession {
             templates: templates, tokenizer: try base.requiredTokenizer(), beginningID: nil, endID: base.endOfTextID,
             maximumLength: length, policy: settings?.policy ?? .error)
         if length != settings?.maximumLength { encoder.limitName = "what the model takes" }
+        encoder.virtualTokens = VirtualTokenPlaces(placedCount: base.model.prompt?.placedCount ?? 0)
+        if encoder.virtualTokens == .none, hasPlaces { encoder.virtualTokens = .empty }
+        try encoder.virtualTokens.check(templates)
         if let blockSize = settings?.blockSize, case .text = templates {
             if blockSize > limit {
                 throw Problem("\(blockSize) is more than what the model takes (\(limit))", key: "data.block_size")

@@ -34,12 +34,11 @@ struct GenerationSession {
 
     /// Prints a completion while it is generated.
     func stream(_ prompt: String) throws {
-        let ids = try encoded([prompt], lines: nil)
         let tokenizer = try base.requiredTokenizer()
         var text = StreamingText()
         let results = try base.with(variants[0].adapter) {
             try generator.generate(
-                ids, firstIndex: 0,
+                encoded([prompt], lines: nil), firstIndex: 0,
                 onToken: { _, token in
                     Console.write(text.append(tokenizer.decode([token], skippingSpecialTokens: true)))
                 })
@@ -52,10 +51,11 @@ struct GenerationSession {
     ///
     /// - Parameter lines: The lines that the prompts come from, where they are from a file.
     mutating func run(_ prompts: [String], lines: [Int]?, json: Bool) throws {
-        let ids = try encoded(prompts, lines: lines)
         let tokenizer = try base.requiredTokenizer()
         let results = try variants.map { variant in
-            try base.with(variant.adapter) { try generator.generate(ids, firstIndex: promptCount) }
+            try base.with(variant.adapter) {
+                try generator.generate(encoded(prompts, lines: lines), firstIndex: promptCount)
+            }
         }
         promptCount += prompts.count
         for (index, prompt) in prompts.enumerated() {
@@ -77,11 +77,16 @@ struct GenerationSession {
     private func encoded(_ prompts: [String], lines: [Int]?) throws -> [[Int32]] {
         let limit = base.model.maximumLength
         return try prompts.enumerated().map { index, prompt in
-            let ids = try base.promptIDs(prompt)
             func place(_ message: String) -> Problem {
                 Problem(
                     message, file: lines == nil ? nil : "stdin",
                     position: lines.map { TextPosition(line: $0[index], column: 1) })
+            }
+            let ids: [Int32]
+            do {
+                ids = try base.promptIDs(prompt)
+            } catch let problem as Problem where problem.file == nil {
+                throw place(problem.message)
             }
             if ids.isEmpty { throw place("the prompt is empty, and the model has no token to begin a text with") }
             if ids.count > limit {

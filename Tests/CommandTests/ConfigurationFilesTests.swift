@@ -53,6 +53,8 @@ struct ConfigurationReferenceTests {
         "lora": "target_modules: [x], rank_pattern: {MODULE: 1}, alpha_pattern: {MODULE: 1}",
         "loha": "rank_pattern: {MODULE: 1}, alpha_pattern: {MODULE: 1}",
         "lokr": "rank_pattern: {MODULE: 1}, alpha_pattern: {MODULE: 1}",
+        "prompt_tuning": "num_virtual_tokens: 1", "prefix_tuning": "num_virtual_tokens: 1",
+        "p_tuning": "num_virtual_tokens: 1", "p_tuning_v2": "num_virtual_tokens: 1",
     ]
 
     /// Everything that the code asks a configuration for.

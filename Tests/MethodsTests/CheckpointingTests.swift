@@ -8,7 +8,7 @@ import Testing
 @Suite("Gradient checkpointing") struct CheckpointingTests {
     @Test("changes no bit of the loss and the gradients, dropout included", arguments: MethodCase.all)
     func bits(method: MethodCase) throws {
-        let small = try SmallModel(tied: method.tied, dropout: 0.3)
+        let small = try SmallModel(method, dropout: 0.3)
         let installation = try small.install(method.method, method.settings)
         randomise(installation)
         let results = try [false, true].map { isCheckpointing in

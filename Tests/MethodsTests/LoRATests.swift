@@ -14,7 +14,7 @@ import TestSupport
 
     @Test("comes back with the same bits and settings from its files", arguments: cases)
     func roundTrip(_ method: MethodCase) throws {
-        let small = try SmallModel(tied: method.tied)
+        let small = try SmallModel(method)
         let installation = try small.install(method.method, method.settings)
         randomise(installation)
         guard case .adapter(let configuration, let tensors) = installation.deliver() else {
@@ -29,7 +29,7 @@ import TestSupport
             to: folder)
 
         let adapter = try AdapterFolder(path: folder, warn: { Issue.record("\($0)") })
-        let other = try SmallModel(tied: method.tied)
+        let other = try SmallModel(method)
         let loaded = try make(method.method, ConfigDocument(json: adapter.configuration).root).install(
             into: other.model, InstallationContext(seed: 1, basePath: "base", isTraining: false))
         let found = try adapter.entries.map { ($0.path, try adapter.tensor($0)) }

@@ -16,22 +16,27 @@ struct MethodCase: Sendable, CustomTestStringConvertible {
     let isConverted: Bool
     /// What it computes, where the names of its parameters don't say it.
     let formula: MethodFormula?
+    /// What the method puts into the sequences, for the formula in double precision.
+    let prompt: PromptOracle?
 
     var testDescription: String { "\(method.name) \(settings)\(tied ? "" : ", untied")" }
 
     init(
         _ method: any (PEFTMethod & SendableMetatype).Type, _ settings: String, tied: Bool = true,
         scales: [String?: Double] = [nil: 1], changesOutput: Bool = false, isRandom: Bool = true,
-        isConverted: Bool = false, formula: MethodFormula? = nil
+        isConverted: Bool = false, formula: MethodFormula? = nil, prompt: PromptOracle? = nil
     ) {
         (self.method, self.settings, self.tied, self.scales) = (method, settings, tied, scales)
         self.changesOutput = changesOutput
         self.isRandom = isRandom
         self.isConverted = isConverted
         self.formula = formula
+        self.prompt = prompt
     }
 
-    static let all = fullAndLoRA + loraVariants + adaLoRA + parameters + layerAdapters + bottlenecks
+    static let all =
+        fullAndLoRA + loraVariants + adaLoRA + parameters + layerAdapters + bottlenecks
+        + prompts
 
     private static let fullAndLoRA = [
         MethodCase(Full.self, "{}", isRandom: false),

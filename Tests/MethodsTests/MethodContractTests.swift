@@ -16,7 +16,7 @@ import TestSupport
 
     @Test("changes no output when it is installed, unless it says so", arguments: MethodCase.all)
     func identity(_ method: MethodCase) throws {
-        let small = try SmallModel(tied: method.tied)
+        let small = try SmallModel(method)
         let before = small.logits
         for isTraining in [true, false] {
             let installation = try small.install(method.method, method.settings, isTraining: isTraining)
@@ -27,7 +27,7 @@ import TestSupport
 
     @Test("gives all of its parameters gradients, and none to any other tensor", arguments: MethodCase.all)
     func gradients(_ method: MethodCase) throws {
-        let small = try SmallModel(tied: method.tied)
+        let small = try SmallModel(method)
         let untouched = small.model.parameters.map(\.tensor)
         let installation = try small.install(method.method, method.settings)
         randomise(installation)
@@ -49,7 +49,7 @@ import TestSupport
 
     @Test("that is only used asks for no gradient", arguments: MethodCase.all)
     func inference(_ method: MethodCase) throws {
-        let small = try SmallModel(tied: method.tied)
+        let small = try SmallModel(method)
         let installation = try small.install(method.method, method.settings, isTraining: false)
         #expect(!small.model.loss(SmallModel.batch, scale: 1, .inference()).tensor.needsGradient)
         #expect(installation.trainable.allSatisfy { !$0.tensor.needsGradient })
@@ -57,7 +57,7 @@ import TestSupport
 
     @Test("has the loss and the gradients of the formula in double precision", arguments: MethodCase.all)
     func finiteDifferences(_ method: MethodCase) throws {
-        let small = try SmallModel(tied: method.tied)
+        let small = try SmallModel(method)
         let installation = try small.install(method.method, method.settings)
         randomise(installation)
         try expectGradients(of: small, installation, scales: method.scales, formula: method.formula)
@@ -65,12 +65,12 @@ import TestSupport
 
     @Test("computes the same once it is merged, and half of it with half the weight", arguments: MethodCase.all)
     func merging(_ method: MethodCase) throws {
-        if let obstacle = try SmallModel(tied: method.tied).install(method.method, method.settings).mergeObstacle {
+        if let obstacle = try SmallModel(method).install(method.method, method.settings).mergeObstacle {
             #expect(!obstacle.isEmpty)
             return
         }
         func merged(_ weight: Float) throws -> (before: [Float], after: [Float], values: [String: [Float]]) {
-            let small = try SmallModel(tied: method.tied)
+            let small = try SmallModel(method)
             let installation = try small.install(method.method, method.settings)
             randomise(installation)
             let before = small.logits
@@ -78,7 +78,7 @@ import TestSupport
             #expect(small.model.parameters.allSatisfy { !$0.tensor.needsGradient })
             return (before, small.logits, small.values)
         }
-        let base = try SmallModel(tied: method.tied).values
+        let base = try SmallModel(method).values
         let whole = try merged(1)
         #expect(relativeDifference(whole.after, whole.before) <= 1e-5)
         let half = try merged(0.5)
@@ -95,7 +95,7 @@ import TestSupport
 
     @Test("leaves the model to the bit as it was when it is removed", arguments: MethodCase.all)
     func removal(_ method: MethodCase) throws {
-        let small = try SmallModel(tied: method.tied)
+        let small = try SmallModel(method)
         let (logits, values, tensors) = (small.logits, small.values, small.model.parameters.map(\.tensor))
         let installation = try small.install(method.method, method.settings)
         randomise(installation)
@@ -120,13 +120,14 @@ import TestSupport
 
     @Test("learns: the loss falls in a few steps", arguments: MethodCase.all)
     func learning(_ method: MethodCase) throws {
-        let small = try SmallModel(tied: method.tied)
+        let small = try SmallModel(method)
         let trainable = try small.install(method.method, method.settings).trainable
         let before = small.lossWithGradients(trainable)
+        let rate = method.prompt?.learningRate ?? 0.01
         for _ in 0..<10 {
             for parameter in trainable {
                 let gradient = try #require(parameter.tensor.gradient)
-                for i in 0..<gradient.count { parameter.tensor.data[i] -= 0.01 * gradient.data[i] }
+                for i in 0..<gradient.count { parameter.tensor.data[i] -= rate * gradient.data[i] }
             }
             small.lossWithGradients(trainable)
         }
@@ -136,7 +137,7 @@ import TestSupport
     @Test("begins with the same bits from the same seed, whatever else was drawn", arguments: MethodCase.all)
     func seeds(_ method: MethodCase) throws {
         func values(seed: UInt64) throws -> [[Float]] {
-            let small = try SmallModel(tied: method.tied)
+            let small = try SmallModel(method)
             return try small.install(method.method, method.settings, seed: seed).trainable.map(\.tensor.values)
         }
         #expect(try values(seed: 3) == values(seed: 3))

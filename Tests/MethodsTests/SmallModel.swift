@@ -17,9 +17,21 @@ struct SmallModel {
     let model: GPT2
     var oracle = ScalarGPT2(width: width, heads: heads, layers: layers)
 
-    init(tied: Bool = true, activation: String = "gelu_new", scalesByLayer: Bool = false, dropout: Double = 0) throws {
+    /// A model that has room for what the method puts into the sequences.
+    init(_ method: MethodCase, dropout: Double = 0) throws {
+        try self.init(
+            tied: method.tied, dropout: dropout, positions: Self.positions + (method.prompt?.positionCount ?? 0))
+        guard let prompt = method.prompt else { return }
+        (oracle.leadingCount, oracle.prefixCount) = (prompt.leading, prompt.prefix)
+        oracle.derive = prompt.derive
+    }
+
+    init(
+        tied: Bool = true, activation: String = "gelu_new", scalesByLayer: Bool = false, dropout: Double = 0,
+        positions: Int = Self.positions
+    ) throws {
         let text = """
-            {"vocab_size": \(Self.vocabulary), "n_positions": \(Self.positions), "n_embd": \(Self.width),
+            {"vocab_size": \(Self.vocabulary), "n_positions": \(positions), "n_embd": \(Self.width),
              "n_layer": \(Self.layers), "n_head": \(Self.heads), "n_inner": \(Self.inner),
              "activation_function": "\(activation)", "scale_attn_by_inverse_layer_idx": \(scalesByLayer),
              "tie_word_embeddings": \(tied), "embd_pdrop": \(dropout), "resid_pdrop": \(dropout),
@@ -65,8 +77,9 @@ struct SmallModel {
     func install(
         _ method: any PEFTMethod.Type, _ settings: String, isTraining: Bool = true, seed: UInt64 = 7
     ) throws -> any Installation {
-        try make(method, section(settings)).install(
-            into: model, InstallationContext(seed: seed, basePath: "base", isTraining: isTraining))
+        var context = InstallationContext(seed: seed, basePath: "base", isTraining: isTraining)
+        context.encode = { $0.utf8.map { Int32($0) % Int32(Self.vocabulary) } }
+        return try make(method, section(settings)).install(into: model, context)
     }
 }
 

@@ -16,6 +16,8 @@ public struct ScalarGPT2 {
     public var leadingCount = 0
     /// Keys and values in front of every layer's own, `prefix` [n, layers · 2 · width].
     public var prefixCount = 0
+    /// Values that follow from the others, such as what an encoder computes.
+    public var derive: (@Sendable ([String: [Double]]) -> [String: [Double]])?
     /// alpha / rank by a linear layer's path.
     public var lowRankScales: [String: Double] = [:]
     public var values: [String: [Double]] = [:]
@@ -40,6 +42,12 @@ public struct ScalarGPT2 {
 
     /// The scores of the next token after each one of a sequence, [tokens][vocabulary].
     public func logits(_ tokens: [Int32]) -> [[Double]] {
+        if let derive {
+            var whole = self
+            whole.derive = nil
+            whole.values.merge(derive(values)) { $1 }
+            return whole.logits(tokens)
+        }
         let (tokenTable, positionTable) = (value("transformer.wte.weight"), value("transformer.wpe.weight"))
         let all = (0..<leadingCount).map { -1 - Int($0) } + tokens.map(Int.init)
         var h = all.enumerated().map { row, token in

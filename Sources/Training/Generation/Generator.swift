@@ -122,14 +122,15 @@ public final class Generator {
                     continue
                 }
                 // In a pass of more rows than this, a row's bits would depend on the others: a long prompt goes alone.
-                let isLong = prompt.count + batchSize > Self.rowsOfPass
-                if !isLong && rows + prompt.count > Self.rowsOfPass { break }
+                let count = prompt.count + (model.prompt?.leadingCount ?? 0)
+                let isLong = count + batchSize > Self.rowsOfPass
+                if !isLong && rows + count > Self.rowsOfPass { break }
                 next += 1
                 line.sampler = settings.sampling.map { Sampler($0, index: firstIndex + line.index) }
                 let own = model.makeCache(
                     sequences: 1, capacity: min(model.maximumLength, prompt.count + line.limit))
                 var added = [line]
-                if isLong { advance(&added, own, onToken, finish) } else { rows += prompt.count }
+                if isLong { advance(&added, own, onToken, finish) } else { rows += count }
                 lines += added
                 cache.append(own)
             }

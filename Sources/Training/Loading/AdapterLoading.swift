@@ -63,6 +63,13 @@ extension ConfigDocument {
     }
 }
 
+extension AdapterFolder {
+    /// Whether the adapter's virtual tokens stand where the data's template puts them.
+    public var placesVirtualTokens: Bool {
+        get throws { try configuration.optionalString("virtual_token_placement") == "template" }
+    }
+}
+
 extension Installation {
     /// Takes over the tensors of an adapter.
     ///

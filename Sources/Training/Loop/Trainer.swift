@@ -47,12 +47,14 @@ public final class Trainer {
                 "no tokenizer in this folder: it needs tokenizer.json, or vocab.json and merges.txt",
                 file: base.folder, exitStatus: .missingInput)
         }
-        let (data, end, limit) = (configuration.data, base.endOfTextID, base.model.maximumLength)
-        let padding = base.paddingID
+        try configuration.method.check(base.model)
+        let (data, end, padding) = (configuration.data, base.endOfTextID, base.paddingID)
+        let limit = base.model.maximumLength - configuration.method.leadingPositions
         func dataset(_ paths: [String]) throws -> Dataset {
             try data.dataset(
                 paths: paths, tokenizer: tokenizer, beginningID: nil, endID: end, lengthLimit: limit, labels: labels,
-                paddingID: padding)
+                paddingID: padding,
+                virtualTokens: VirtualTokenPlaces(placedCount: configuration.method.placedTokens))
         }
         batches = BatchSequence(
             dataset: try dataset(data.train), batchSize: settings.batchSize, shuffles: data.shuffles,

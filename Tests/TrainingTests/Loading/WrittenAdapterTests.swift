@@ -73,6 +73,14 @@ struct WrittenAdapterTests {
         ("ln_tuning", #"{"layers_to_transform": [1]}"#),
         ("ia3", "{}"), ("ia3", #"{"target_modules": "all-linear", "feedforward_modules": ["c_proj"]}"#),
         ("ia3", #"{"target_modules": ["c_attn"], "layers_to_transform": [1], "modules_to_save": ["ln_f"]}"#),
+        ("prompt_tuning", #"{"num_virtual_tokens": 4}"#),
+        ("prompt_tuning", #"{"num_virtual_tokens": 2, "modules_to_save": ["ln_f"]}"#),
+        ("prompt_tuning", #"{"num_virtual_tokens": 2, "prompt_tuning_init": "SAMPLE_VOCAB"}"#),
+        ("prefix_tuning", #"{"num_virtual_tokens": 4}"#),
+        ("prefix_tuning", #"{"num_virtual_tokens": 3, "prefix_projection": true, "encoder_hidden_size": 5}"#),
+        ("p_tuning", #"{"num_virtual_tokens": 4, "encoder_hidden_size": 5}"#),
+        ("p_tuning", #"{"num_virtual_tokens": 4, "encoder_reparameterization_type": "LSTM"}"#),
+        ("p_tuning_v2", #"{"num_virtual_tokens": 4}"#),
     ]
 
     @Test("by any other method loads in peft without a warning and gives it our logits within 1e-5")
@@ -105,7 +113,8 @@ struct WrittenAdapterTests {
         try AdapterFolder.write(
             configuration: configuration, tensors: tensors.map { OutgoingTensor($0.name, $0.tensor, as: .float32) },
             to: scratch(folder))
-        let sequences: [JSONValue] = [[5, 1, 90, 33, 96, 2], Array(0..<24).map { $0 * 4 % 97 }].map { ids in
+        let longest = (0..<base.model.maximumLength).map { $0 * 4 % 97 }
+        let sequences: [JSONValue] = [[5, 1, 90, 33, 96, 2], longest].map { ids in
             let logits = base.logits(ids.map(Int32.init))
             let rows = stride(from: 0, to: logits.count, by: 97).map { row in
                 JSONValue.array(logits[row..<row + 97].map { .number(Double($0)) })

@@ -24,6 +24,18 @@ import Training
         ["peft.method=adapter", "peft.variant=houlsby", "peft.scaling=learned", "peft.dropout=0.1"],
         ["peft.method=loha", "peft.r=2", "peft.rank_dropout=0.2", "peft.module_dropout=0.2"],
         ["peft.method=lokr", "peft.r=2", "peft.rank_dropout=0.2", "peft.module_dropout=0.2"],
+        ["peft.method=prompt_tuning", "peft.num_virtual_tokens=3", "peft.modules_to_save=[ln_f]"],
+        ["peft.method=prefix_tuning", "peft.num_virtual_tokens=3"],
+        [
+            "peft.method=prefix_tuning", "peft.num_virtual_tokens=3", "peft.prefix_projection=true",
+            "peft.encoder_hidden_size=5", "peft.modules_to_save=[ln_f]",
+        ],
+        ["peft.method=p_tuning", "peft.num_virtual_tokens=3"],
+        [
+            "peft.method=p_tuning", "peft.num_virtual_tokens=3", "peft.encoder_reparameterization_type=LSTM",
+            "peft.encoder_dropout=0.2", "peft.virtual_token_placement=template", "data.prompt='[P2]{q} is[P1]'",
+        ],
+        ["peft.method=p_tuning_v2", "peft.num_virtual_tokens=3"],
     ]
 
     private func result(_ changes: [String]) -> String {

@@ -1,0 +1,31 @@
+public import Configuration
+import Diagnostics
+public import Layers
+
+/// P-tuning v2 (Liu et al. 2022): keys and values in front of every layer's own, as in prefix tuning, by default trained
+/// without an encoder and thinned out by dropout; for classification together with a head. Its adapters are peft's of
+/// prefix tuning.
+public struct PTuningV2: PEFTMethod {
+    public static let name = "p_tuning_v2"
+    public static let adapterType: String? = "PREFIX_TUNING"
+
+    private let section: ConfigSection
+    private let settings: PrefixSettings
+    private let dropout: Double
+
+    public init(_ section: ConfigSection, startingFrom defaults: PTuningV2?) throws {
+        self.section = section
+        settings = PrefixSettings(section, defaults: defaults?.settings, method: Self.name)
+        dropout = section.double("prefix_dropout", default: 0.1, in: 0..<1)
+        if let defaults { settings.prompt.reportDifferences(from: defaults.settings.prompt, section) }
+        try section.throwProblems()
+    }
+
+    public var leadingPositions: Int { settings.prompt.count }
+
+    public func check(_ model: any AdaptableModel) throws { try settings.check(model, section) }
+
+    public func install(into model: any AdaptableModel, _ context: InstallationContext) throws -> any Installation {
+        try settings.install(into: model, section, context, dropout: Float(dropout))
+    }
+}

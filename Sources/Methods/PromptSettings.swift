@@ -1,0 +1,98 @@
+import Configuration
+import Diagnostics
+import JSONText
+import Layers
+import Tensors
+
+/// What every method that learns a prompt is set by, under peft's names.
+struct PromptSettings: Equatable {
+    /// How many virtual tokens there are.
+    var count: Int
+    var modulesToSave: [String]
+
+    /// Reads the settings; what is wrong is recorded in the section.
+    init(_ section: ConfigSection, defaults: PromptSettings?, method: String) {
+        if let defaults {
+            count = section.int("num_virtual_tokens", default: defaults.count, in: 1...)
+        } else {
+            count = section.requiredInt("num_virtual_tokens", in: 1...)
+        }
+        modulesToSave = section.optionalStrings("modules_to_save") ?? defaults?.modulesToSave ?? []
+        for key in Self.forLayers where section.has(key) {
+            _ = section.node(key)
+            section.record("\(method) puts vectors into the sequences and has no target layers: leave it out", at: key)
+        }
+        if section.has("num_transformer_submodules"), section.optionalInt("num_transformer_submodules") != 1 {
+            section.record(
+                "only prompts for models without an encoder (1) are supported", at: "num_transformer_submodules")
+        }
+    }
+
+    /// Settings of methods that change layers.
+    private static let forLayers = ["target_modules", "exclude_modules", "layers_to_transform", "layers_pattern"]
+
+    func reportDifferences(from start: PromptSettings, _ section: ConfigSection) {
+        section.report("num_virtual_tokens", isEqual: count == start.count)
+        section.report("modules_to_save", isEqual: modulesToSave == start.modulesToSave)
+    }
+
+    /// Throws `Problems` where the prompt leaves no room for a text, or was made for a model of other sizes, which
+    /// `adapter_config.json` tells.
+    func check(_ model: any AdaptableModel, _ section: ConfigSection, inEveryLayer: Bool) throws {
+        let shape = model.promptShape
+        var problems: [Problem] = []
+        func compare(_ key: String, _ expected: Int, _ name: String) {
+            guard section.has(key), let found = section.optionalInt(key), found != expected else { return }
+            problems.append(
+                section.problem(
+                    "the adapter is for a model with \(name) of \(found), and this one has \(expected): they don't belong "
+                        + "together", at: key))
+        }
+        compare("token_dim", shape.width, "a width")
+        if inEveryLayer {
+            compare("num_layers", shape.layerCount, "a number of layers")
+            compare("num_attention_heads", shape.heads.keyValueCount, "a number of attention heads")
+        }
+        // One token to read and one to predict must find a place.
+        if count > shape.positionCount - 2 {
+            problems.append(
+                section.problem(
+                    "\(count) virtual tokens leave no room for a text: the model takes \(shape.positionCount) tokens in "
+                        + "all (n_positions)", at: "num_virtual_tokens"))
+        }
+        if !problems.isEmpty { throw Problems(problems) }
+    }
+
+    /// What every prompt's `adapter_config.json` has, as peft 0.21 writes it, with `own` in its place.
+    func adapterConfiguration(
+        type: String, for model: any AdaptableModel, basePath: String, _ own: [JSONValue.Member]
+    ) -> JSONValue {
+        let shape = model.promptShape
+        let common: [JSONValue.Member] = [
+            .init("auto_mapping", nil),
+            .init("base_model_name_or_path", .string(basePath)),
+            .init("inference_mode", true),
+            .init("modules_to_save", modulesToSave.isEmpty ? nil : .array(modulesToSave.map(JSONValue.string))),
+            .init("num_attention_heads", .integer(shape.heads.keyValueCount)),
+            .init("num_layers", .integer(shape.layerCount)),
+            .init("num_transformer_submodules", 1),
+            .init("num_virtual_tokens", .integer(count)),
+            .init("peft_type", .string(type)),
+            .init("peft_version", "0.21.2"),
+            .init("revision", nil),
+            .init("task_type", "CAUSAL_LM"),
+            .init("token_dim", .integer(shape.width)),
+        ]
+        return .object((common + own).sorted { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) })
+    }
+}
+
+extension ConfigSection {
+    /// Records that a setting differs from that of the adapter that training starts from.
+    func report(_ key: String, isEqual: Bool) {
+        if !isEqual { record("differs from the adapter that init_from names; leave it out", at: key) }
+    }
+
+    /// Whether this is an adapter's `adapter_config.json` rather than a section of a run.
+    var isAdapterFile: Bool { has("peft_type") }
+}

@@ -1,0 +1,79 @@
+import Foundation
+import JSONText
+import Testing
+
+@Suite("A learned prompt on the command line") struct LearnedPromptCommandTests {
+    static let methods: [[String]] = [
+        ["prompt_tuning", "peft.prompt_tuning_init=TEXT", "peft.prompt_tuning_init_text=add"], ["prefix_tuning"],
+        ["prefix_tuning", "peft.prefix_projection=true"], ["p_tuning"],
+        ["p_tuning", "peft.virtual_token_placement=template", "data.prompt='[P2]{q} is[P1]'"], ["p_tuning_v2"],
+    ]
+
+    private func train(_ run: TinyRun, _ settings: [String]) throws -> Outcome {
+        let changes = ["peft={method: \(settings[0]), num_virtual_tokens: 3}"] + settings.dropFirst()
+        return try RunningTool(run.arguments + changes.flatMap { ["--set", $0] }).outcome()
+    }
+
+    @Test("is trained, evaluated, used and looked at, but not merged", arguments: methods)
+    func everything(_ settings: [String]) throws {
+        let run = try TinyRun()
+        let outcome = try train(run, settings)
+        #expect(outcome.status == 0, "\(outcome.errors)")
+        // The base is a random one, which has no files of its own.
+        let base = "\(run.folder.path)/model"
+        let made = try RunningTool(
+            run.arguments + [
+                "--set", "peft={method: full}", "--set", "training.output_dir=\(run.folder.path)/base", "--set",
+                "training.learning_rate=0",
+            ]
+        ).outcome()
+        #expect(made.status == 0, "\(made.errors)")
+        let adapter = "\(run.folder.path)/run"
+        let models = ["--base", "\(run.folder.path)/base", "--adapter", adapter]
+        let evaluation = try RunningTool(["eval"] + models + ["--json", "--compare-base", "--rouge"]).outcome()
+        #expect(evaluation.status == 0, "\(evaluation.errors)")
+        let rows = try JSONNode.parse(evaluation.output).array("rows")
+        #expect(rows.count == 2)
+        #expect(try rows[0].number("loss") != rows[1].number("loss"))
+        let generated = try RunningTool(
+            ["generate"] + models + ["--as-trained", "--prompt", "3", "--json", "--max-new-tokens", "4"]
+        ).outcome()
+        #expect(generated.status == 0 && generated.output.contains("completion"), "\(generated.errors)")
+        let inspected = try peft("inspect", adapter)
+        #expect(inspected.status == 0 && inspected.output.contains("num_virtual_tokens"), "\(inspected.errors)")
+        let merged = try peft(
+            "merge", "--base", "\(run.folder.path)/base", "--adapter", adapter, "--output", base + "-merged")
+        #expect(
+            merged.errors.contains(
+                "adapter can't be merged: a learned prompt is part of the sequences and not of the weights; use the adapter "
+                    + "beside its base model"))
+        #expect(merged.status != 0)
+    }
+
+    @Test("whose tokens have places needs them in the prompt")
+    func places() throws {
+        let run = try TinyRun()
+        let settings = ["p_tuning", "peft.virtual_token_placement=template", "data.prompt='[P2]{q} is'"]
+        let outcome = try train(run, settings)
+        #expect(outcome.status == 65)
+        #expect(
+            outcome.errors == """
+                error: data.prompt: has places for 2 virtual tokens, but there are 3 (num_virtual_tokens): [P3] in the \
+                template is a place for three
+
+                """)
+    }
+
+    @Test("that fills the context is an error before anything is written")
+    func context() throws {
+        let run = try TinyRun()
+        let outcome = try RunningTool(
+            run.arguments + ["--set", "peft={method: prefix_tuning, num_virtual_tokens: 31}"]
+        ).outcome()
+        #expect(outcome.status == 65)
+        #expect(
+            outcome.errors.contains(
+                "31 virtual tokens leave no room for a text: the model takes 32 tokens in all (n_positions)"))
+        #expect(!FileManager.default.fileExists(atPath: "\(run.folder.path)/run"))
+    }
+}
