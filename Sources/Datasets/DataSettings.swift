@@ -99,25 +99,13 @@ public struct DataSettings: Sendable, Hashable {
     ///
     /// Throws `Problem`s with file and line where records can't be used, and where all have the same label.
     public func labelSet(paths: [String]) throws -> LabelSet? {
-        guard case .labelled(_, let template) = templates else { return nil }
+        guard case .labelled = templates else { return nil }
         if problemType == .regression { return .regression }
         if let labels { return LabelSet(names: labels) }
-        let records = try RecordSet(paths: paths)
-        var found: Set<String> = []
-        try records.forEachInParallel({ file, index in
-            template.label(try file.texts(of: template.template.fieldNames, at: index))
-        }) { _, label in
-            if let label { found.insert(label) }
-        }
-        guard let first = found.first else {
+        let inferred = try templates.labelSet(paths: paths, areClasses: problemType == .classification)
+        if let inferred, inferred.kind == .classification, inferred.names.count == 1 {
             throw Problem(
-                "data.label_pattern matches none of the \(records.count) records", file: records.files[0].path)
-        }
-        let inferred = LabelSet(inferredFrom: found)
-        if problemType == .classification, inferred.kind == .regression { return LabelSet(names: found.sorted()) }
-        if inferred.kind == .classification, found.count == 1 {
-            throw Problem(
-                "all records have the label '\(first)': there is nothing to tell apart", file: records.files[0].path)
+                "all records have the label '\(inferred.names[0])': there is nothing to tell apart", file: paths[0])
         }
         return inferred
     }
@@ -161,5 +149,28 @@ public struct DataSettings: Sendable, Hashable {
         }
         if let blockSize { return try Dataset(paths: paths, blockSize: blockSize, encoder: encoder) }
         return try Dataset(paths: paths, encoder: encoder)
+    }
+}
+
+extension ExampleTemplates {
+    /// What the labels of the records are; nil where they have none.
+    ///
+    /// - Parameter areClasses: Whether numbers are names of classes too.
+    /// - Throws: `Problem`s with file and line where records can't be used.
+    public func labelSet(paths: [String], areClasses: Bool = false) throws -> LabelSet? {
+        guard case .labelled(_, let template) = self else { return nil }
+        let records = try RecordSet(paths: paths)
+        var found: Set<String> = []
+        try records.forEachInParallel({ file, index in
+            template.label(try file.texts(of: template.template.fieldNames, at: index))
+        }) { _, label in
+            if let label { found.insert(label) }
+        }
+        if found.isEmpty {
+            throw Problem(
+                "data.label_pattern matches none of the \(records.count) records", file: records.files[0].path)
+        }
+        let inferred = LabelSet(inferredFrom: found)
+        return areClasses && inferred.kind == .regression ? LabelSet(names: found.sorted()) : inferred
     }
 }

@@ -158,11 +158,11 @@ public final class Dataset: Sendable {
         switch encoder.templates {
         case .completion(let prompt, let completion):
             let count = prompt.fieldNames.count
-            return (prompt.render(values[..<count]), completion.render(values[count...]))
+            return (encoder.given(prompt, values[..<count]), completion.render(values[count...]))
         case .text(let text): return ("", text.render(values))
         case .labelled(let text, let label):
             let count = text.fieldNames.count
-            return (text.render(values[..<count]), label.label(values[count...]) ?? "")
+            return (encoder.given(text, values[..<count]), label.label(values[count...]) ?? "")
         }
     }
 

@@ -129,6 +129,14 @@ public struct ExampleEncoder: Sendable {
         }
     }
 
+    /// The text of what is given, without places for virtual tokens.
+    func given(_ template: Template, _ values: ArraySlice<String>) -> String {
+        if virtualTokens == .none { return template.render(values) }
+        return template.renderPlaces(values).parts.reduce(into: "") { text, part in
+            if case .text(let piece) = part { text += piece }
+        }
+    }
+
     /// The tokens of what is given, virtual ones in their places.
     private func encode(_ template: Template, _ values: ArraySlice<String>) -> [Int32] {
         switch virtualTokens {

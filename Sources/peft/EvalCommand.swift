@@ -7,7 +7,7 @@ import Training
 struct EvalCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "eval",
-        abstract: "Measure loss, perplexity and ROUGE of models on data.",
+        abstract: "Measure loss, perplexity, ROUGE and accuracy of models on data.",
         discussion: """
             With --config the model, the adapter in the run's output folder, data.validation and the templates come from
             there. With --adapter alone they come from training_config.yaml beside the adapter.
@@ -16,6 +16,8 @@ struct EvalCommand: ParsableCommand {
               peft eval --config configs/demo.yaml --rouge --compare-base
               peft eval --adapter runs/demo --data dev.jsonl --json
               peft eval --base gpt2 --data dev.csv --prompt '{mr}\\n' --completion '{ref}'
+              peft eval --base embedded/base --config configs/demo.yaml --shots 3 --rouge
+              peft eval --base classifier --data dev.jsonl --text '{review}' --label '{opinion}'
               peft eval --predictions predictions.jsonl
             """)
 
@@ -45,8 +47,18 @@ struct EvalCommand: ParsableCommand {
     @Option(help: ArgumentHelp("What the completion is made of, as '{ref}'.", valueName: "template"))
     var completion: String?
 
-    @Option(help: ArgumentHelp("What a text without prompt is made of, as '{text}'.", valueName: "template"))
+    @Option(
+        help: ArgumentHelp("What a text without prompt, or one that has a label, is made of.", valueName: "template"))
     var text: String?
+
+    @Option(help: ArgumentHelp("What the label of a text is made of, as '{label}'.", valueName: "template"))
+    var label: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "Show a language model k records of the training data before each prompt or text; the same ones always, "
+                + "drawn by --seed.", valueName: "k"))
+    var shots = 0
 
     @Flag(help: "Generate a completion for every prompt, and compare it with all completions of the data.")
     var rouge = false
@@ -64,7 +76,7 @@ struct EvalCommand: ParsableCommand {
     var limit: Int?
 
     @Option(
-        help: ArgumentHelp("Write the generated texts with their references to a JSON lines file.", valueName: "file"))
+        help: ArgumentHelp("Write the generated texts with their references, or the labels, to a JSON lines file.", valueName: "file"))
     var savePredictions: String?
 
     @Option(
@@ -73,7 +85,7 @@ struct EvalCommand: ParsableCommand {
             valueName: "file"))
     var predictions: String?
 
-    @Option(help: ArgumentHelp("Starts the resampling behind the intervals.", valueName: "n"))
+    @Option(help: ArgumentHelp("Starts the resampling behind the intervals, and draws the shots.", valueName: "n"))
     var seed: UInt64 = 42
 
     @Flag(help: "Print one JSON object.")
@@ -97,10 +109,10 @@ struct EvalCommand: ParsableCommand {
         if (prompt == nil) != (completion == nil) {
             throw ValidationError("--prompt and --completion belong together")
         }
+        if label != nil, text == nil { throw ValidationError("--label belongs to a text: give --text too") }
+        if shots < 0 { throw ValidationError("--shots must not be negative, got \(shots)") }
         if text != nil, prompt != nil { throw ValidationError("--text can't be used together with --prompt") }
-        if !rouge, savePredictions != nil || limit != nil {
-            throw ValidationError("--limit and --save-predictions concern generated texts: give --rouge too")
-        }
+        if !rouge, limit != nil { throw ValidationError("--limit concerns generated texts: give --rouge too") }
     }
 
     var scoring: RougeSettings { RougeSettings(usesStemmer: !noStemmer, seed: seed) }

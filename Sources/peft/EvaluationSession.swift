@@ -1,9 +1,7 @@
 import Checkpoints
-import Configuration
 import Datasets
 import Diagnostics
 import JSONText
-import Layers
 import Models
 import Tokenizers
 import Training
@@ -12,73 +10,71 @@ import Training
 struct EvaluationSession {
     private let command: EvalCommand
     private let variants: [ModelSelection.Variant]
-    private let settings: DataSettings?
-    private let files: [String]
-    private let templates: ExampleTemplates
-    /// The prompts to generate for; empty without --rouge.
-    private let groups: [PromptGroup]
-    /// Whether `[P3]` in the templates is a place for virtual tokens, because one of the adapters has some to place.
-    private let hasPlaces: Bool
+    private let data: EvaluationData
+
+    /// A base model with what belongs to it, for all of its adapters that tell the same labels.
+    private struct Loaded {
+        let path: String
+        /// The labels of the adapters.
+        let adapterLabels: LabelSet?
+        let base: BaseModel
+        /// The labels of the data.
+        let labels: LabelSet?
+    }
+
+    /// The records as one model gets them, which depends on its adapter.
+    private struct Questions {
+        let loaded: Loaded
+        let shots: FewShot?
+        let dataset: Dataset
+
+        init(_ loaded: Loaded, _ data: EvaluationData) throws {
+            self.loaded = loaded
+            shots = try data.shots(for: loaded.base, labels: loaded.labels)
+            dataset = try data.dataset(for: loaded.base, labels: loaded.labels, shots: shots)
+        }
+    }
 
     init(_ command: EvalCommand) throws {
         self.command = command
         let selection = try ModelSelection(
             base: command.base, adapters: command.adapter, config: command.config, overrides: command.set)
         variants = (command.compareBase ? selection.bases : []) + selection.variants
-        let given = try Self.templates(command)
-        let wants = given == nil || command.data.isEmpty
-        settings = wants ? try selection.document.map(Self.settings) : nil
-        files = command.data.isEmpty ? settings?.validation ?? [] : command.data
-        if files.isEmpty {
-            throw Problem(
-                "no data to evaluate on: give --data, or data.validation in the configuration", exitStatus: .usage)
-        }
-        guard let templates = try given ?? settings?.templates ?? Self.lines(files) else {
-            throw Problem(
-                "no template says how prompts are made of the records: give --prompt and --completion, --text, or --config",
-                exitStatus: .usage)
-        }
-        self.templates = templates
-        hasPlaces = try variants.contains { variant in
-            try variant.adapter.map { try AdapterFolder(path: $0, warn: { _ in }).placesVirtualTokens } ?? false
-        }
-        guard command.rouge else {
-            groups = []
-            return
-        }
-        guard case .completion(let prompt, let completion) = templates else {
-            throw Problem("--rouge compares completions of prompts: the data has text only", exitStatus: .usage)
-        }
-        let all = try PromptGroup.load(paths: files, prompt: prompt, completion: completion)
-        groups = Array(all.prefix(command.limit ?? all.count))
+        data = try EvaluationData(command, selection, variants)
     }
 
     func run() throws -> [EvaluationReport] {
         var reports: [EvaluationReport] = []
         var predictions: [JSONValue] = []
-        var loaded: (path: String, model: BaseModel)?
+        var loaded: Loaded?
+        // A base without a head is asked for the labels that its adapters tell.
+        let known = try variants.lazy.compactMap { try $0.adapter.map { try AdapterFolder(path: $0, warn: { _ in }) } }
+            .compactMap { try LabelSet(of: $0) }.first
         for variant in variants {
-            if loaded?.path != variant.base {
+            let adapter = try variant.adapter.map { try AdapterFolder(path: $0, warn: Console.report) }
+            let adapterLabels = try adapter.flatMap { try LabelSet(of: $0) }
+            if loaded?.path != variant.base || loaded?.adapterLabels != adapterLabels {
                 loaded = nil
-                let model = try BaseModel.load(
-                    variant, isNamedByAdapter: variant.adapter != nil && command.base == nil && command.config == nil)
-                loaded = (variant.base, model)
+                loaded = try load(variant, adapterLabels, known)
             }
             guard let loaded else { continue }
-            let adapter = try variant.adapter.map { try AdapterFolder(path: $0, warn: Console.report) }
             let label = variant.label ?? "base"
-            reports.append(
-                try loaded.model.with(adapter) {
-                    // How long examples may be, and what places in them mean, depends on the adapter.
-                    let loss = try loss(loaded.model, dataset(for: loaded.model), label)
-                    guard command.rouge else {
-                        return EvaluationReport(adapter: variant.label, loss: loss, rouge: nil)
-                    }
-                    let texts = try generate(loaded.model, label)
-                    predictions += zip(groups, texts).map { prediction(variant.label, $0, $1) }
-                    let scores = rouge(of: texts, command.scoring)
-                    return EvaluationReport(adapter: variant.label, loss: loss, rouge: (texts.count, scores))
-                })
+            let report = try loaded.base.with(adapter) {
+                // How long examples may be, and what places in them mean, depends on the adapter.
+                let questions = try Questions(loaded, data)
+                if let labels = loaded.labels {
+                    let answers = try answers(questions, labels, label)
+                    predictions += try lines(variant.label, questions.dataset, labels, answers)
+                    return EvaluationReport(adapter: variant.label, answers: answers, labels: labels)
+                }
+                let loss = try loss(questions, label)
+                guard command.rouge else { return EvaluationReport(adapter: variant.label, loss: loss, rouge: nil) }
+                let texts = try generate(questions, label)
+                predictions += zip(data.groups, texts).map { line(variant.label, $0, $1) }
+                let scores = rouge(of: texts, command.scoring)
+                return EvaluationReport(adapter: variant.label, loss: loss, rouge: (texts.count, scores))
+            }
+            reports.append(report.with(shots: command.shots))
         }
         Console.showStatus("")
         if let path = command.savePredictions {
@@ -87,31 +83,63 @@ struct EvaluationSession {
         return reports
     }
 
+    private func load(
+        _ variant: ModelSelection.Variant, _ adapterLabels: LabelSet?, _ known: LabelSet?
+    ) throws -> Loaded {
+        let base = try BaseModel.load(
+            variant, labels: adapterLabels,
+            isNamedByAdapter: variant.adapter != nil && command.base == nil && command.config == nil)
+        if base.labels != nil, !data.hasLabels {
+            throw Problem(
+                "the model tells labels: give --text and --label, or a configuration with task: sequence_classification",
+                file: variant.label ?? base.folder, exitStatus: .usage)
+        }
+        let labels = data.hasLabels ? try base.labels ?? known ?? data.labels() : nil
+        return Loaded(path: variant.base, adapterLabels: adapterLabels, base: base, labels: labels)
+    }
+
     /// Rows of a pass: enough for the rate of the products, few enough for their results to stay small.
     private static let rowsPerPass = 2048
 
-    private func loss(_ base: BaseModel, _ dataset: Dataset, _ label: String) throws -> LossSummary {
-        try evaluateLoss(of: base.model, on: dataset, rowsPerPass: Self.rowsPerPass) { done in
-            status("\(label): loss, \(done.grouped) of \(dataset.count.grouped) examples")
+    private func loss(_ questions: Questions, _ label: String) throws -> LossSummary {
+        try evaluateLoss(
+            of: questions.loaded.base.model, on: questions.dataset, rowsPerPass: Self.rowsPerPass
+        ) { done in
+            status("\(label): loss, \(done.grouped) of \(questions.dataset.count.grouped) examples")
         }
     }
 
-    private func generate(_ base: BaseModel, _ label: String) throws -> [ScoredText] {
+    private func answers(_ questions: Questions, _ labels: LabelSet, _ label: String) throws -> LabelAnswers {
+        let (base, dataset) = (questions.loaded.base, questions.dataset)
+        func show(_ done: Int) {
+            status("\(label): labels, \(done.grouped) of \(dataset.count.grouped) examples")
+        }
+        if base.labels != nil {
+            return try evaluateLabels(
+                of: base.model, on: dataset, rowsPerPass: Self.rowsPerPass, onProgress: show)
+        }
+        return try evaluateLabels(
+            byPrompting: base, on: dataset, labels: labels, shots: questions.shots, onProgress: show)
+    }
+
+    private func generate(_ questions: Questions, _ label: String) throws -> [ScoredText] {
+        let base = questions.loaded.base
         let tokenizer = try base.requiredTokenizer()
         let generator = Generator(
             model: base.model, endID: base.endOfTextID,
             settings: GenerationSettings(maximumNewTokens: command.maxNewTokens, sampling: nil))
+        let context = questions.shots.map { tokenizer.encode($0.text) } ?? []
         var done = 0
         let results = try generator.generate(
-            try groups.map { try base.promptIDs($0.prompt, hasPlaces: hasPlaces) }, firstIndex: 0,
+            try data.groups.map { context + (try base.promptIDs($0.prompt, hasPlaces: data.hasPlaces)) }, firstIndex: 0,
             onFinish: { _, _ in
                 done += 1
-                status("\(label): generating, \(done.grouped) of \(groups.count.grouped) prompts")
+                status("\(label): generating, \(done.grouped) of \(data.groups.count.grouped) prompts")
             })
-        return zip(groups, results).map { group, result in
-            ScoredText(
-                prediction: tokenizer.decodedString(result.tokens, skippingSpecialTokens: true),
-                references: group.references)
+        return zip(data.groups, results).map { group, result in
+            let text = tokenizer.decodedString(result.tokens, skippingSpecialTokens: true)
+            return ScoredText(
+                prediction: questions.shots == nil ? text : FewShot.answer(text), references: group.references)
         }
     }
 
@@ -119,80 +147,35 @@ struct EvaluationSession {
         if Console.errorCanRedraw, !Console.isQuiet { Console.showStatus(text) }
     }
 
-    private func prediction(_ adapter: String?, _ group: PromptGroup, _ text: ScoredText) -> JSONValue {
-        var members: [JSONValue.Member] = []
-        if variants.count > 1 { members.append(.init("adapter", adapter.map(JSONValue.string) ?? nil)) }
-        members += [
-            .init("prompt", .string(group.prompt)), .init("prediction", .string(text.prediction)),
-            .init("references", .array(text.references.map(JSONValue.string))),
-        ]
-        return .object(members)
+    private func name(_ adapter: String?) -> [JSONValue.Member] {
+        variants.count > 1 ? [.init("adapter", adapter.map(JSONValue.string) ?? nil)] : []
     }
 
-    private func dataset(for base: BaseModel) throws -> Dataset {
-        let limit = base.model.maximumLength
-        let length = min(limit, settings?.maximumLength ?? limit)
-        var encoder = ExampleEncoder(
-            templates: templates, tokenizer: try base.requiredTokenizer(), beginningID: nil, endID: base.endOfTextID,
-            maximumLength: length, policy: settings?.policy ?? .error)
-        if length != settings?.maximumLength { encoder.limitName = "what the model takes" }
-        encoder.virtualTokens = VirtualTokenPlaces(placedCount: base.model.prompt?.placedCount ?? 0)
-        if encoder.virtualTokens == .none, hasPlaces { encoder.virtualTokens = .empty }
-        try encoder.virtualTokens.check(templates)
-        if let blockSize = settings?.blockSize, case .text = templates {
-            if blockSize > limit {
-                throw Problem("\(blockSize) is more than what the model takes (\(limit))", key: "data.block_size")
-            }
-            return try Dataset(paths: files, blockSize: blockSize, encoder: encoder)
+    private func line(_ adapter: String?, _ group: PromptGroup, _ text: ScoredText) -> JSONValue {
+        .object(
+            name(adapter) + [
+                .init("prompt", .string(group.prompt)), .init("prediction", .string(text.prediction)),
+                .init("references", .array(text.references.map(JSONValue.string))),
+            ])
+    }
+
+    /// A line for each text that was labelled, where they are asked for.
+    private func lines(
+        _ adapter: String?, _ dataset: Dataset, _ labels: LabelSet, _ answers: LabelAnswers
+    ) throws -> [JSONValue] {
+        if command.savePredictions == nil { return [] }
+        return try (0..<answers.count).map { index in
+            let predicted: JSONValue =
+                labels.kind == .regression
+                ? .number(answers.predictedValues[index]) : .string(labels.names[answers.predicted[index]])
+            let expected: JSONValue =
+                labels.kind == .regression
+                ? .number(answers.expectedValues[index]) : .string(labels.names[answers.expected[index]])
+            return .object(
+                name(adapter) + [
+                    .init("text", .string(try dataset.texts(of: index).given)), .init("prediction", predicted),
+                    .init("label", expected),
+                ])
         }
-        return try Dataset(paths: files, encoder: encoder)
-    }
-
-    private static func settings(_ document: ConfigDocument) throws -> DataSettings {
-        let settings = DataSettings(document.root.section("data"), needsTrainingFiles: false)
-        try document.finish(allowingUnknownKeys: true)
-        return settings
-    }
-
-    private static func templates(_ command: EvalCommand) throws -> ExampleTemplates? {
-        func template(_ source: String, _ option: String) throws -> Template {
-            do {
-                return try Template(unescaped(source))
-            } catch let problem as Problem {
-                throw Problem(problem.message, key: option, exitStatus: .usage)
-            }
-        }
-        if let text = command.text { return .text(try template(text, "--text")) }
-        guard let prompt = command.prompt, let completion = command.completion else { return nil }
-        return .completion(
-            prompt: try template(prompt, "--prompt"), completion: try template(completion, "--completion"))
-    }
-
-    /// `\n`, `\t` and `\\` as a shell's user writes them.
-    private static func unescaped(_ text: String) -> String {
-        var result = ""
-        var isEscaped = false
-        for character in text.unicodeScalars {
-            if isEscaped {
-                switch character {
-                case "n": result += "\n"
-                case "t": result += "\t"
-                case "\\": result += "\\"
-                default: result += "\\\(character)"
-                }
-                isEscaped = false
-            } else if character == "\\" {
-                isEscaped = true
-            } else {
-                result.unicodeScalars.append(character)
-            }
-        }
-        return isEscaped ? result + "\\" : result
-    }
-
-    /// Text files need no template.
-    private static func lines(_ files: [String]) throws -> ExampleTemplates? {
-        guard files.allSatisfy({ $0.lowercased().hasSuffix(".txt") }) else { return nil }
-        return .text(try Template("{text}"))
     }
 }

@@ -12,9 +12,16 @@ struct EvaluationTable {
             let values = reports.map { value($0) ?? "" }
             if values.contains(where: { !$0.isEmpty }) { columns.append([title] + values) }
         }
-        if isNamed { add("model") { $0.adapter ?? "base" } }
-        add("loss") { $0.loss?.loss.text(decimals: 4) }
+        if isNamed {
+            add("model") { ($0.adapter ?? "base") + ($0.shots > 0 ? ", \($0.shots) shots" : "") }
+        }
+        add("loss") { ($0.loss?.loss ?? $0.labels?.loss)?.text(decimals: 4) }
         add("perplexity") { $0.loss?.perplexity.text(decimals: 2) }
+        for score in reports.first?.labels?.scores ?? [] {
+            add(score.name) { report in
+                report.labels?.scores.first { $0.name == score.name }?.value?.text(decimals: 4)
+            }
+        }
         for type in RougeType.allCases { add(type.rawValue) { $0.rouge?.scores[type]?.fmeasure.text(decimals: 4) } }
         add("rougeL 95 %") { report in
             report.rouge?.scores[.rougeL].map { "\($0.low.text(decimals: 4))–\($0.high.text(decimals: 4))" }
@@ -33,6 +40,7 @@ struct EvaluationTable {
             if let loss = report.loss {
                 counts.append("\(loss.examples.grouped) examples, \(loss.tokens.grouped) target tokens")
             }
+            if let labels = report.labels { counts.append("\(labels.examples.grouped) examples") }
             if let rouge = report.rouge {
                 counts.append("\(rouge.examples.grouped) \(report.loss == nil ? "predictions" : "prompts")")
             }

@@ -1,4 +1,5 @@
 import Checkpoints
+import Datasets
 import Diagnostics
 import JSONText
 import Layers
@@ -23,13 +24,22 @@ struct GenerationSession {
             throw Problem(
                 "the adapters name different base models, '\(first.base)' and '\(other.base)': give one with --base")
         }
-        let base = try BaseModel.load(first, isNamedByAdapter: first.adapter != nil)
+        let base = try BaseModel.load(first, labels: nil, isNamedByAdapter: first.adapter != nil)
+        if base.labels != nil { throw Self.classifierProblem(base.folder) }
         _ = try base.requiredTokenizer()
         self.base = base
         variants = try selection.variants.map { variant in
-            (variant.adapter, try variant.adapter.map { try AdapterFolder(path: $0, warn: Console.report) })
+            let adapter = try variant.adapter.map { try AdapterFolder(path: $0, warn: Console.report) }
+            if let adapter, try LabelSet(of: adapter) != nil { throw Self.classifierProblem(adapter.path) }
+            return (variant.adapter, adapter)
         }
         generator = Generator(model: base.model, endID: base.endOfTextID, settings: settings)
+    }
+
+    private static func classifierProblem(_ path: String) -> Problem {
+        Problem(
+            "tells labels and writes no text; 'peft eval --save-predictions FILE' writes the label of each record",
+            file: path)
     }
 
     /// Prints a completion while it is generated.

@@ -120,9 +120,11 @@ struct ModelSelection {
 
 extension BaseModel {
     /// Loads the base of a variant, with a hint where an adapter named one that isn't there.
-    static func load(_ variant: ModelSelection.Variant, isNamedByAdapter: Bool) throws -> BaseModel {
+    static func load(
+        _ variant: ModelSelection.Variant, labels: LabelSet?, isNamedByAdapter: Bool
+    ) throws -> BaseModel {
         do {
-            return try load(variant.base, randomSeed: nil, warn: Console.report)
+            return try load(variant.base, randomSeed: nil, labels: labels, headSeed: 0, warn: Console.report)
         } catch let problem as Problem where isNamedByAdapter && problem.exitStatus == .missingInput {
             var problem = problem
             problem.message += "\nThe adapter names this base model; give another with --base"

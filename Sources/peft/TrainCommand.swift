@@ -52,7 +52,7 @@ struct TrainCommand: ParsableCommand {
         let trainer = try Trainer(configuration, observer: display)
         if dryRun {
             display.show(trainer.plan())
-            Console.write(configuration.resolvedYAML)
+            Console.write(trainer.resolvedYAML)
             return
         }
         let existing: Trainer.Existing = resume ? .resume : overwrite ? .overwrite : .refuse

@@ -46,7 +46,8 @@ final class TrainingDisplay: TrainingObserver {
     func evaluated(_ metrics: EvaluationMetrics) {
         Console.note(
             "step \(metrics.step.grouped)  evaluation loss \(metrics.loss.text(decimals: 4))"
-                + "  (\(metrics.tokens.grouped) tokens)")
+                + metrics.scores.map { "  \($0.name) \($0.value?.text(decimals: 4) ?? "–")" }.joined()
+                + "  (\(metrics.tokens.grouped) \(metrics.scores.isEmpty ? "tokens" : "examples"))")
     }
 
     func saved(step: Int, folder: String) { Console.note("step \(step.grouped)  saved \(folder)") }

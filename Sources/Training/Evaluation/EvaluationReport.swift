@@ -1,3 +1,4 @@
+public import Datasets
 public import JSONText
 public import Metrics
 
@@ -5,10 +6,15 @@ public import Metrics
 public struct EvaluationReport: Sendable {
     /// The adapter's path as it was given; nil for the base model.
     public var adapter: String?
-    /// nil where only texts were scored.
+    /// nil where only texts were scored, or labels were told.
     public var loss: LossSummary?
     /// The number of examples that were scored, and how well; nil where nothing was generated.
     public var rouge: (examples: Int, scores: [RougeType: RougeAggregate])?
+
+    /// The loss over the examples' labels, and how well they were told; nil where there are none.
+    public var labels: (loss: Double, examples: Int, scores: [NamedScore])?
+    /// The records that the model was shown before each question.
+    public var shots = 0
 
     public init(adapter: String?, loss: LossSummary?, rouge: (examples: Int, scores: [RougeType: RougeAggregate])?) {
         self.adapter = adapter
@@ -16,13 +22,29 @@ public struct EvaluationReport: Sendable {
         self.rouge = rouge
     }
 
+    public init(adapter: String?, answers: LabelAnswers, labels: LabelSet) {
+        self.adapter = adapter
+        self.labels = (answers.loss, answers.count, answers.scores(labels))
+    }
+
+    /// The same with a number of shots.
+    public func with(shots: Int) -> EvaluationReport {
+        var copy = self
+        copy.shots = shots
+        return copy
+    }
+
     private var members: [JSONValue.Member] {
-        var members: [JSONValue.Member] = []
+        var members: [JSONValue.Member] = shots > 0 ? [.init("shots", .integer(shots))] : []
         if let loss {
             members += [
                 .init("loss", .number(loss.loss)), .init("perplexity", .number(loss.perplexity)),
                 .init("tokens", .integer(loss.tokens)), .init("examples", .integer(loss.examples)),
             ]
+        }
+        if let labels {
+            members += [.init("loss", .number(labels.loss)), .init("examples", .integer(labels.examples))]
+            members += labels.scores.map { .init($0.name, $0.value.map(JSONValue.number) ?? nil) }
         }
         guard let rouge else { return members }
         members.append(.init(loss == nil ? "examples" : "prompts", .integer(rouge.examples)))

@@ -4,7 +4,7 @@ import Diagnostics
 import Layers
 import Models
 import Tensors
-import Tokenizers
+public import Tokenizers
 
 /// Records that a language model is shown before each question: what prompting can do without training (Brown et al.
 /// 2020). They stand one behind the other with a blank line after each.
@@ -30,6 +30,12 @@ public struct FewShot: Sendable {
             text += dataset.question(record.given) + record.wanted + Self.separator
         }
         self.text = text
+    }
+
+    /// The records as tokens, and what an example behind them ends with.
+    public func encoded(_ tokenizer: any Tokenizer) -> ExampleEncoder.Shots {
+        ExampleEncoder.Shots(
+            tokens: tokenizer.encode(text), ending: tokenizer.encode(Self.separator), count: count)
     }
 
     /// The part of a generated text that is the answer.

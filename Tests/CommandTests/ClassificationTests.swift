@@ -1,0 +1,142 @@
+import FoundationEssentials
+import JSONText
+import Testing
+
+/// A task with labels from the data to the results, on the built tool.
+@Suite("Sequence classification") struct ClassificationTests {
+    private let run: TinyRun
+    private var output: String { run.folder.path + "/run" }
+    private var data: String { run.folder.path + "/data.jsonl" }
+
+    init() throws { run = try TinyRun() }
+
+    private func train(_ changes: String..., method: String = "lora") throws -> Outcome {
+        let task = [
+            "task=sequence_classification", "data.prompt=null", "data.completion=null", "data.text={q} or {a}",
+            "data.label={q}", "training.eval_steps=3", "training.seed=4", "peft={method: \(method)}",
+        ]
+        return try RunningTool(run.arguments + (task + changes).flatMap { ["--set", $0] }).outcome()
+    }
+
+    private func evaluate(_ arguments: String...) throws -> JSONNode {
+        let outcome = try RunningTool(["eval", "--json", "--data", data] + arguments).outcome()
+        #expect(outcome.status == 0, "\(outcome.errors)")
+        return try JSONNode.parse(outcome.output)
+    }
+
+    private static let measures = ["accuracy", "f1_macro", "f1_micro", "f1_weighted", "matthews_correlation"]
+
+    @Test("trains a head beside an adapter, logs its scores, and evaluates it again", arguments: ["lora", "full"])
+    func trainsAndEvaluates(method: String) throws {
+        let outcome = try train(method: method)
+        #expect(outcome.status == 0 && outcome.errors.contains("step 3  evaluation loss "), "\(outcome.errors)")
+        let lines = try run.folder.text("run/metrics.jsonl").split(separator: "\n").map {
+            try JSONNode.parse(String($0))
+        }
+        let last = try #require(lines.last)
+        let configuration = try run.folder.text("run/training_config.yaml")
+        #expect(configuration.contains("\n  labels: [\"0\", \"1\", \"2\", \"3\", \"4\", \"5\", \"6\"]\n"))
+        let file = run.folder.path + "/predictions.jsonl"
+        // The adapter's base has no weights, so that it must be made as in the run.
+        guard method == "full" else { return }
+        let found = try evaluate("--base", output, "--save-predictions", file)
+        #expect(try found.asObject().map(\.key) == ["loss", "examples"] + Self.measures)
+        for name in Self.measures { #expect(try found.number(name) == last.number("eval_" + name)) }
+        #expect(abs(try found.number("loss") - last.number("eval_loss")) < 1e-6)
+        let predictions = try run.folder.text("predictions.jsonl").split(separator: "\n")
+            .map { try JSONNode.parse(String($0)) }
+        #expect(predictions.count == 24)
+        #expect(try predictions[8].string("text") == "1 or 32" && predictions[8].string("label") == "1")
+        let right = try predictions.count { try $0.string("label") == $0.string("prediction") }
+        #expect(abs(Double(right) / 24 - (try found.number("accuracy"))) < 1e-12)
+        let model = try JSONNode.load(path: output + "/config.json")
+        #expect(try model.array("architectures").map { try $0.asString() } == ["GPT2ForSequenceClassification"])
+        #expect(try model.required("id2label").string("6") == "6" && model.required("label2id").integer("3") == 3)
+
+        let text = try peft("generate", "--base", output, "--prompt", "x")
+        #expect(text.status == 65)
+        #expect(
+            text.errors
+                == "\(output): error: tells labels and writes no text; 'peft eval --save-predictions FILE' writes the "
+                + "label of each record\n")
+        let plain = try peft("eval", "--base", output, "--data", data, "--text", "{q}")
+        #expect(
+            plain.errors
+                == "\(output): error: the model tells labels: give --text and --label, or a configuration with task: "
+                + "sequence_classification\n")
+        let again = try RunningTool(
+            [
+                "train", "--config", run.configuration, "--set", "model={path: \(output)}", "--set",
+                "training.output_dir=\(run.folder.path)/again",
+            ]
+        ).outcome()
+        #expect(
+            again.errors
+                == "\(output): error: the model tells labels and doesn't go on with texts: set task: "
+                + "sequence_classification\n")
+    }
+
+    @Test("predicts numbers where the labels are numbers")
+    func regression() throws {
+        #expect(try train("data.label={q}.5", method: "full").status == 0)
+        let found = try evaluate("--base", output, "--text", "{q} or {a}", "--label", "{q}.5")
+        #expect(try found.asObject().map(\.key) == ["loss", "examples", "mse", "pearson", "spearman"])
+        #expect(try found.number("loss") == found.number("mse"))
+    }
+
+    @Test("goes on bit for bit after a stop", arguments: ["lora", "full"])
+    func resumes(method: String) throws {
+        #expect(try train(method: method).status == 0)
+        let name = method == "lora" ? "adapter_model.safetensors" : "model.safetensors"
+        let whole = try Data(contentsOf: run.folder.url.appending(path: "run/\(name)"))
+        #expect(
+            try train("training.output_dir=\(run.folder.path)/part", "training.save_steps=2", method: method).status
+                == 0)
+        let part = run.folder.url.appending(path: "part")
+        for file in [name, "adapter_config.json", "checkpoints/step-4/x"] {
+            try? FileManager.default.removeItem(at: part.appending(path: file))
+        }
+        let task = [
+            "task=sequence_classification", "data.prompt=null", "data.completion=null", "data.text={q} or {a}",
+            "data.label={q}", "training.eval_steps=3", "training.seed=4", "peft={method: \(method)}",
+            "training.save_steps=2", "training.output_dir=\(run.folder.path)/part",
+        ]
+        let again = try RunningTool(run.arguments + ["--resume"] + task.flatMap { ["--set", $0] }).outcome()
+        #expect(again.status == 0 && again.errors.contains("going on after step 4"), "\(again.errors)")
+        #expect(try Data(contentsOf: part.appending(path: name)) == whole)
+    }
+
+    @Test("can be asked of a language model, with and without records shown before")
+    func prompting() throws {
+        let small = try SmallModel()
+        let records = ["one": "odd", "two": "even", "six": "even"].sorted { $0.key < $1.key }
+            .map { #"{"t": "\#($0.key)", "l": "\#($0.value)"}"# }
+        try small.folder.write(records.joined(separator: "\n"), to: "l.jsonl")
+        let configuration = try small.folder.write(
+            """
+            task: sequence_classification
+            model: {path: \(small.model)}
+            data: {train: \(small.path("l.jsonl")), validation: \(small.path("l.jsonl")), text: "{t}", label: "{l}"}
+            peft: {method: lora}
+            training: {output_dir: \(small.path("none"))}
+            """, to: "run.yaml"
+        ).path(percentEncoded: false)
+        func accuracy(_ arguments: String...) throws -> JSONNode {
+            let outcome = try RunningTool(
+                ["eval", "--base", small.model, "--config", configuration, "--json"] + arguments
+            ).outcome()
+            #expect(outcome.status == 0, "\(outcome.errors)")
+            return try JSONNode.parse(outcome.output)
+        }
+        let keys = ["loss", "examples", "accuracy", "f1"] + Self.measures.dropFirst()
+        #expect(try accuracy().asObject().map(\.key) == keys)
+        let shown = try accuracy("--shots", "2")
+        #expect(try shown.asObject().map(\.key) == ["shots"] + keys)
+        #expect(try accuracy("--shots", "2").plain == shown.plain)
+        #expect(try accuracy("--shots", "2", "--seed", "7").number("loss") != shown.number("loss"))
+        let tooMany = try peft("eval", "--base", small.model, "--config", configuration, "--shots", "4")
+        #expect(
+            tooMany.status == 65
+                && tooMany.errors == "error: --shots 4 is more than the training data has records (3)\n")
+    }
+}

@@ -1,0 +1,62 @@
+import JSONText
+import Testing
+
+@Suite("peft eval --shots") struct ShotsTests {
+    private let small: SmallModel
+    private let configuration: String
+
+    init() throws {
+        small = try SmallModel()
+        let records = (0..<8).map { #"{"q": "\#($0)?", "a": "a\#($0)"}"# }
+        try small.folder.write(records.joined(separator: "\n") + "\n", to: "data.jsonl")
+        configuration = try small.folder.write(
+            """
+            model: {path: \(small.model)}
+            data: {train: \(small.path("data.jsonl")), validation: \(small.path("data.jsonl")), prompt: "{q}\\n",
+                   completion: "{a}"}
+            peft: {method: lora}
+            training: {output_dir: \(small.path("none"))}
+            """, to: "run.yaml"
+        ).path(percentEncoded: false)
+    }
+
+    private func evaluate(_ arguments: String...) throws -> Outcome {
+        try RunningTool(
+            ["eval", "--base", small.model, "--config", configuration, "--max-new-tokens", "4"] + arguments
+        )
+        .outcome()
+    }
+
+    @Test("measures loss and texts behind the same records each time")
+    func shown() throws {
+        let outcome = try evaluate("--shots", "2", "--rouge", "--json")
+        #expect(outcome.status == 0, "\(outcome.errors)")
+        let found = try JSONNode.parse(outcome.output)
+        #expect(try found.integer("shots") == 2 && found.integer("examples") == 8 && found.integer("prompts") == 8)
+        // Two bytes of each answer, and the two line breaks behind it.
+        #expect(try found.integer("tokens") == 8 * 4)
+        #expect(try evaluate("--shots", "2", "--rouge", "--json").output == outcome.output)
+        let plain = try JSONNode.parse(evaluate("--json").output)
+        #expect(try plain.optional("shots") == nil && plain.number("loss") != found.number("loss"))
+        #expect(try evaluate("--shots", "2").output.contains("base, 2 shots  "))
+    }
+
+    @Test("refuses records that don't fit beside the prompt, and text without prompts")
+    func wrong() throws {
+        let tooLong = try evaluate("--shots", "6")
+        #expect(
+            tooLong.status == 65
+                && tooLong.errors.hasSuffix(
+                    "data.jsonl:1:1: error: 49 tokens, those of 6 shots among them, are more than what the model takes "
+                        + "(48): give fewer --shots\n"),
+            "\(tooLong.errors)")
+        let text = try evaluate("--shots", "1", "--data", small.path("data.jsonl"), "--text", "{q}")
+        #expect(text.status == 64 && text.errors == "error: --shots needs prompts: the data has text only\n")
+        let untrained = try peft(
+            "eval", "--base", small.model, "--data", small.path("data.jsonl"), "--prompt", "{q}", "--completion", "{a}",
+            "--shots", "1")
+        #expect(
+            untrained.errors
+                == "error: --shots takes records from data.train: give the run's configuration with --config\n")
+    }
+}
