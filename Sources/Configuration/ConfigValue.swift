@@ -20,7 +20,8 @@ public enum ConfigValue: Sendable, Hashable {
     case list([ConfigValue])
     case mapping([Entry])
 
-    init(_ node: ConfigNode) {
+    /// The value of a node.
+    public init(_ node: ConfigNode) {
         switch node.content {
         case .null: self = .null
         case .scalar(let text, isQuoted: true): self = .string(text)

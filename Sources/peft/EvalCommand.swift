@@ -76,7 +76,8 @@ struct EvalCommand: ParsableCommand {
     var limit: Int?
 
     @Option(
-        help: ArgumentHelp("Write the generated texts with their references, or the labels, to a JSON lines file.", valueName: "file"))
+        help: ArgumentHelp(
+            "Write the generated texts with their references, or the labels, to a JSON lines file.", valueName: "file"))
     var savePredictions: String?
 
     @Option(

@@ -76,9 +76,12 @@ struct EvaluationData {
         return []
     }
 
-    /// What labels are for a model that has none of its own.
+    /// What labels are for a model that has none of its own: those of the training data, or of these records.
     func labels() throws -> LabelSet? {
-        if let kind = settings?.problemType, kind == .regression { return .regression }
+        if let settings, !settings.train.isEmpty, let labels = try settings.labelSet(paths: settings.train) {
+            return labels
+        }
+        if settings?.problemType == .regression { return .regression }
         return try settings?.labels.map { LabelSet(names: $0) } ?? templates.labelSet(paths: files)
     }
 

@@ -16,6 +16,7 @@ struct Peft: ParsableCommand {
               peft convert --adapter runs/adalora --rank 16 --output runs/as-lora
               peft inspect runs/demo
               peft doctor runs/demo
+              peft compare --config configs/demo.yaml --methods lora,full --output runs/compare
 
             EXIT STATUS:
                0  success
@@ -36,5 +37,6 @@ struct Peft: ParsableCommand {
             ConvertCommand.self,
             InspectCommand.self,
             DoctorCommand.self,
+            CompareCommand.self,
         ])
 }

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Configuration
 import Diagnostics
+import JSONText
 import Training
 
 /// Trains as a configuration says.
@@ -38,9 +39,25 @@ struct TrainCommand: ParsableCommand {
         help: "Load model and data, say what would train, print the configuration with all defaults, and stop.")
     var dryRun = false
 
+    @Flag(help: "Print one JSON object about the run at its end.")
+    var json = false
+
     @OptionGroup var common: CommonOptions
 
+    private static func json(_ summary: TrainingSummary, _ plan: TrainingPlan) -> JSONValue {
+        [
+            "output_dir": .string(summary.outputFolder), "method": .string(plan.method),
+            "interrupted": .boolean(summary.wasInterrupted), "steps": .integer(summary.steps),
+            "loss": summary.finalLoss.map(JSONValue.number) ?? nil,
+            "eval_loss": summary.evaluationLoss.map(JSONValue.number) ?? nil,
+            "trainable_parameters": .integer(plan.trainableCount), "total_parameters": .integer(plan.totalCount),
+            "tokens": .integer(summary.tokens), "elapsed_seconds": .number(summary.elapsedSeconds),
+            "peak_memory_bytes": .integer(summary.peakMemoryBytes),
+        ]
+    }
+
     func validate() throws {
+        if json, dryRun { throw ValidationError("--json tells of a run: leave out --dry-run") }
         if resume, overwrite { throw ValidationError("--resume and --overwrite exclude each other") }
     }
 
@@ -59,6 +76,7 @@ struct TrainCommand: ParsableCommand {
         Interruption.catchSignals()
         let summary = try trainer.run(
             existing, shouldStop: { Interruption.isRequested })
+        if json { Console.line(Self.json(summary, trainer.plan()).text(.indented)) }
         if summary.wasInterrupted { throw ExitCode(ExitStatus.interrupted.rawValue) }
     }
 }

@@ -8,7 +8,7 @@ import Training
 /// The committed examples, by their paths in the repository.
 private let examples: [String] = {
     let names = (try? FileManager.default.contentsOfDirectory(atPath: repositoryRoot.appending(path: "configs").path()))
-    return (names ?? []).sorted().map { "configs/\($0)" }
+    return (names ?? []).filter { $0.hasSuffix(".yaml") }.sorted().map { "configs/\($0)" }
 }()
 
 @Suite("The configurations in configs/")

@@ -128,7 +128,7 @@ import Testing
             (["--base", "x", "--prompt", "{a}"], "Error: --prompt and --completion belong together"),
             (
                 ["--base", "x", "--limit", "3"],
-                "Error: --limit and --save-predictions concern generated texts: give --rouge too"
+                "Error: --limit concerns generated texts: give --rouge too"
             ),
             (["--base", "x"], "error: no data to evaluate on: give --data, or data.validation in the configuration"),
             (

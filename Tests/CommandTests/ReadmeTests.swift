@@ -26,10 +26,16 @@ struct ReadmeTests {
     func working() throws {
         let folder = try TemporaryFolder()
         try folder.write(#"{"prediction": "a b", "reference": "a c"}"# + "\n", to: "predictions.jsonl")
+        let records = [
+            #"{"mr": "name[A], food[Indian]", "ref": "A is Indian."}"#,
+            #"{"mr": "food[French]", "ref": "It is French."}"#,
+        ]
+        try folder.write(records.joined(separator: "\n"), to: "few.jsonl")
         let prompts = "The old man\nOnce upon a time\n"
         for command in commands {
             let line = command.replacing("runs/", with: folder.path + "/")
                 .replacing("predictions.jsonl", with: folder.path + "/predictions.jsonl")
+                .replacing("labels.jsonl", with: folder.path + "/labels.jsonl")
                 .replacing(" < prompts.txt", with: "")
             var words = try split(line)
             words.removeFirst()
@@ -41,15 +47,22 @@ struct ReadmeTests {
 
     private func shortened(_ words: [String], _ folder: TemporaryFolder) -> [String] {
         var more: [String] = []
-        let isConfigured = words.contains("configs/demo.yaml")
-        if isConfigured, !words.contains(where: { $0.hasPrefix("training.output_dir=") }) {
-            more += ["--set", "training.output_dir=\(folder.path)/demo"]
+        if let file = words.first(where: { $0.hasPrefix("configs/") }), words.first != "compare",
+            !words.contains(where: { $0.hasPrefix("training.output_dir=") })
+        {
+            let name = file.dropFirst("configs/".count).dropLast(".yaml".count)
+            more += ["--set", "training.output_dir=\(folder.path)/\(name)"]
         }
         switch words.first {
         case "train":
             more += ["--set", "training.max_steps=2", "--set", "training.per_device_train_batch_size=2"]
             more += ["--set", "data.validation="]
         case "eval" where words.contains("--rouge"): more += ["--limit", "2", "--max-new-tokens", "3"]
+        case "eval" where words.contains("--shots"):
+            more += ["--set", "data.validation=\(folder.path)/few.jsonl"]
+        case "compare":
+            more += ["--set", "training.max_steps=2", "--set", "data.validation=\(folder.path)/few.jsonl"]
+            more += ["--limit", "1", "--max-new-tokens", "3"]
         case "generate": more += ["--max-new-tokens", "3"]
         default: break
         }

@@ -2,7 +2,7 @@ import Testing
 
 @Suite("Usage")
 struct UsageTests {
-    static let commands = ["train", "eval", "generate", "merge", "inspect", "doctor"]
+    static let commands = ["train", "eval", "generate", "merge", "inspect", "doctor", "compare"]
 
     @Test("the tool's help goes to stdout and names every command")
     func helpOfTheTool() throws {

@@ -1,0 +1,160 @@
+import Checkpoints
+import Configuration
+import Datasets
+import Diagnostics
+import Training
+
+/// What a comparison is to run: the same data and seed with one method after the other.
+struct ComparisonPlan {
+    /// One method with its settings.
+    struct Entry {
+        let name: String
+        let config: String
+        /// As for `--set`, without the output folder and the rate.
+        let overrides: [String]
+        let method: String
+        /// The rates to try, of which the one with the lowest validation loss counts.
+        let learningRates: [Double]
+        let outputFolder: String
+
+        /// The folder of the run with a rate.
+        func folder(_ rate: Double) -> String {
+            learningRates.count == 1 ? outputFolder : FileSystem.join(outputFolder, "rate-\(rate)")
+        }
+
+        /// The options that make up the run with a rate.
+        func options(_ rate: Double) -> [String] {
+            let settings = overrides + ["training.learning_rate=\(rate)", "training.output_dir=\(folder(rate))"]
+            return ["--config", config] + settings.flatMap { ["--set", $0] }
+        }
+    }
+
+    let entries: [Entry]
+    let modelPath: String
+    let task: LearningTask
+    let hasCompletions: Bool
+    let isRegression: Bool
+    let seed: UInt64
+    let train: [String]
+    let validation: [String]
+
+    /// Reads every configuration.
+    ///
+    /// - Throws: `Problem` or `Problems` for what is wrong with one, and where they don't have model, data and seed in
+    ///   common.
+    init(_ command: CompareCommand) throws {
+        var entries: [Entry] = []
+        var first: RunConfiguration?
+        for (name, config, changes) in try Self.sources(command) {
+            let overrides = command.set + changes
+            let folder = FileSystem.join(command.output, name)
+            let run = try RunConfiguration(
+                ConfigDocument.load(yamlFile: config, overrides: overrides + ["training.output_dir=\(folder)"]),
+                warn: Console.report)
+            if let first { try Self.refuseDifferences(first, run, command.config[0], name) }
+            first = first ?? run
+            if entries.contains(where: { $0.name == name }) {
+                throw Problem("two methods of the comparison are called '\(name)': give one of them another file name")
+            }
+            entries.append(
+                Entry(
+                    name: name, config: config, overrides: overrides, method: run.methodName,
+                    learningRates: try Self.rates(command.learningRates, own: run.training.learningRate),
+                    outputFolder: folder))
+        }
+        guard let first else { preconditionFailure("ComparisonPlan: nothing to compare") }
+        if first.data.validation.isEmpty {
+            throw Problem(
+                "must be given: the methods are compared by it", file: command.config[0], key: "data.validation")
+        }
+        self.entries = entries
+        modelPath = first.modelPath
+        task = first.task
+        if case .completion = first.data.templates { hasCompletions = true } else { hasCompletions = false }
+        isRegression =
+            try first.task == .sequenceClassification
+            && first.data.labelSet(paths: first.data.train)?.kind == .regression
+        seed = first.training.seed
+        train = first.data.train
+        validation = first.data.validation
+    }
+
+    /// Names, files and what is replaced in them: a file for each, or one file with one method after the other.
+    private static func sources(
+        _ command: CompareCommand
+    ) throws -> [(name: String, config: String, changes: [String])] {
+        if let path = command.variants {
+            let variants = try variants(path).filter { command.methods.isEmpty || command.methods.contains($0.name) }
+            if let other = command.methods.first(where: { name in !variants.contains { $0.name == name } }) {
+                throw Problem("has no variant '\(other)'", file: path, exitStatus: .usage)
+            }
+            return variants.map { ($0.name, command.config[0], $0.changes) }
+        }
+        if command.methods.isEmpty {
+            return command.config.map { path in
+                let name = FileSystem.split(path).name
+                return (name.hasSuffix(".yaml") ? String(name.dropLast(5)) : name, path, [])
+            }
+        }
+        return command.methods.map { method in
+            // The settings of another method have no meaning for this one.
+            let own = try? ConfigDocument.load(yamlFile: command.config[0], overrides: command.set).root.section("peft")
+                .optionalString("method")
+            return (method, command.config[0], own == method ? [] : ["peft={method: \(method)}"])
+        }
+    }
+
+    /// The names of a file, and what each puts in place of a configuration's values: the section `peft` as a whole, of
+    /// other sections key by key.
+    static func variants(_ path: String) throws -> [(name: String, changes: [String])] {
+        let root = try ConfigDocument.load(yamlFile: path).root
+        let variants = root.keys.map { name in
+            let variant = root.section(name)
+            let changes = variant.keys.flatMap { key -> [String] in
+                guard key != "peft", case .mapping(let entries)? = variant.node(key)?.content else {
+                    return variant.node(key).map { ["\(key)=\(ConfigValue($0).flow())"] } ?? []
+                }
+                return entries.map { "\(key).\($0.key)=\(ConfigValue($0.value).flow())" }
+            }
+            return (name: name, changes: changes)
+        }
+        try root.throwProblems()
+        if variants.isEmpty { throw Problem("names no variants", file: path) }
+        return variants
+    }
+
+    /// A configuration's own rate, the rates given, or multiples of its own (`x3`).
+    private static func rates(_ given: [String], own: Double) throws -> [Double] {
+        if given.isEmpty { return [own] }
+        return try given.map { text in
+            let isFactor = text.hasPrefix("x")
+            guard let value = Double(isFactor ? String(text.dropFirst()) : text), value > 0, value.isFinite else {
+                throw Problem(
+                    "--learning-rates: expected a rate as 1e-3, or a factor of the configuration's own as x3, got '\(text)'",
+                    exitStatus: .usage)
+            }
+            // Six digits, so that 3 × 0.001 isn't 0.0030000000000000001.
+            return isFactor ? rounded(own * value) : value
+        }
+    }
+
+    private static func rounded(_ value: Double) -> Double {
+        var scale = 1.0
+        while value * scale < 1e5 { scale *= 10 }
+        return (value * scale).rounded() / scale
+    }
+
+    private static func refuseDifferences(
+        _ first: RunConfiguration, _ other: RunConfiguration, _ firstName: String, _ name: String
+    ) throws {
+        let pairs: [(key: String, isEqual: Bool)] = [
+            ("model.path", first.modelPath == other.modelPath), ("task", first.task == other.task),
+            ("data.train", first.data.train == other.data.train),
+            ("data.validation", first.data.validation == other.data.validation),
+            ("data", first.data == other.data), ("training.seed", first.training.seed == other.training.seed),
+        ]
+        guard let key = pairs.first(where: { !$0.isEqual })?.key else { return }
+        throw Problem(
+            "differs from \(firstName): methods are compared on the same model, data and seed", file: name, key: key)
+    }
+}

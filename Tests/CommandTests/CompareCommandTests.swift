@@ -1,0 +1,143 @@
+import Foundation
+import JSONText
+import Testing
+
+@Suite("peft compare") struct CompareCommandTests {
+    private let small: SmallModel
+    private let configuration: String
+    private var output: String { small.path("compare") }
+
+    init() throws {
+        small = try SmallModel()
+        let records = (0..<12).map { #"{"q": "\#($0)?", "a": "a\#($0 % 3)"}"# }
+        try small.folder.write(records.joined(separator: "\n") + "\n", to: "data.jsonl")
+        configuration = try small.folder.write(
+            """
+            model: {path: \(small.model)}
+            data: {train: \(small.path("data.jsonl")), validation: \(small.path("data.jsonl")), prompt: "{q}\\n",
+                   completion: "{a}"}
+            peft: {method: lora, r: 2}
+            training: {output_dir: \(small.path("elsewhere")), max_steps: 4, logging_steps: 1, eval_steps: 2,
+                       per_device_train_batch_size: 4, learning_rate: 1.0e-2}
+            """, to: "lora.yaml"
+        ).path(percentEncoded: false)
+    }
+
+    private func compare(_ arguments: String...) throws -> Outcome {
+        try RunningTool(
+            ["compare", "--output", output, "--threads", "1", "--max-new-tokens", "3", "--limit", "2"] + arguments
+        ).outcome()
+    }
+
+    @Test("trains each method and prints one row for each, the base model first")
+    func rows() throws {
+        let page = small.path("page.html")
+        let outcome = try compare(
+            "--config", configuration, "--methods", "lora,full", "--shots", "2", "--json", "--html", page)
+        #expect(outcome.status == 0, "\(outcome.errors)")
+        let rows = try JSONNode.parse(outcome.output).array("rows")
+        #expect(try rows.map { try $0.string("name") } == ["base", "base, 2 shots", "lora", "full"])
+        for row in rows {
+            #expect(try row.number("eval_loss") > 0 && row.optional("error") == nil)
+            #expect(try row.required("scores").required("rougeL").optional("fmeasure") != nil)
+        }
+        let (lora, full) = (rows[2], rows[3])
+        // A [2, 16] and B [48, 2] in each of two layers.
+        #expect(try lora.integer("trainable_parameters") == 2 * (2 * 16 + 48 * 2))
+        #expect(try full.integer("trainable_parameters") == full.integer("total_parameters"))
+        #expect(try lora.integer("bytes") < full.integer("bytes"))
+        for row in [lora, full] {
+            #expect(try row.number("seconds_per_step") > 0 && row.integer("peak_memory_bytes") > 0)
+            #expect(try row.array("curve").map { try $0.integer("step") } == [1, 2, 3, 4])
+            #expect(try row.array("eval_curve").map { try $0.integer("step") } == [2, 4])
+            #expect(try row.array("eval_curve")[1].number("loss") == row.number("eval_loss"))
+        }
+        // The same as by hand.
+        let alone = try RunningTool(
+            ["train", "--config", configuration, "--threads", "1", "--json", "--quiet"]
+        ).outcome()
+        let summary = try JSONNode.parse(alone.output)
+        #expect(try summary.number("eval_loss") == lora.number("eval_loss"))
+        let text = try small.folder.text("page.html")
+        #expect(text.hasPrefix("<!DOCTYPE html>") && text.contains("<td>base, 2 shots</td>"))
+        #expect(text.components(separatedBy: "<polyline ").count == 1 + 4)
+        #expect(!text.contains("http"), "the page needs something from elsewhere")
+    }
+
+    @Test("gives a method that fails its row with the reason, and goes on")
+    func failure() throws {
+        let wrong = try small.folder.write(
+            small.folder.text("lora.yaml").replacing("r: 2", with: "r: 2, target_modules: [nothing]"), to: "wrong.yaml"
+        ).path(percentEncoded: false)
+        let outcome = try compare("--config", wrong, "--config", configuration, "--shots", "0", "--quiet")
+        #expect(outcome.status == 0, "\(outcome.errors)")
+        let lines = outcome.output.split(separator: "\n")
+        #expect(lines.count == 4 && lines[0].hasPrefix("method ") && lines[1].hasPrefix("base "))
+        #expect(lines[2].hasPrefix("wrong   failed: ") && lines[2].contains("'nothing' matches no"), "\(lines[2])")
+        #expect(lines[3].hasPrefix("lora  "))
+    }
+
+    @Test("tries learning rates and takes the best by the validation loss")
+    func learningRates() throws {
+        let outcome = try compare("--config", configuration, "--shots", "0", "--learning-rates", "1e-9,x3", "--json")
+        #expect(outcome.status == 0, "\(outcome.errors)")
+        let row = try JSONNode.parse(outcome.output).array("rows")[1]
+        let tried = try row.array("tried")
+        #expect(try tried.map { try $0.number("learning_rate") } == [1e-9, 0.03])
+        #expect(try row.number("learning_rate") == 0.03)
+        #expect(try row.number("eval_loss") == tried[1].number("eval_loss"))
+        #expect(try tried[1].number("eval_loss") < tried[0].number("eval_loss"))
+    }
+
+    @Test("is refused where model, data or seed differ, and where the folder holds runs")
+    func refused() throws {
+        let other = try small.folder.write(
+            small.folder.text("lora.yaml").replacing("max_steps: 4", with: "max_steps: 4, seed: 7"), to: "other.yaml"
+        ).path(percentEncoded: false)
+        let different = try compare("--config", configuration, "--config", other)
+        #expect(different.status == 65)
+        #expect(
+            different.errors
+                == "other: error: training.seed: differs from \(configuration): methods are compared on the same model, "
+                + "data and seed\n")
+        try small.folder.write("x", to: "compare/lora/file")
+        let held = try compare("--config", configuration)
+        #expect(held.status == 73)
+        #expect(
+            held.errors
+                == "\(output)/lora: error: the folder already holds a run: give --resume to go on, or --overwrite to begin "
+                + "anew\n")
+        let rate = try compare("--config", configuration, "--learning-rates", "fast", "--overwrite")
+        #expect(rate.status == 64)
+        let usage = try compare("--config", configuration, "--config", other, "--methods", "lora")
+        #expect(usage.status == 64)
+    }
+
+    @Test("stops cleanly at a signal: the run at hand saves, the rows so far come out, and --resume goes on")
+    func interrupted() throws {
+        let long = ["--set", "training.max_steps=100000", "--set", "training.eval_steps=100000"]
+        let arguments = ["compare", "--config", configuration, "--output", output, "--threads", "1", "--shots", "0"]
+        let tool = try RunningTool(arguments + long)
+        let metrics = small.folder.url.appending(path: "compare/lora/metrics.jsonl")
+        for _ in 0..<600 where !tool.hasEnded {
+            if let text = try? String(contentsOf: metrics, encoding: .utf8), text.count > 400 { break }
+            Thread.sleep(forTimeInterval: 0.05)
+        }
+        tool.send(SIGINT)
+        let outcome = try tool.outcome()
+        #expect(outcome.status == 130, "\(outcome.errors)")
+        #expect(outcome.output.split(separator: "\n").count == 2)
+        let saved = try FileManager.default.contentsOfDirectory(
+            atPath: small.folder.url.appending(path: "compare/lora/checkpoints").path(percentEncoded: false))
+        let step = try #require(saved.first.flatMap { Int($0.dropFirst("step-".count)) })
+        let rest = ["--set", "training.max_steps=100000", "--set", "training.eval_steps=100000", "--resume"]
+        let again = try RunningTool(arguments + rest)
+        let log = { (try? String(contentsOf: metrics, encoding: .utf8)) ?? "" }
+        for _ in 0..<600 where !again.hasEnded && !log().contains("\"step\": \(step + 5),") {
+            Thread.sleep(forTimeInterval: 0.05)
+        }
+        #expect(log().contains("\"step\": \(step + 5),"))
+        again.send(SIGTERM)
+        #expect(try again.outcome().status == 130)
+    }
+}
