@@ -4,7 +4,7 @@ PEFT := .build-static/release/peft
 SOURCES := Package.swift Sources Tests Benchmarks/Sources
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build test check format bench fuzz fixtures demo
+.PHONY: help setup build test check format bench fuzz fixtures demo compare
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -44,3 +44,11 @@ fixtures: ## make Tests/Fixtures again; REF=DIR is the reference environment (sc
 
 demo: build ## fine-tune the embedded model on the embedded data, and show what came of it
 	scripts/demo.sh $(PEFT)
+
+# Rates are chosen by the validation loss among three for each method; one that is finished isn't trained again.
+COMPARE = $(PEFT) compare --variants configs/compare/methods.yaml --learning-rates x0.3,x1,x3 --data embedded/e2e/dev.jsonl \
+	--set training.num_train_epochs=1 --resume
+
+compare: build ## every method on generation and on classification: two tables, and pages with curves
+	$(COMPARE) --config configs/demo.yaml --output runs/compare/generation --html runs/compare/generation.html --markdown
+	$(COMPARE) --config configs/which-food.yaml --output runs/compare/which-food --html runs/compare/which-food.html --markdown

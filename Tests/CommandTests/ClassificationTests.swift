@@ -12,7 +12,7 @@ import Testing
 
     private func train(_ changes: String..., method: String = "lora") throws -> Outcome {
         let task = [
-            "task=sequence_classification", "data.prompt=null", "data.completion=null", "data.text={q} or {a}",
+            "task=sequence_classification", "data.prompt=null", "data.completion=null", "data.text=\"{q} or {a}\"",
             "data.label={q}", "training.eval_steps=3", "training.seed=4", "peft={method: \(method)}",
         ]
         return try RunningTool(run.arguments + (task + changes).flatMap { ["--set", $0] }).outcome()
@@ -78,7 +78,7 @@ import Testing
 
     @Test("predicts numbers where the labels are numbers")
     func regression() throws {
-        #expect(try train("data.label={q}.5", method: "full").status == 0)
+        #expect(try train("data.label=\"{q}.5\"", method: "full").status == 0)
         let found = try evaluate("--base", output, "--text", "{q} or {a}", "--label", "{q}.5")
         #expect(try found.asObject().map(\.key) == ["loss", "examples", "mse", "pearson", "spearman"])
         #expect(try found.number("loss") == found.number("mse"))
@@ -97,7 +97,7 @@ import Testing
             try? FileManager.default.removeItem(at: part.appending(path: file))
         }
         let task = [
-            "task=sequence_classification", "data.prompt=null", "data.completion=null", "data.text={q} or {a}",
+            "task=sequence_classification", "data.prompt=null", "data.completion=null", "data.text=\"{q} or {a}\"",
             "data.label={q}", "training.eval_steps=3", "training.seed=4", "peft={method: \(method)}",
             "training.save_steps=2", "training.output_dir=\(run.folder.path)/part",
         ]

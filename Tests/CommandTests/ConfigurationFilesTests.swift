@@ -27,6 +27,21 @@ struct ConfigurationFilesTests {
         #expect(again.resolvedYAML == configuration.resolvedYAML)
     }
 
+    @Test("fit the methods that are compared with them", arguments: ["configs/demo.yaml", "configs/which-food.yaml"])
+    func compared(path: String) throws {
+        let variants = try RunVariants.load(
+            repositoryRoot.appending(path: "configs/compare/methods.yaml").path(percentEncoded: false))
+        #expect(variants.count >= 2)
+        for variant in variants {
+            let document = try ConfigDocument.load(
+                yamlFile: repositoryRoot.appending(path: path).path(percentEncoded: false),
+                overrides: variant.overrides)
+            #expect(throws: Never.self, "\(variant.name)") {
+                _ = try RunConfiguration(document) { Issue.record($0) }
+            }
+        }
+    }
+
     @Test("show how they are run", arguments: examples)
     func command(path: String) throws {
         let text = try String(contentsOf: repositoryRoot.appending(path: path), encoding: .utf8)

@@ -132,24 +132,24 @@ import Tokenizers
             (#"text: "{t}""#, "run.yaml:1:7: error: data.label: missing: the template of its label"),
             (
                 #"text: "{t}", label: "{l}", prompt: "{p}""#,
-                "run.yaml:1:42: error: data.prompt: has no place in sequence_classification: give text and label"
+                "run.yaml:1:43: error: data.prompt: has no place in sequence_classification: give text and label"
             ),
             (
                 #"text: "{t}", label: "{l}", label_pattern: "(x""#,
-                "run.yaml:1:49: error: data.label_pattern: '(x' is no regular expression"
+                "run.yaml:1:50: error: data.label_pattern: '(x' is no regular expression"
             ),
             (
                 #"text: "{t}", label: "{l}", label_pattern: "x""#,
-                "run.yaml:1:49: error: data.label_pattern: 'x' has no group: put parentheses around the part that is "
+                "run.yaml:1:50: error: data.label_pattern: 'x' has no group: put parentheses around the part that is "
                     + "the label"
             ),
             (
                 #"text: "{t}", label: "{l}", labels: [a, a]"#,
-                "run.yaml:1:42: error: data.labels: must be two or more different labels"
+                "run.yaml:1:43: error: data.labels: must be two or more different labels"
             ),
             (
                 #"text: "{t}", label: "{l}", labels: [a, b], problem_type: regression"#,
-                "run.yaml:1:42: error: data.labels: has no place in regression, whose labels are numbers"
+                "run.yaml:1:43: error: data.labels: has no place in regression, whose labels are numbers"
             ),
         ])
     func contradictions(yaml: String, expected: String) { #expect(problems(yaml) == expected) }

@@ -82,8 +82,10 @@ extension LabelSet {
                 "is missing, though the adapter is for sequence classification (task_type SEQ_CLS)",
                 file: adapter.weights.path, key: "score.weight")
         }
-        let file = FileSystem.join(adapter.path, RunFolder.configurationName)
-        if FileSystem.isFile(file) {
+        // A checkpoint lies two levels below the run's configuration.
+        let folders = [adapter.path, FileSystem.join(adapter.path, "../..")]
+        let files = folders.map { FileSystem.join($0, RunFolder.configurationName) }
+        if let file = files.first(where: FileSystem.isFile) {
             let data = try ConfigDocument.load(yamlFile: file).root.section("data")
             if data.optionalString("problem_type") == Kind.regression.rawValue { self = .regression; return }
             if let names = data.optionalStrings("labels"), names.count == count {

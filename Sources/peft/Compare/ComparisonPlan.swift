@@ -84,11 +84,13 @@ struct ComparisonPlan {
         _ command: CompareCommand
     ) throws -> [(name: String, config: String, changes: [String])] {
         if let path = command.variants {
-            let variants = try variants(path).filter { command.methods.isEmpty || command.methods.contains($0.name) }
+            let variants = try RunVariants.load(path).filter {
+                command.methods.isEmpty || command.methods.contains($0.name)
+            }
             if let other = command.methods.first(where: { name in !variants.contains { $0.name == name } }) {
                 throw Problem("has no variant '\(other)'", file: path, exitStatus: .usage)
             }
-            return variants.map { ($0.name, command.config[0], $0.changes) }
+            return variants.map { ($0.name, command.config[0], $0.overrides) }
         }
         if command.methods.isEmpty {
             return command.config.map { path in
@@ -102,25 +104,6 @@ struct ComparisonPlan {
                 .optionalString("method")
             return (method, command.config[0], own == method ? [] : ["peft={method: \(method)}"])
         }
-    }
-
-    /// The names of a file, and what each puts in place of a configuration's values: the section `peft` as a whole, of
-    /// other sections key by key.
-    static func variants(_ path: String) throws -> [(name: String, changes: [String])] {
-        let root = try ConfigDocument.load(yamlFile: path).root
-        let variants = root.keys.map { name in
-            let variant = root.section(name)
-            let changes = variant.keys.flatMap { key -> [String] in
-                guard key != "peft", case .mapping(let entries)? = variant.node(key)?.content else {
-                    return variant.node(key).map { ["\(key)=\(ConfigValue($0).flow())"] } ?? []
-                }
-                return entries.map { "\(key).\($0.key)=\(ConfigValue($0.value).flow())" }
-            }
-            return (name: name, changes: changes)
-        }
-        try root.throwProblems()
-        if variants.isEmpty { throw Problem("names no variants", file: path) }
-        return variants
     }
 
     /// A configuration's own rate, the rates given, or multiples of its own (`x3`).
