@@ -60,9 +60,11 @@ extension RecordFile {
             var reader = JSONReader(extent(of: index), file: path)
             var values: [FieldValue?] = Array(repeating: nil, count: names.count)
             try reader.readObject { reader, key in
-                for (slot, name) in names.enumerated() where key.elementsEqual(name.utf8) {
-                    values[slot] = try Self.value(&reader, in: extent(of: index))
-                }
+                // A field may stand in several templates.
+                let slots = names.indices.filter { key.elementsEqual(names[$0].utf8) }
+                if slots.isEmpty { return }
+                let value = try Self.value(&reader, in: extent(of: index))
+                for slot in slots { values[slot] = value }
             }
             return values
         }

@@ -85,6 +85,10 @@ import Tokenizers
         #expect(batch.rowCount == examples[0].tokens.count + examples[1].tokens.count && batch.labelCount == 2)
         #expect(batch.labels[batch.offsets[1] - 1] == 1 && batch.labels[batch.offsets[2] - 1] == 0)
         #expect(try dataset.texts(of: 1) == ("the", "a"))
+        let same = try LabelTemplate(Template("{t}"), pattern: nil)
+        var both = reference.encoder(.labelled(text: try Template("{t}"), label: same))
+        both.labels = LabelSet(names: ["the soup", "near", "the"])
+        #expect(try Dataset(paths: [path], encoder: both).example(1).target == .category(1))
 
         var numbers = reference.encoder(
             .labelled(text: try Template("{t}"), label: try LabelTemplate(Template("{v}"), pattern: nil)))
