@@ -1,4 +1,5 @@
 import Checkpoints
+import Datasets
 public import Diagnostics
 public import JSONText
 import Layers
@@ -58,7 +59,10 @@ public struct AdapterDiagnosis {
         tensorCount = adapter.entries.count
         let named = (try? adapter.configuration.optionalString("base_model_name_or_path")) ?? nil
         let known = given ?? named.flatMap { name in (try? HubCache.resolve(name)) != nil ? name : nil }
-        let loaded = try known.map { try BaseModel.load($0, randomSeed: nil, warn: warn) }
+        let labels = (try? LabelSet(of: adapter)) ?? nil
+        let loaded = try known.map {
+            try BaseModel.load($0, randomSeed: nil, labels: labels, headSeed: 0, warn: warn)
+        }
         base = known
         var checks = AdapterChecks(adapter)
         try checks.values()
