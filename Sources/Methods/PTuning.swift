@@ -81,7 +81,9 @@ private struct PTuningEncoderSettings {
         layerCount = section.int("encoder_num_layers", default: defaults?.layerCount ?? 2, in: 1...64)
         dropout = section.double("encoder_dropout", default: defaults?.dropout ?? 0, in: 0..<1)
         if kind == .perceptron, !section.isAdapterFile {
-            for key in ["encoder_num_layers", "encoder_dropout"] where section.has(key) {
+            // A run's own record of its settings holds the defaults too.
+            let isSet = [("encoder_num_layers", layerCount != 2), ("encoder_dropout", dropout != 0)]
+            for (key, isSet) in isSet where isSet && section.has(key) {
                 section.record("goes with encoder_reparameterization_type: LSTM; an MLP has three layers", at: key)
             }
         }

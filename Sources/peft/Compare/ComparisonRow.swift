@@ -99,7 +99,7 @@ struct ComparisonRow {
             peakMemoryBytes = try node.integer("peak_memory_bytes")
         }
         if steps > 0 { secondsPerStep = seconds / Double(steps) }
-        let names = ["adapter_model.safetensors", "model.safetensors"]
+        let names = ["adapter_model.safetensors", "adapter.safetensors", "model.safetensors"]
         if let file = names.map({ FileSystem.join(folder, $0) }).first(where: FileSystem.isFile) {
             byteCount = try FileBytes(path: file).bytes.count
         }
