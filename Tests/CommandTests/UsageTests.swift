@@ -2,7 +2,7 @@ import Testing
 
 @Suite("Usage")
 struct UsageTests {
-    static let commands = ["train", "eval", "generate", "merge", "inspect", "doctor", "compare"]
+    static let commands = ["train", "eval", "generate", "merge", "inspect", "doctor", "compare", "convert"]
 
     @Test("the tool's help goes to stdout and names every command")
     func helpOfTheTool() throws {
