@@ -7,6 +7,11 @@ extension PEFTMethod {
     /// Puts the method into a model; where the model has a task's head, that trains beside the method's own parameters
     /// and is stored with them, as peft does for `task_type: SEQ_CLS`.
     ///
+    /// The head reads the last token of each sequence. So it does in peft 0.21, with one exception: where virtual tokens
+    /// stand in front, peft hands vectors instead of tokens to the model, which then can't tell padding from text and
+    /// reads the last row of the padded batch, so that the outputs for a text depend on the texts beside it. Without
+    /// padding both agree.
+    ///
     /// - Throws: `Problems` where the settings don't fit the model; then the model is as it was.
     public func installWithHead(
         into model: any AdaptableModel, _ context: InstallationContext
