@@ -40,7 +40,7 @@ struct RecordsGenerationCommand: ParsableCommand {
         guard let tokenizer = base.tokenizer else { throw Problem("no tokenizer in this folder", file: model) }
         let groups = try PromptGroup.load(paths: [data], prompt: Template("{mr}\n"), completion: Template("{ref}"))
         let chosen = groups.prefix(count ?? groups.count)
-        let prompts = chosen.map { tokenizer.encode($0.prompt) }
+        let prompts = chosen.map { tokenizer.encode($0.prompt.source) }
         let limits = chosen.map { newTokens ?? tokenizer.encode($0.references.first ?? "").count + 1 }
         let generator = Generator(
             model: base.model, endID: nil,

@@ -9,6 +9,8 @@ public struct PlacedText: Sendable, Hashable {
     }
 
     public private(set) var parts: [Part] = []
+    /// The whole text with its places as they are written.
+    public private(set) var source = ""
 
     public init() {}
 
@@ -24,7 +26,12 @@ public struct PlacedText: Sendable, Hashable {
     }
 
     /// Adds text as it stands, in which nothing is a place.
-    public mutating func appendLiteral(_ text: some StringProtocol) {
+    public mutating func appendLiteral(_ text: String) {
+        source += text
+        appendPart(text[...])
+    }
+
+    private mutating func appendPart(_ text: Substring) {
         if text.isEmpty { return }
         if case .text(let before)? = parts.last {
             parts[parts.count - 1] = .text(before + text)
@@ -35,6 +42,7 @@ public struct PlacedText: Sendable, Hashable {
 
     /// Adds text and takes the places out of it.
     public mutating func append(_ text: String) {
+        source += text
         var rest = text[...]
         var start = rest.startIndex
         while let open = rest[start...].firstIndex(of: "[") {
@@ -42,12 +50,12 @@ public struct PlacedText: Sendable, Hashable {
                 start = rest.index(after: open)
                 continue
             }
-            appendLiteral(rest[..<open])
+            appendPart(rest[..<open])
             parts.append(.virtualTokens(count))
             rest = rest[end...]
             start = rest.startIndex
         }
-        appendLiteral(rest)
+        appendPart(rest)
     }
 
     /// The place that `text` begins with: how many tokens it stands for, and where it ends.

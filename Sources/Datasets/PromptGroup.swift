@@ -1,10 +1,10 @@
 /// A rendered prompt with the completions of all records that have it.
 public struct PromptGroup: Sendable, Hashable {
-    public var prompt: String
+    public var prompt: PlacedText
     /// In the order of the files.
     public var references: [String]
 
-    public init(prompt: String, references: [String]) {
+    public init(prompt: PlacedText, references: [String]) {
         self.prompt = prompt
         self.references = references
     }
@@ -18,12 +18,12 @@ public struct PromptGroup: Sendable, Hashable {
         var places: [Bytes: Int] = [:]
         try records.forEachInParallel({ file, index in
             let values = try file.texts(of: prompt.fieldNames + completion.fieldNames, at: index)
-            return (prompt.render(values[..<promptFields]), completion.render(values[promptFields...]))
+            return (prompt.renderPlaces(values[..<promptFields]), completion.render(values[promptFields...]))
         }) { _, texts in
-            if let place = places[Bytes(text: texts.0)] {
+            if let place = places[Bytes(text: texts.0.source)] {
                 groups[place].references.append(texts.1)
             } else {
-                places[Bytes(text: texts.0)] = groups.count
+                places[Bytes(text: texts.0.source)] = groups.count
                 groups.append(PromptGroup(prompt: texts.0, references: [texts.1]))
             }
         }

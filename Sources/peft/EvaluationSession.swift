@@ -154,7 +154,7 @@ struct EvaluationSession {
     private func line(_ adapter: String?, _ group: PromptGroup, _ text: ScoredText) -> JSONValue {
         .object(
             name(adapter) + [
-                .init("prompt", .string(group.prompt)), .init("prediction", .string(text.prediction)),
+                .init("prompt", .string(group.prompt.source)), .init("prediction", .string(text.prediction)),
                 .init("references", .array(text.references.map(JSONValue.string))),
             ])
     }

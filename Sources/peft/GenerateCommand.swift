@@ -83,7 +83,7 @@ struct GenerateCommand: ParsableCommand {
         let selection = try ModelSelection(models)
         let template = asTrained ? try Self.template(selection) : nil
         var session = try GenerationSession(selection, settings: settings)
-        func rendered(_ text: String) -> String { template?.render([text]) ?? text }
+        func rendered(_ text: String) -> PlacedText { template?.renderPlaces([text]) ?? PlacedText(text) }
         if let prompt {
             if Console.outputIsTerminal, !json, session.variantCount == 1 {
                 try session.stream(rendered(prompt))

@@ -13,6 +13,8 @@ struct GenerationSession {
     /// The adapters with their paths as given; one nil for the base alone.
     private let variants: [(label: String?, adapter: AdapterFolder?)]
     private let generator: Generator
+    /// Whether one of the adapters has virtual tokens for the places in prompts.
+    private let hasPlaces: Bool
     /// The number of prompts so far.
     private var promptCount = 0
 
@@ -33,6 +35,7 @@ struct GenerationSession {
             if let adapter, try LabelSet(of: adapter) != nil { throw Self.classifierProblem(adapter.path) }
             return (variant.adapter, adapter)
         }
+        hasPlaces = try variants.contains { try $0.adapter?.placesVirtualTokens ?? false }
         generator = Generator(model: base.model, endID: base.endOfTextID, settings: settings)
     }
 
@@ -43,7 +46,7 @@ struct GenerationSession {
     }
 
     /// Prints a completion while it is generated.
-    func stream(_ prompt: String) throws {
+    func stream(_ prompt: PlacedText) throws {
         let tokenizer = try base.requiredTokenizer()
         var text = StreamingText()
         let results = try base.with(variants[0].adapter) {
@@ -60,7 +63,7 @@ struct GenerationSession {
     /// Prints the completions of prompts in order, each by all adapters.
     ///
     /// - Parameter lines: The lines that the prompts come from, where they are from a file.
-    mutating func run(_ prompts: [String], lines: [Int]?, json: Bool) throws {
+    mutating func run(_ prompts: [PlacedText], lines: [Int]?, json: Bool) throws {
         let tokenizer = try base.requiredTokenizer()
         let results = try variants.map { variant in
             try base.with(variant.adapter) {
@@ -74,7 +77,7 @@ struct GenerationSession {
                 if json {
                     var members: [JSONValue.Member] = []
                     if variants.count > 1 { members.append(.init("adapter", .string(variant.label ?? ""))) }
-                    members += [.init("prompt", .string(prompt)), .init("completion", .string(completion))]
+                    members += [.init("prompt", .string(prompt.source)), .init("completion", .string(completion))]
                     Console.line(JSONValue.object(members).text(.compact))
                 } else {
                     Console.line((variants.count > 1 ? "\(variant.label ?? ""): " : "") + completion)
@@ -84,7 +87,7 @@ struct GenerationSession {
         for generations in results { report(generations, lines: lines) }
     }
 
-    private func encoded(_ prompts: [String], lines: [Int]?) throws -> [[Int32]] {
+    private func encoded(_ prompts: [PlacedText], lines: [Int]?) throws -> [[Int32]] {
         let limit = base.model.maximumLength
         return try prompts.enumerated().map { index, prompt in
             func place(_ message: String) -> Problem {
@@ -94,7 +97,7 @@ struct GenerationSession {
             }
             let ids: [Int32]
             do {
-                ids = try base.promptIDs(prompt)
+                ids = try base.promptIDs(prompt, hasPlaces: hasPlaces)
             } catch let problem as Problem where problem.file == nil {
                 throw place(problem.message)
             }

@@ -153,21 +153,20 @@ extension BaseModel {
 
     /// A prompt as the model gets it: an empty one begins with the end of another text.
     ///
-    /// - Parameter hasPlaces: Whether `[P3]` is a place for virtual tokens, which stays empty where the model has none.
-    func promptIDs(_ text: String, hasPlaces: Bool = false) throws -> [Int32] {
+    /// - Parameter hasPlaces: Whether the prompt's places are some, rather than text; they stay empty where the model has
+    ///   no virtual tokens for them.
+    func promptIDs(_ prompt: PlacedText, hasPlaces: Bool) throws -> [Int32] {
         let tokenizer = try requiredTokenizer()
         let count = model.prompt?.placedCount ?? 0
-        var ids = count > 0 || hasPlaces ? [] : tokenizer.encode(text)
-        if count > 0 || hasPlaces {
-            let places = PlacedText(text)
-            if count > 0, places.virtualTokenCount != count {
-                throw Problem(
-                    "the prompt has places for \(places.virtualTokenCount) virtual tokens, but the adapter has \(count): "
-                        + "write [P3] for three of them where the template of the training had them, or give --as-trained"
-                )
-            }
-            ids = places.encode(tokenizer, placing: count > 0)
+        if count > 0, prompt.virtualTokenCount != count {
+            throw Problem(
+                "the prompt has places for \(prompt.virtualTokenCount) virtual tokens, but the adapter has \(count): "
+                    + "write [P3] for three of them where the template of the training had them, or give --as-trained"
+            )
         }
+        let ids =
+            count > 0 || hasPlaces
+            ? prompt.encode(tokenizer, placing: count > 0) : tokenizer.encode(prompt.source)
         return ids.isEmpty ? endOfTextID.map { [$0] } ?? [] : ids
     }
 }

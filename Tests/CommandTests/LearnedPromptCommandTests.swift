@@ -64,6 +64,59 @@ import Testing
                 """)
     }
 
+    @Test("takes what looks like a place in the data for text, in training and wherever it is used")
+    func placesInData() throws {
+        let run = try TinyRun()
+        let records = (0..<6).map { #"{"q": "\#($0)[P1]", "a": "\#($0 % 5)"}"# }
+        let data = try run.folder.write(records.joined(separator: "\n") + "\n", to: "places.jsonl").relativePath
+        let base = "\(run.folder.path)/base"
+        let made = try RunningTool(
+            run.arguments + [
+                "--set", "peft={method: full}", "--set", "training.output_dir=\(base)", "--set",
+                "training.learning_rate=0",
+            ]
+        ).outcome()
+        #expect(made.status == 0, "\(made.errors)")
+        let adapter = "\(run.folder.path)/run"
+        let trained = try train(
+            run,
+            [
+                "p_tuning", "peft.virtual_token_placement=template", "data.prompt='[P2]{q} is[P1]'",
+                "model={path: \(base)}", "data.train=\(data)", "data.validation=\(data)",
+            ])
+        #expect(trained.status == 0, "\(trained.errors)")
+        let logged = try run.folder.text("run/metrics.jsonl").split(separator: "\n").map {
+            try JSONNode.parse(String($0))
+        }.last { try $0.optional("eval_loss") != nil }
+
+        let predictions = "\(run.folder.path)/predictions.jsonl"
+        let evaluation = try peft(
+            "eval", "--adapter", adapter, "--json", "--rouge", "--max-new-tokens", "4", "--save-predictions",
+            predictions)
+        #expect(evaluation.status == 0, "\(evaluation.errors)")
+        let loss = try JSONNode.parse(evaluation.output).number("loss")
+        #expect(abs(try loss - #require(logged).number("eval_loss")) < 1e-6)
+        let lines = try run.folder.text("predictions.jsonl").split(separator: "\n").map {
+            try JSONNode.parse(String($0))
+        }
+        #expect(try lines.map { try $0.string("prompt") } == (0..<6).map { "[P2]\($0)[P1] is[P1]" })
+
+        let generated = try peft(
+            "generate", "--adapter", adapter, "--as-trained", "--prompt", "3[P1]", "--json", "--max-new-tokens", "4")
+        #expect(generated.status == 0, "\(generated.errors)")
+        let line = try JSONNode.parse(generated.output)
+        #expect(try line.string("prompt") == "[P2]3[P1] is[P1]")
+        #expect(try line.string("completion") == lines[3].string("prediction"))
+        let bare = try peft("generate", "--adapter", adapter, "--prompt", "3[P1]")
+        #expect(bare.status == 65)
+        #expect(
+            bare.errors == """
+                error: the prompt has places for 1 virtual tokens, but the adapter has 3: write [P3] for three of them \
+                where the template of the training had them, or give --as-trained
+
+                """)
+    }
+
     @Test("that fills the context is an error before anything is written")
     func context() throws {
         let run = try TinyRun()

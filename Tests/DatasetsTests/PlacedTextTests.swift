@@ -22,6 +22,7 @@ import Tokenizers
     func parts(source: String, expected: [PlacedText.Part]) throws {
         let text = try Template(source).renderPlaces(["A[P9]"])
         #expect(text.parts == expected)
+        #expect(try text.source == Template(source).render(["A[P9]"]))
     }
 
     @Test("has its virtual tokens numbered in their order between the tokens of its parts, or leaves them out")

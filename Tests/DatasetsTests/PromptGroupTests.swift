@@ -13,9 +13,9 @@ import Testing
         #expect(
             groups[0]
                 == PromptGroup(
-                    prompt: "name[The Mill], food[soup]\n",
+                    prompt: PlacedText("name[The Mill], food[soup]\n"),
                     references: ["The Mill serves soup.", "Soup is what the Mill is known for."]))
-        #expect(groups[4].prompt == "x\n")
+        #expect(groups[4].prompt.source == "x\n")
     }
 
     @Test("keep prompts apart that only look the same")
@@ -24,6 +24,15 @@ import Testing
         let path = try folder.write("a.csv", "p,c\n\u{E9},1\ne\u{301},2\n\u{E9},3\n")
         let groups = try PromptGroup.load(paths: [path], prompt: Template("{p}"), completion: Template("{c}"))
         #expect(groups.map(\.references) == [["1", "3"], ["2"]])
+    }
+
+    @Test("have places where the template has them, and none where the data says the same")
+    func places() throws {
+        let folder = try TemporaryFolder()
+        let path = try folder.write("a.csv", "p,c\nx [P2],1\n")
+        let groups = try PromptGroup.load(paths: [path], prompt: Template("[P3]{p}"), completion: Template("{c}"))
+        #expect(groups.map(\.prompt.parts) == [[.virtualTokens(3), .text("x [P2]")]])
+        #expect(groups.map(\.prompt.source) == ["[P3]x [P2]"])
     }
 
     @Test(

@@ -90,6 +90,33 @@ import Training
         #expect(outputs(base.model, examples) == found)
     }
 
+    @Test("whose tokens stand between those of the text comes out of a file as it went in")
+    func placed() throws {
+        let base = try load("label")
+        let settings = #"{"num_virtual_tokens": 3, "virtual_token_placement": "template", "encoder_hidden_size": 4}"#
+        let section = try ConfigDocument(json: JSONNode.parse(settings)).root
+        let installation = try PTuning(section, startingFrom: nil).installWithHead(
+            into: base.model, InstallationContext(seed: 5, basePath: "base", isTraining: true))
+        let examples = [[-1, 4, 9, -2, -3, 30], [-1, 4, -2, -3], [-1, 17, 20, 3, 3, -2, -3, 1]].map {
+            Example(tokens: $0, target: .category(0))
+        }
+        let found = outputs(base.model, examples)
+        guard case .adapter(let configuration, let tensors) = installation.deliver() else {
+            Issue.record("no adapter")
+            return
+        }
+        #expect(tensors.map(\.name) == ["placed_prompt_embeddings", "base_model.score.weight"])
+        let scratch = try Scratch()
+        try AdapterFolder.write(
+            configuration: configuration,
+            tensors: tensors.map { OutgoingTensor($0.name, $0.tensor, as: .float32) }, to: scratch.path)
+        let again = try load("label")
+        let adapter = try AdapterFolder(path: scratch.path, warn: { Issue.record($0) })
+        #expect(try adapter.placesVirtualTokens && LabelSet(of: adapter) == .unnamed(3))
+        _ = try again.install(adapter, InstallationContext(seed: 6, basePath: "base", isTraining: false))
+        #expect(outputs(again.model, examples) == found)
+    }
+
     @Test("trains as with the Trainer: losses, norms and outputs of 30 steps within 1e-4", arguments: cases)
     func training(_ method: String, name: String) throws {
         let expected = try expected().required(name)
