@@ -21,6 +21,19 @@ struct GPT2EncodingTests {
         #expect(tokenizer.id(of: " world") == nil)
     }
 
+    @Test(
+        "from the vocabulary that its merges make, which is the published one",
+        .enabled(if: sharedData("tokenizers/gpt2/vocab.json") != nil))
+    func vocabulary() throws {
+        let published = try JSONNode.load(path: #require(sharedData("tokenizers/gpt2/vocab.json")).path())
+        let merges = try String(contentsOf: fixture("tokenizers/gpt2/merges.txt"), encoding: .utf8)
+        let made = try JSONNode.parse(gpt2Vocabulary(merges).text(.compact)).asObject()
+        let expected = Dictionary(
+            uniqueKeysWithValues: try published.asObject().map { (try $0.value.asInteger(), $0.key) })
+        #expect(made.count == 50257 && expected.count == made.count)
+        for (id, member) in made.enumerated() { #expect(member.key == expected[id]) }
+    }
+
     @Test("for random Unicode text, which decoding restores")
     func unicodeTexts() throws {
         for node in try tokenizerFixture("gpt2-texts.json").asArray() {

@@ -31,8 +31,24 @@ func tokenizerFixture(_ name: String) throws -> JSONNode {
     try JSONNode.load(path: fixture("tokenizers/\(name)").path())
 }
 
-/// GPT-2's tokenizer, from the two files in the repository.
-let gpt2 = Result { try loadTokenizer(folder: fixture("tokenizers/gpt2").path()) }
+/// GPT-2's tokenizer, from its merges in the repository and the vocabulary that they make.
+let gpt2 = Result {
+    let merges = try String(contentsOf: fixture("tokenizers/gpt2/merges.txt"), encoding: .utf8)
+    return try withFolder(
+        ["merges.txt": merges, "vocab.json": gpt2Vocabulary(merges).text(.compact)]
+    ) { try loadTokenizer(folder: $0) }
+}
+
+/// What GPT-2's `vocab.json` holds: the bytes, printable ones in front, a token for each merge, and the end of text.
+func gpt2Vocabulary(_ merges: String) -> JSONValue {
+    let printable: [UInt32] = Array(33...126) + Array(161...172) + Array(174...255)
+    let bytes = printable + (0..<UInt32(256 - printable.count)).map { 256 + $0 }
+    let lines = merges.split(separator: "\n").dropFirst()
+    var tokens = bytes.compactMap { UnicodeScalar($0).map { String(Character($0)) } }
+    tokens += lines.map { $0.split(separator: " ").joined() }
+    tokens.append("<|endoftext|>")
+    return .object(tokens.enumerated().map { .init($0.element, .integer($0.offset)) })
+}
 
 /// The digests of a text made of each code point, by chunks, beside the expected ones.
 func digestsOfCodePoints(
