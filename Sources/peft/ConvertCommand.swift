@@ -8,8 +8,8 @@ struct ConvertCommand: ParsableCommand {
         commandName: "convert",
         abstract: "Turn an adapter of another method, or a tuned model, into a LoRA adapter.",
         discussion: """
-            The change of each weight is brought down to the rank by a truncated singular value decomposition: no other
-            LoRA of that rank is nearer. The relative error of each module and of all together is reported, and the
+            The change of each weight is brought down to the rank by a truncated singular value decomposition: no other \
+            LoRA of that rank is nearer. The relative error of each module and of all together is reported, and the \
             largest difference of probe prompts' logits. Norms and biases that changed are stored as they are.
 
             EXAMPLES:
@@ -59,8 +59,10 @@ struct ConvertCommand: ParsableCommand {
             source = .adapter(path)
             named = try base ?? ModelSelection.base(of: path)
         }
-        let summary = try convert(
-            ConversionSettings(base: named, source: source, rank: rank, output: output), warn: Console.report)
+        let summary = try BaseModel.hinting(at: named, isNamedByAdapter: base == nil) {
+            try convert(
+                ConversionSettings(base: named, source: source, rank: rank, output: output), warn: Console.report)
+        }
         if json {
             Console.line(Self.value(summary).text(.compact))
             return

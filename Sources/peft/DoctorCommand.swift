@@ -9,8 +9,8 @@ struct DoctorCommand: ParsableCommand {
         commandName: "doctor",
         abstract: "Say what is wrong with an adapter, and what to do.",
         discussion: """
-            Finds what loaders let pass: names that match nothing, transposed or missing tensors, adapters that were never
-            trained or hold NaN, another base model or vocabulary, traps of tied embeddings, overlapping patterns and
+            Finds what loaders let pass: names that match nothing, transposed or missing tensors, adapters that were never \
+            trained or hold NaN, another base model or vocabulary, traps of tied embeddings, overlapping patterns and \
             scales at odds with the ranks. The status is 0 for a healthy adapter and 65 where something was found.
 
             EXAMPLES:

@@ -9,7 +9,7 @@ struct EvalCommand: ParsableCommand {
         commandName: "eval",
         abstract: "Measure loss, perplexity, ROUGE and accuracy of models on data.",
         discussion: """
-            With --config the model, the adapter in the run's output folder, data.validation and the templates come from
+            With --config the model, the adapter in the run's output folder, data.validation and the templates come from \
             there. With --adapter alone they come from training_config.yaml beside the adapter.
 
             EXAMPLES:
@@ -98,7 +98,10 @@ struct EvalCommand: ParsableCommand {
         if maxNewTokens < 1 { throw ValidationError("--max-new-tokens must be at least 1, got \(maxNewTokens)") }
         if let limit, limit < 1 { throw ValidationError("--limit must be at least 1, got \(limit)") }
         if predictions != nil {
-            if base != nil || !adapter.isEmpty || config != nil || !data.isEmpty || compareBase {
+            let templates = [prompt, completion, text, label].compactMap { $0 }
+            if base != nil || !adapter.isEmpty || config != nil || !data.isEmpty || compareBase || shots != 0
+                || !templates.isEmpty
+            {
                 throw ValidationError("--predictions scores texts without any model: leave out the models and the data")
             }
             return

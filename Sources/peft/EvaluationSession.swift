@@ -10,6 +10,7 @@ import Training
 struct EvaluationSession {
     private let command: EvalCommand
     private let variants: [ModelSelection.Variant]
+    private let isBaseNamedByAdapter: Bool
     private let data: EvaluationData
 
     /// A base model with what belongs to it, for all of its adapters that tell the same labels.
@@ -40,6 +41,7 @@ struct EvaluationSession {
         let selection = try ModelSelection(
             base: command.base, adapters: command.adapter, config: command.config, overrides: command.set)
         variants = (command.compareBase ? selection.bases : []) + selection.variants
+        isBaseNamedByAdapter = selection.isBaseNamedByAdapter
         data = try EvaluationData(command, selection, variants)
     }
 
@@ -88,7 +90,7 @@ struct EvaluationSession {
     ) throws -> Loaded {
         let base = try BaseModel.load(
             variant, labels: adapterLabels,
-            isNamedByAdapter: variant.adapter != nil && command.base == nil && command.config == nil)
+            isNamedByAdapter: isBaseNamedByAdapter)
         if base.labels != nil, !data.hasLabels {
             throw Problem(
                 "the model tells labels: give --text and --label, or a configuration with task: sequence_classification",

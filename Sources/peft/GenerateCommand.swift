@@ -13,7 +13,7 @@ struct GenerateCommand: ParsableCommand {
         commandName: "generate",
         abstract: "Continue prompts with a model, with or without adapters.",
         discussion: """
-            Without --prompt every line of stdin is a prompt; completions come out in the same order. Prompts are taken
+            Without --prompt every line of stdin is a prompt; completions come out in the same order. Prompts are taken \
             as they are, without the template of the training unless --as-trained is given.
 
             EXAMPLES:

@@ -26,7 +26,7 @@ struct GenerationSession {
             throw Problem(
                 "the adapters name different base models, '\(first.base)' and '\(other.base)': give one with --base")
         }
-        let base = try BaseModel.load(first, labels: nil, isNamedByAdapter: first.adapter != nil)
+        let base = try BaseModel.load(first, labels: nil, isNamedByAdapter: selection.isBaseNamedByAdapter)
         if base.labels != nil { throw Self.classifierProblem(base.folder) }
         _ = try base.requiredTokenizer()
         self.base = base

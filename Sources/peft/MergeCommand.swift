@@ -9,8 +9,8 @@ struct MergeCommand: ParsableCommand {
         commandName: "merge",
         abstract: "Merge adapters into their base model, and prove that the result computes the same.",
         discussion: """
-            The output is a model folder as transformers saves it. It appears only when probe prompts have given the
-            same logits through base and adapter and through the written files. Without an adapter a model is written
+            The output is a model folder as transformers saves it. It appears only when probe prompts have given the \
+            same logits through base and adapter and through the written files. Without an adapter a model is written \
             again as it is, in another type.
 
             EXAMPLES:
@@ -67,10 +67,12 @@ struct MergeCommand: ParsableCommand {
         if let other = bases.first(where: { $0 != bases[0] }) {
             throw Problem("the adapters name different base models, '\(bases[0])' and '\(other)': give one with --base")
         }
-        let summary = try merge(
-            MergeSettings(
-                base: bases[0], adapters: adapters, output: output, elementType: dtype?.elementType,
-                overwrites: overwrite), warn: Console.report)
+        let summary = try BaseModel.hinting(at: bases[0], isNamedByAdapter: base == nil) {
+            try merge(
+                MergeSettings(
+                    base: bases[0], adapters: adapters, output: output, elementType: dtype?.elementType,
+                    overwrites: overwrite), warn: Console.report)
+        }
         if summary.untiedHead {
             Console.note(
                 "The output layer has a weight of its own now: the adapter changed it apart from the embedding.")

@@ -50,6 +50,7 @@ struct ModelSelection {
     }
 
     let variants: [Variant]
+    let isBaseNamedByAdapter: Bool
     /// What `--config` says, or the run that made the first adapter or model.
     let document: ConfigDocument?
 
@@ -71,6 +72,7 @@ struct ModelSelection {
             }
         }
         self.variants = variants
+        isBaseNamedByAdapter = base == nil && !adapters.isEmpty
         self.document = try document ?? variants.first.flatMap { try Self.run(beside: $0.adapter ?? $0.base) }
     }
 
@@ -119,14 +121,24 @@ struct ModelSelection {
 }
 
 extension BaseModel {
-    /// Loads the base of a variant, with a hint where an adapter named one that isn't there.
+    /// Loads the base of a variant.
     static func load(
         _ variant: ModelSelection.Variant, labels: LabelSet?, isNamedByAdapter: Bool
     ) throws -> BaseModel {
+        try hinting(at: variant.base, isNamedByAdapter: isNamedByAdapter) {
+            try load(variant.base, randomSeed: nil, labels: labels, headSeed: 0, warn: Console.report)
+        }
+    }
+
+    /// Calls `body`, and says where the base model's name comes from if the model isn't there.
+    static func hinting<Result>(
+        at base: String, isNamedByAdapter: Bool, _ body: () throws -> Result
+    ) throws -> Result {
         do {
-            return try load(variant.base, randomSeed: nil, labels: labels, headSeed: 0, warn: Console.report)
-        } catch let problem as Problem where isNamedByAdapter && problem.exitStatus == .missingInput {
-            var problem = problem
+            return try body()
+        } catch var problem as Problem
+            where isNamedByAdapter && problem.exitStatus == .missingInput && problem.file == base
+        {
             problem.message += "\nThe adapter names this base model; give another with --base"
             throw problem
         }

@@ -113,6 +113,41 @@ import Testing
         #expect(usage.status == 64)
     }
 
+    @Test("says at once what would spoil it later: names of methods, files and folders")
+    func wrong() throws {
+        func failure(_ arguments: String...) throws -> String {
+            let outcome = try RunningTool(
+                ["compare", "--config", configuration, "--methods", "lora"] + arguments
+            ).outcome()
+            #expect(outcome.output == "")
+            return "\(outcome.status) " + (outcome.errors.split(separator: "\n").first.map(String.init) ?? "")
+        }
+        let output = ["--output", self.output]
+        #expect(try failure("--methods", "ia3,ia3", output[0], output[1]) == "64 Error: --methods names 'ia3' twice")
+        let unknown = try failure("--methods", "ia4", output[0], output[1])
+        #expect(unknown.hasPrefix("64 error: --methods: expected names out of full, lora, "), "\(unknown)")
+        #expect(unknown.hasSuffix(", got 'ia4'"), "\(unknown)")
+        #expect(
+            try failure("--output", configuration)
+                == "73 \(configuration): error: is a file where a folder is to be made")
+        #expect(
+            try failure("--html", small.path("none/page.html"), output[0], output[1])
+                == "73 \(small.path("none")): error: no such folder to write '\(small.path("none/page.html"))' to")
+        #expect(
+            try failure("--data", small.path("none.jsonl"), output[0], output[1])
+                == "66 \(small.path("none.jsonl")): error: no such file")
+        #expect(!FileManager.default.fileExists(atPath: self.output))
+    }
+
+    @Test("prints its table and fails where every row does")
+    func allFailing() throws {
+        try small.folder.write("", to: "data.jsonl")
+        let outcome = try compare("--config", configuration, "--shots", "0", "--quiet")
+        #expect(outcome.status == 65)
+        #expect(outcome.output.split(separator: "\n").count == 3)
+        #expect(outcome.errors == "error: nothing could be measured: every row of the table failed\n")
+    }
+
     @Test("stops cleanly at a signal: the run at hand saves, the rows so far come out, and --resume goes on")
     func interrupted() throws {
         let long = ["--set", "training.max_steps=100000", "--set", "training.eval_steps=100000"]

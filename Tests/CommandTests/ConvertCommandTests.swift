@@ -10,14 +10,6 @@ import Testing
 
     init() throws { small = try SmallModel() }
 
-    private func loss(_ model: [String]) throws -> Double {
-        try small.folder.write("{\"t\": \"some text\"}\n", to: "data.jsonl")
-        let outcome = try RunningTool(
-            ["eval", "--json", "--data", small.path("data.jsonl"), "--text", "{t}"] + model
-        ).outcome()
-        return try JSONNode.parse(outcome.output).number("loss")
-    }
-
     private func convert(_ arguments: String...) throws -> (report: JSONNode, errors: [Double]) {
         let outcome = try RunningTool(["convert", "--json"] + arguments).outcome()
         #expect(outcome.status == 0, "\(outcome.errors)")
@@ -47,11 +39,11 @@ import Testing
         #expect(same.errors.count == 2 && same.errors.allSatisfy { $0 < 1e-5 })
         #expect(try same.report.number("relative_error") < 1e-5)
         #expect(try same.report.number("logit_difference") < 1e-5)
-        let adapted = try loss(["--adapter", small.path("a")])
-        #expect((try loss(["--adapter", small.path("same")]) - adapted).magnitude < 1e-5)
+        let adapted = try small.loss(["--adapter", small.path("a")])
+        #expect((try small.loss(["--adapter", small.path("same")]) - adapted).magnitude < 1e-5)
         let less = try convert("--adapter", small.path("a"), "--rank", "1", "--output", small.path("less"))
         #expect(less.errors.allSatisfy { (0.05..<1).contains($0) })
-        #expect((try loss(["--adapter", small.path("less")]) - adapted).magnitude > 1e-4)
+        #expect((try small.loss(["--adapter", small.path("less")]) - adapted).magnitude > 1e-4)
     }
 
     @Test("turns DoRA into LoRA: exactly at full rank, and the nearer the higher the rank")
@@ -63,8 +55,8 @@ import Testing
             ).report.number("relative_error")
         }
         #expect(errors[0] > errors[1] && errors[1] > errors[2] && errors[2] < 1e-5)
-        let adapted = try loss(["--adapter", small.path("dora")])
-        #expect((try loss(["--adapter", small.path("dora-16")]) - adapted).magnitude < 1e-4)
+        let adapted = try small.loss(["--adapter", small.path("dora")])
+        #expect((try small.loss(["--adapter", small.path("dora-16")]) - adapted).magnitude < 1e-4)
     }
 
     @Test("turns a tuned model's difference from its base into an adapter: weights, tables, biases and norms")
@@ -86,9 +78,9 @@ import Testing
         // Eight linear layers, two tables and the head, which shares one.
         #expect(errors.count == 11 && errors.allSatisfy { $0 < 1e-5 })
         #expect(try report.array("stored_whole").count == 5)
-        let expected = try loss(["--base", small.path("tuned")])
-        #expect((try loss(["--adapter", small.path("out")]) - expected).magnitude < 1e-4)
-        #expect((try loss(["--base", small.model]) - expected).magnitude > 1e-3)
+        let expected = try small.loss(["--base", small.path("tuned")])
+        #expect((try small.loss(["--adapter", small.path("out")]) - expected).magnitude < 1e-4)
+        #expect((try small.loss(["--base", small.model]) - expected).magnitude > 1e-3)
     }
 
     @Test("says what is wrong") func errors() throws {

@@ -45,7 +45,7 @@ import Testing
             "merge", "--base", "\(run.folder.path)/base", "--adapter", adapter, "--output", base + "-merged")
         #expect(
             merged.errors.contains(
-                "adapter can't be merged: a learned prompt is part of the sequences and not of the weights; use the adapter "
+                "can't be merged: a learned prompt is part of the sequences and not of the weights; use the adapter "
                     + "beside its base model"))
         #expect(merged.status != 0)
     }

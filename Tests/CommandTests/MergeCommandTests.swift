@@ -7,14 +7,6 @@ import Testing
 
     init() throws { small = try SmallModel() }
 
-    private func loss(_ model: [String]) throws -> Double {
-        try small.folder.write("{\"t\": \"some text\"}\n", to: "data.jsonl")
-        let outcome = try RunningTool(
-            ["eval", "--json", "--data", small.path("data.jsonl"), "--text", "{t}"] + model
-        ).outcome()
-        return try JSONNode.parse(outcome.output).number("loss")
-    }
-
     @Test("makes a model that evaluates and generates like base and adapter") func merged() throws {
         let outcome = try peft("merge", "--adapter", small.path("a"), "--output", small.path("merged"))
         #expect(outcome.status == 0)
@@ -22,9 +14,11 @@ import Testing
         #expect(outcome.errors.hasPrefix("Merged into 2 of 28 tensors; the logits of probe prompts differ by "))
         let names = try FileManager.default.contentsOfDirectory(atPath: small.path("merged")).sorted()
         #expect(names == ["config.json", "merges.txt", "model.safetensors", "vocab.json"])
-        let (with, into) = try (loss(["--adapter", small.path("a")]), loss(["--base", small.path("merged")]))
+        let (with, into) = try (
+            small.loss(["--adapter", small.path("a")]), small.loss(["--base", small.path("merged")])
+        )
         #expect((with - into).magnitude < 1e-5)
-        #expect(try (loss(["--base", small.model]) - with).magnitude > 1e-3)
+        #expect(try (small.loss(["--base", small.model]) - with).magnitude > 1e-3)
     }
 
     @Test("takes a weight behind a colon") func weights() throws {
@@ -32,7 +26,9 @@ import Testing
             "merge", "--adapter", small.path("a") + ":0.25", "--adapter", small.path("a") + ":0.75", "--adapter",
             small.path("b") + ":0", "--output", small.path("merged"), "--quiet")
         #expect(outcome.status == 0 && outcome.errors == "")
-        #expect(try (loss(["--adapter", small.path("a")]) - loss(["--base", small.path("merged")])).magnitude < 1e-5)
+        #expect(
+            try (small.loss(["--adapter", small.path("a")]) - small.loss(["--base", small.path("merged")])).magnitude
+                < 1e-5)
     }
 
     @Test("says what is wrong") func errors() throws {
@@ -52,6 +48,15 @@ import Testing
             try failure("--adapter", small.path("a"), "--output", small.path("a"), "--overwrite")
                 == "73 \(small.path("a")): error: the output would replace '\(small.path("a"))', which is an input: "
                 + "choose another folder\n")
+        try small.folder.write(
+            try small.folder.text("a/adapter_config.json").replacing("/model\"", with: "/gone\""),
+            to: "c/adapter_config.json")
+        try FileManager.default.copyItem(
+            atPath: small.path("a/adapter_model.safetensors"), toPath: small.path("c/adapter_model.safetensors"))
+        #expect(
+            try failure("--adapter", small.path("c"), "--output", small.path("out"))
+                == "66 \(small.path("gone")): error: no such folder\nThe adapter names this base model; give another with "
+                + "--base\n")
         try small.folder.write(
             try small.folder.text("b/adapter_config.json").replacing("/model\"", with: "/other\""),
             to: "b/adapter_config.json")

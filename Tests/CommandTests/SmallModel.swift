@@ -30,6 +30,15 @@ final class SmallModel {
 
     func path(_ name: String) -> String { folder.path + "/" + name }
 
+    /// The loss of a text, with the arguments of `peft eval` that name a model.
+    func loss(_ model: [String]) throws -> Double {
+        try folder.write("{\"t\": \"some text\"}\n", to: "data.jsonl")
+        let outcome = try RunningTool(
+            ["eval", "--json", "--data", path("data.jsonl"), "--text", "{t}"] + model
+        ).outcome()
+        return try JSONNode.parse(outcome.output).number("loss")
+    }
+
     private static let shapes: [(name: String, shape: [Int])] =
         [("transformer.wte.weight", [300, 16]), ("transformer.wpe.weight", [48, 16])]
         + (0..<2).flatMap { layer in

@@ -100,7 +100,8 @@ private func tunedModel(
             folder, InstallationContext(seed: 0, basePath: settings.base, isTraining: false))
         if let obstacle = installation.mergeObstacle {
             let type = try BaseModel.method(of: folder).name
-            throw Problem("a \(type) adapter can't be merged, and so not converted: \(obstacle)", file: path)
+            throw Problem(
+                "an adapter of the method \(type) can't be merged, and so not converted: \(obstacle)", file: path)
         }
         installation.merge(weight: 1)
         return copy.model

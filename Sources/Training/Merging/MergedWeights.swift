@@ -32,7 +32,8 @@ struct MergedWeights {
                 adapter.folder, InstallationContext(seed: 0, basePath: base.folder, isTraining: false))
             if let obstacle = installation.mergeObstacle {
                 let type = try BaseModel.method(of: adapter.folder).name
-                throw Problem("a \(type) adapter can't be merged: \(obstacle)", file: adapter.folder.path)
+                throw Problem(
+                    "an adapter of the method \(type) can't be merged: \(obstacle)", file: adapter.folder.path)
             }
             let live = probe.logits(model)
             installation.merge(weight: 1)

@@ -9,9 +9,9 @@ struct CompareCommand: ParsableCommand {
         commandName: "compare",
         abstract: "Train several methods on the same data, and print what each takes and gives.",
         discussion: """
-            Each method trains in a process of its own, one after the other, on the model, data and seed that all the
-            configurations must have in common. The first rows are the base model as it is, and with records shown in
-            its prompt. A method that fails gets its row with the reason. Ctrl-C stops the method at hand, which saves,
+            Each method trains in a process of its own, one after the other, on the model, data and seed that all the \
+            configurations must have in common. The first rows are the base model as it is, and with records shown in \
+            its prompt. A method that fails gets its row with the reason. Ctrl-C stops the method at hand, which saves, \
             and prints the rows so far; --resume goes on.
 
             EXAMPLES:
@@ -93,9 +93,31 @@ struct CompareCommand: ParsableCommand {
         if !methods.isEmpty || variants != nil, config.count != 1 {
             throw ValidationError("--methods and --variants take one --config, whose values are replaced")
         }
+        if let twice = methods.first(where: { name in methods.count { $0 == name } > 1 }) {
+            throw ValidationError("--methods names '\(twice)' twice")
+        }
         if shots < 0 { throw ValidationError("--shots must not be negative, got \(shots)") }
         if maxNewTokens < 1 { throw ValidationError("--max-new-tokens must be at least 1, got \(maxNewTokens)") }
         if let limit, limit < 1 { throw ValidationError("--limit must be at least 1, got \(limit)") }
+    }
+
+    /// What would otherwise be seen when the runs are done.
+    private func checkOutputs() throws {
+        if FileSystem.exists(output), !FileSystem.isFolder(output) {
+            throw Problem("is a file where a folder is to be made", file: output, exitStatus: .cannotCreate)
+        }
+        if let html {
+            if FileSystem.isFolder(html) {
+                throw Problem("is a folder where a file is to be made", file: html, exitStatus: .cannotCreate)
+            }
+            let folder = FileSystem.split(html).folder
+            if !FileSystem.isFolder(folder) {
+                throw Problem("no such folder to write '\(html)' to", file: folder, exitStatus: .cannotCreate)
+            }
+        }
+        for path in data where !FileSystem.exists(path) {
+            throw Problem("no such file", file: path, exitStatus: .missingInput)
+        }
     }
 
     func run() throws {
@@ -108,6 +130,7 @@ struct CompareCommand: ParsableCommand {
                     file: entry.outputFolder, exitStatus: .cannotCreate)
             }
         }
+        try checkOutputs()
         Interruption.catchSignals()
         var comparison = Comparison(self, plan)
         try comparison.run()
@@ -120,6 +143,9 @@ struct CompareCommand: ParsableCommand {
             Console.line(comparison.json.text(.indented))
         } else {
             Console.write(markdown ? table.markdown : table.text)
+        }
+        if !comparison.wasInterrupted, comparison.rows.allSatisfy({ $0.error != nil }) {
+            throw Problem("nothing could be measured: every row of the table failed")
         }
         if comparison.wasInterrupted { throw ExitCode(ExitStatus.interrupted.rawValue) }
     }

@@ -2,6 +2,7 @@ import Checkpoints
 import Configuration
 import Datasets
 import Diagnostics
+import Methods
 import Training
 
 /// What a comparison is to run: the same data and seed with one method after the other.
@@ -97,6 +98,11 @@ struct ComparisonPlan {
                 let name = FileSystem.split(path).name
                 return (name.hasSuffix(".yaml") ? String(name.dropLast(5)) : name, path, [])
             }
+        }
+        let known = Methods.methods.map { $0.name }
+        if let other = command.methods.first(where: { !known.contains($0) }) {
+            throw Problem(
+                "--methods: expected names out of \(known.joined(separator: ", ")), got '\(other)'", exitStatus: .usage)
         }
         return command.methods.map { method in
             // The settings of another method have no meaning for this one.

@@ -92,7 +92,7 @@ import Training
                         base: fixture("adapters/base").path(), adapters: [.init(path: adapter, weight: 1)],
                         output: scratch("merged"), elementType: nil, overwrites: false), warn: { _ in })
             }
-                == "\(adapter): error: a \(method) adapter can't be merged: a learned prompt is part of the sequences and not "
-                + "of the weights; use the adapter beside its base model")
+                == "\(adapter): error: an adapter of the method \(method) can't be merged: a learned prompt is part of the "
+                + "sequences and not of the weights; use the adapter beside its base model")
     }
 }
