@@ -19,6 +19,24 @@ public struct NamedModule {
     }
 }
 
+/// Modules by what they compute, as `target_modules` would name them; a method picks those that its paper changes.
+public struct DefaultTargets: Sendable, Hashable {
+    public let queriesAndValues: [String]
+    public let keysAndValues: [String]
+    /// The last linear layers of the feed-forward parts.
+    public let feedForwardOutputs: [String]
+    public let norms: [String]
+
+    public init(
+        queriesAndValues: [String], keysAndValues: [String], feedForwardOutputs: [String], norms: [String]
+    ) {
+        self.queriesAndValues = queriesAndValues
+        self.keysAndValues = keysAndValues
+        self.feedForwardOutputs = feedForwardOutputs
+        self.norms = norms
+    }
+}
+
 /// A model as methods see it: named modules, named parameters, and a head that can be given a weight of its own.
 public protocol AdaptableModel: AnyObject {
     /// The class that `transformers` loads the model with, such as `GPT2LMHeadModel`.
@@ -33,8 +51,8 @@ public protocol AdaptableModel: AnyObject {
     /// All parameters, in the order of the checkpoint; without the head's weight where it is the token embedding.
     var parameters: [Parameter] { get }
 
-    /// The modules that `target_modules` names where the configuration doesn't, by the method's name.
-    func defaultTargets(method: String) -> [String]?
+    /// The modules that methods change where the configuration names none.
+    var defaultTargets: DefaultTargets { get }
 
     /// The biases that play a role, in the model's order; none where the model has no such bias.
     func biases(_ role: BiasRole) -> [BiasPart]

@@ -12,6 +12,7 @@ import Tensors
 public struct BottleneckAdapter: PEFTMethod {
     public static let name = "adapter"
     public static let adapterType: String? = "BOTTLENECK"
+    public static let library = "adapters"
 
     let settings: BottleneckSettings
     let section: ConfigSection

@@ -37,6 +37,16 @@ final class ExtraParameters {
         entries.append(entry)
     }
 
+    /// Adds the biases that train beside low-rank terms in the layers at `adaptedPaths`.
+    func add(biases: LoRASettings.Bias, adaptedPaths: Set<String>) {
+        for parameter in model.parameters where parameter.name.hasSuffix(".bias") {
+            let path = String(parameter.name.dropLast(".bias".count))
+            let isAdapted = adaptedPaths.contains(path)
+            guard biases == .all || biases == .loraOnly && isAdapted else { continue }
+            add(parameter, savedName: isAdapted ? path + ".base_layer.bias" : parameter.name)
+        }
+    }
+
     /// Adds every parameter of the modules that `modules_to_save` names.
     ///
     /// - Throws: `Problems` that list every entry without a module; then the model is as it was.

@@ -9,6 +9,7 @@ import Tensors
 public struct IA3: PEFTMethod {
     public static let name = "ia3"
     public static let adapterType: String? = "IA3"
+    public static let tensorEndings = [".ia3_l"]
 
     let targets: TargetSelection
     /// nil: the model's own default.
@@ -39,8 +40,9 @@ public struct IA3: PEFTMethod {
     }
 
     public func install(into model: any AdaptableModel, _ context: InstallationContext) throws -> any Installation {
-        let linears = try targets.adaptable(of: model, method: Self.name, modulesToSave: modulesToSave, section)
-        let feedForward = feedForward ?? .list(model.defaultTargets(method: "ia3.feedforward") ?? [])
+        let linears = try targets.adaptable(
+            of: model, method: Self.name, default: defaultTargets(of: model), modulesToSave: modulesToSave, section)
+        let feedForward = feedForward ?? .list(model.defaultTargets.feedForwardOutputs)
         let scaled = try linears.map { linear in
             IA3Scale(
                 linear, scalesInput: try TargetSelection.means(feedForward, linear.path), startsAtOne: startsAtOne,
@@ -53,10 +55,13 @@ public struct IA3: PEFTMethod {
             isTraining: context.isTraining)
     }
 
+    private func defaultTargets(of model: any AdaptableModel) -> [String] {
+        model.defaultTargets.keysAndValues + model.defaultTargets.feedForwardOutputs
+    }
+
     private func configuration(_ scaled: [IA3Scale], of model: any AdaptableModel, basePath: String) -> JSONValue {
-        let defaults = model.defaultTargets(method: Self.name)
-        var modules = targets.resolved(scaled.map(\.linear.path), default: defaults)
-        var feedForward = feedForward ?? .list(model.defaultTargets(method: "ia3.feedforward") ?? [])
+        var modules = targets.resolved(scaled.map(\.linear.path), default: defaultTargets(of: model))
+        var feedForward = feedForward ?? .list(model.defaultTargets.feedForwardOutputs)
         // peft asks that each entry of the one list is an entry of the other, and knows no layers_to_transform here.
         var isSubset = targets.layers == nil
         if case .list(let entries) = feedForward, case .list(let wanted) = modules {

@@ -9,6 +9,7 @@ import Tensors
 public struct LNTuning: PEFTMethod {
     public static let name = "ln_tuning"
     public static let adapterType: String? = "LN_TUNING"
+    public static let tensorEndings = [".ln_tuning_layers.weight", ".ln_tuning_layers.bias"]
 
     let targets: TargetSelection
     let modulesToSave: [String]
@@ -28,7 +29,9 @@ public struct LNTuning: PEFTMethod {
 
     public func install(into model: any AdaptableModel, _ context: InstallationContext) throws -> any Installation {
         // As peft has it: what trains as a whole gets no copy beside that.
-        let paths = try targets.paths(of: model, method: Self.name, section).filter { path in
+        let paths = try targets.paths(
+            of: model, method: Self.name, default: model.defaultTargets.norms, section
+        ).filter { path in
             !modulesToSave.contains { TargetSelection.matches(moduleAt: path, orAbove: $0) }
         }
         if paths.isEmpty {
@@ -43,7 +46,7 @@ public struct LNTuning: PEFTMethod {
         // peft has no layers_to_transform here, so what was selected by it is written out.
         let entries =
             targets.layers == nil
-            ? targets.resolved(paths, default: model.defaultTargets(method: Self.name)) : .list(paths)
+            ? targets.resolved(paths, default: model.defaultTargets.norms) : .list(paths)
         return ParameterInstallation(
             extras,
             adapterConfiguration(

@@ -73,9 +73,10 @@ extension TargetSelection {
     ///
     /// - Throws: `Problems` as `linears` does, and where none is left or the output layer is among them.
     func adaptable(
-        of model: any AdaptableModel, method: String, modulesToSave: [String], _ section: ConfigSection
+        of model: any AdaptableModel, method: String, default entries: [String], modulesToSave: [String],
+        _ section: ConfigSection
     ) throws -> [Linear] {
-        let found = try linears(of: model, method: method, section).filter { linear in
+        let found = try linears(of: model, method: method, default: entries, section).filter { linear in
             !modulesToSave.contains { TargetSelection.matches(moduleAt: linear.path, orAbove: $0) }
         }
         if found.isEmpty {
@@ -88,6 +89,19 @@ extension TargetSelection {
             ])
         }
         return found
+    }
+}
+
+extension ConfigSection {
+    /// - Throws: `Problems` for a rank that is larger than a layer's weight has.
+    func checkRank(_ rank: Int, of linear: Linear, at key: String) throws {
+        let limit = min(linear.inputSize, linear.outputSize)
+        guard rank > limit else { return }
+        throw Problems([
+            problem(
+                "a rank of \(rank) is more than \(linear.path) has, whose weight is \(linear.outputSize) × "
+                    + "\(linear.inputSize); give at most \(limit)", at: key)
+        ])
     }
 }
 

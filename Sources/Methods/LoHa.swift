@@ -9,6 +9,7 @@ import Tensors
 public struct LoHa: PEFTMethod {
     public static let name = "loha"
     public static let adapterType: String? = "LOHA"
+    public static let tensorEndings = [".hada_w1_a", ".hada_w1_b", ".hada_w2_a", ".hada_w2_b"]
 
     let settings: LyCORISSettings
     let section: ConfigSection
@@ -20,19 +21,9 @@ public struct LoHa: PEFTMethod {
     }
 
     public func install(into model: any AdaptableModel, _ context: InstallationContext) throws -> any Installation {
-        let linears = try settings.targets.adaptable(
-            of: model, method: Self.name, modulesToSave: settings.modulesToSave, section)
-        let factors = try linears.map { linear in
-            let (rank, scale) = try settings.rank(of: linear, section)
-            return HadamardFactors(linear, rank: rank, scale: scale, settings, seed: context.seed)
+        try settings.install(Self.self, into: model, context, section, []) { linear, rank, scale in
+            HadamardFactors(linear, rank: rank, scale: scale, settings, seed: context.seed)
         }
-        let extras = ExtraParameters(model: model)
-        try extras.add(modulesToSave: settings.modulesToSave, section)
-        return LayerAdapters(
-            factors, extras,
-            settings.configuration(
-                type: "LOHA", linears, default: model.defaultTargets(method: Self.name), basePath: context.basePath, []),
-            isTraining: context.isTraining)
     }
 }
 

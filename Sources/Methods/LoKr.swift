@@ -9,6 +9,9 @@ import Tensors
 public struct LoKr: PEFTMethod {
     public static let name = "lokr"
     public static let adapterType: String? = "LOKR"
+    public static let tensorEndings = [
+        ".lokr_w1", ".lokr_w1_a", ".lokr_w1_b", ".lokr_w2", ".lokr_w2_a", ".lokr_w2_b",
+    ]
 
     let settings: LyCORISSettings
     /// Whether w₁ may be a product too.
@@ -38,22 +41,13 @@ public struct LoKr: PEFTMethod {
     }
 
     public func install(into model: any AdaptableModel, _ context: InstallationContext) throws -> any Installation {
-        let linears = try settings.targets.adaptable(
-            of: model, method: Self.name, modulesToSave: settings.modulesToSave, section)
-        let factors = try linears.map { linear in
-            let (rank, scale) = try settings.rank(of: linear, section)
-            return KroneckerFactors(linear, rank: rank, scale: scale, self, seed: context.seed)
+        let own: [JSONValue.Member] = [
+            .init("decompose_both", .boolean(decomposesBoth)), .init("decompose_factor", .integer(factor)),
+            .init("rank_dropout_scale", .boolean(scalesKeptRows)),
+        ]
+        return try settings.install(Self.self, into: model, context, section, own) { linear, rank, scale in
+            KroneckerFactors(linear, rank: rank, scale: scale, self, seed: context.seed)
         }
-        let extras = ExtraParameters(model: model)
-        try extras.add(modulesToSave: settings.modulesToSave, section)
-        return LayerAdapters(
-            factors, extras,
-            settings.configuration(
-                type: "LOKR", linears, default: model.defaultTargets(method: Self.name), basePath: context.basePath,
-                [
-                    .init("decompose_both", .boolean(decomposesBoth)), .init("decompose_factor", .integer(factor)),
-                    .init("rank_dropout_scale", .boolean(scalesKeptRows)),
-                ]), isTraining: context.isTraining)
     }
 
     /// Two numbers whose product is `size`: `factor` and the rest where it divides it, otherwise the first no larger than

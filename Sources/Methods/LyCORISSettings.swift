@@ -67,27 +67,44 @@ struct LyCORISSettings {
         }
     }
 
+    /// Puts what `make` gives for a layer, its rank and alpha / rank into every layer that is meant.
+    ///
+    /// - Parameter more: What only this method has in its `adapter_config.json`.
+    /// - Throws: `Problems` for settings that don't fit the model.
+    func install<Method: PEFTMethod>(
+        _ method: Method.Type, into model: any AdaptableModel, _ context: InstallationContext, _ section: ConfigSection,
+        _ more: [JSONValue.Member], _ make: (Linear, Int, Float) -> any MergeableAdapter
+    ) throws -> any Installation {
+        let entries = model.defaultTargets.queriesAndValues
+        let linears = try targets.adaptable(
+            of: model, method: Method.name, default: entries, modulesToSave: modulesToSave, section)
+        let adapters = try linears.map { linear in
+            let (rank, scale) = try rank(of: linear, section)
+            return make(linear, rank, scale)
+        }
+        let extras = ExtraParameters(model: model)
+        try extras.add(modulesToSave: modulesToSave, section)
+        return LayerAdapters(
+            adapters, extras,
+            configuration(
+                type: Method.adapterType ?? "", linears, default: entries, basePath: context.basePath, more),
+            isTraining: context.isTraining)
+    }
+
     /// The rank and alpha / rank of a layer.
     ///
     /// - Throws: `Problems` for a rank that is larger than the layer.
-    func rank(of linear: Linear, _ section: ConfigSection) throws -> (rank: Int, scale: Float) {
+    private func rank(of linear: Linear, _ section: ConfigSection) throws -> (rank: Int, scale: Float) {
         let own = try rankPattern.value(for: linear.path)
         let rank = own ?? rank
-        let limit = min(linear.inputSize, linear.outputSize)
-        if rank > limit {
-            throw Problems([
-                section.problem(
-                    "a rank of \(rank) is more than \(linear.path) has, whose weight is \(linear.outputSize) × "
-                        + "\(linear.inputSize); give at most \(limit)", at: own == nil ? "r" : "rank_pattern")
-            ])
-        }
+        try section.checkRank(rank, of: linear, at: own == nil ? "r" : "rank_pattern")
         let alpha = try alphaPattern.value(for: linear.path) ?? alpha
         return (rank, Float(alpha / Double(rank)))
     }
 
     /// `adapter_config.json`, with `more` that only one of the two has.
-    func configuration(
-        type: String, _ linears: [Linear], default entries: [String]?, basePath: String, _ more: [JSONValue.Member]
+    private func configuration(
+        type: String, _ linears: [Linear], default entries: [String], basePath: String, _ more: [JSONValue.Member]
     ) -> JSONValue {
         adapterConfiguration(
             type: type, basePath: basePath,

@@ -5,12 +5,19 @@ public import Layers
 public import Tensors
 
 /// A way of fine-tuning: which parameters train, how they are delivered, and whether they merge.
-public protocol PEFTMethod {
+public protocol PEFTMethod: SendableMetatype {
     /// `peft.method` in a run's configuration, such as `lora`.
     static var name: String { get }
 
     /// `peft_type` in `adapter_config.json`, such as `LORA`; nil where no adapter comes out.
     static var adapterType: String? { get }
+
+    /// What the names of its own tensors end in behind the path of their module, such as `.lora_A.weight`, or a whole name;
+    /// `peft doctor` tells such tensors from ones that belong nowhere.
+    static var tensorEndings: [String] { get }
+
+    /// The library that loads the adapters, by its name on the Hub.
+    static var library: String { get }
 
     /// Reads the settings from the `peft` section of a run, or from `adapter_config.json`, whose names are the same.
     ///
@@ -36,6 +43,8 @@ public protocol PEFTMethod {
 }
 
 extension PEFTMethod {
+    public static var tensorEndings: [String] { [] }
+    public static var library: String { "peft" }
     public var leadingPositions: Int { 0 }
     public var placedTokens: Int { 0 }
     public func check(_ model: any AdaptableModel) throws {}

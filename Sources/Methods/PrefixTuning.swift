@@ -10,6 +10,7 @@ import Tensors
 public struct PrefixTuning: PEFTMethod {
     public static let name = "prefix_tuning"
     public static let adapterType: String? = "PREFIX_TUNING"
+    public static let tensorEndings = ["prompt_embeddings"]
 
     private let section: ConfigSection
     private let settings: PrefixSettings

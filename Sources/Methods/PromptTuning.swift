@@ -9,6 +9,7 @@ import Tensors
 public struct PromptTuning: PEFTMethod {
     public static let name = "prompt_tuning"
     public static let adapterType: String? = "PROMPT_TUNING"
+    public static let tensorEndings = ["prompt_embeddings"]
 
     private enum Start: String, CaseIterable {
         /// N(0, 1)

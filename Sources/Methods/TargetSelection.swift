@@ -39,9 +39,12 @@ struct TargetSelection: Equatable {
     ///
     /// - Throws: `Problems` where nothing is meant, an entry matches nothing, or something else than a linear layer is
     ///   meant; each says what exists.
-    func linears(of model: any AdaptableModel, method: String, _ section: ConfigSection) throws -> [Linear] {
+    func linears(of model: any AdaptableModel, method: String, default entries: [String], _ section: ConfigSection)
+        throws -> [Linear]
+    {
         try modules(
-            of: model, method: method, section, what: "linear layer", names: Self.linearNames(of: model)
+            of: model, method: method, default: entries, section, what: "linear layer",
+            names: Self.linearNames(of: model)
         ) { module -> Linear? in
             if case .linear(let linear) = module.kind { linear } else { nil }
         }
@@ -50,18 +53,24 @@ struct TargetSelection: Equatable {
     /// The modules that are meant, of whatever kind they are, in the model's order.
     ///
     /// - Throws: `Problems` where nothing is meant or an entry matches nothing; each says what exists.
-    func paths(of model: any AdaptableModel, method: String, _ section: ConfigSection) throws -> [String] {
-        try modules(of: model, method: method, section, what: "module", names: Self.moduleNames(of: model)) { $0.path }
+    func paths(of model: any AdaptableModel, method: String, default entries: [String], _ section: ConfigSection) throws
+        -> [String]
+    {
+        try modules(
+            of: model, method: method, default: entries, section, what: "module", names: Self.moduleNames(of: model)
+        ) { $0.path }
     }
 
     /// The linear layers and embeddings that are meant, in the model's order.
     ///
     /// - Throws: `Problems` where nothing is meant, an entry matches nothing, or another module is meant; each says what
     ///   exists.
-    func layers(of model: any AdaptableModel, method: String, _ section: ConfigSection) throws -> [NamedModule] {
+    func layers(of model: any AdaptableModel, method: String, default entries: [String], _ section: ConfigSection)
+        throws -> [NamedModule]
+    {
         let names = Self.linearNames(of: model) + " and the embeddings " + Self.embeddingNames(of: model)
         return try modules(
-            of: model, method: method, section, what: "linear layer or embedding", names: names
+            of: model, method: method, default: entries, section, what: "linear layer or embedding", names: names
         ) { module in
             switch module.kind {
             case .linear, .embedding: module
@@ -71,12 +80,10 @@ struct TargetSelection: Equatable {
     }
 
     private func modules<Found>(
-        of model: any AdaptableModel, method: String, _ section: ConfigSection, what: String, names: String,
-        _ asFound: (NamedModule) -> Found?
+        of model: any AdaptableModel, method: String, default entries: [String], _ section: ConfigSection,
+        what: String, names: String, _ asFound: (NamedModule) -> Found?
     ) throws -> [Found] {
-        guard let wanted = modules ?? model.defaultTargets(method: method).map(Modules.list) else {
-            throw Problems([section.problem("must be given; the model has \(names)", at: "target_modules")])
-        }
+        let wanted = modules ?? .list(entries)
         var problems: [Problem] = []
         if layers != nil, case .expression = wanted {
             problems.append(
@@ -238,10 +245,10 @@ struct TargetSelection: Equatable {
     var isNone: Bool { modules == .expression(Self.noModules) || modules == .list([Self.noModules]) }
 
     /// The list as peft's file holds it: `all-linear` written out, a default named.
-    func resolved(_ paths: [String], default entries: [String]?) -> Modules {
+    func resolved(_ paths: [String], default entries: [String]) -> Modules {
         switch modules {
         case .allLinear?: .list(paths)
-        case nil: .list(entries ?? paths)
+        case nil: .list(entries)
         case let modules?: modules
         }
     }

@@ -100,14 +100,10 @@ public final class GPT2: Architecture {
         name.hasSuffix(".attn.bias") || name.hasSuffix(".attn.masked_bias")
     }
 
-    public func defaultTargets(method: String) -> [String]? {
-        switch method {
-        case "lora", "adalora", "loha", "lokr": ["c_attn"]
-        case "ia3": ["c_attn", "mlp.c_proj"]
-        case "ia3.feedforward": ["mlp.c_proj"]
-        case "ln_tuning": ["ln_1", "ln_2", "ln_f"]
-        default: nil
-        }
+    public var defaultTargets: DefaultTargets {
+        DefaultTargets(
+            queriesAndValues: ["c_attn"], keysAndValues: ["c_attn"], feedForwardOutputs: ["mlp.c_proj"],
+            norms: ["ln_1", "ln_2", "ln_f"])
     }
 
     public var promptShape: PromptShape {

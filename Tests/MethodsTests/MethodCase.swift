@@ -3,17 +3,19 @@ import Testing
 
 /// A method with settings for the small model: what the contract of every method is tested with.
 struct MethodCase: Sendable, CustomTestStringConvertible {
-    let method: any (PEFTMethod & SendableMetatype).Type
+    let method: any PEFTMethod.Type
     let settings: String
     let tied: Bool
     /// alpha / rank, or alpha / √rank, by a layer's path; `nil` holds the others'.
     let scales: [String?: Double]
     /// Whether the model computes something else as soon as the method is installed.
     let changesOutput: Bool
-    /// Whether it begins otherwise with another seed.
-    let isRandom: Bool
+    /// Whether it begins otherwise with another seed; nil where that isn't known.
+    let isRandom: Bool?
     /// Whether what is delivered says the same in other numbers, so that it comes back but for rounding.
     let isConverted: Bool
+    /// Whether the tests know in double precision what it computes.
+    let hasFormula: Bool
     /// What it computes, where the names of its parameters don't say it.
     let formula: MethodFormula?
     /// What the method puts into the sequences, for the formula in double precision.
@@ -22,9 +24,10 @@ struct MethodCase: Sendable, CustomTestStringConvertible {
     var testDescription: String { "\(method.name) \(settings)\(tied ? "" : ", untied")" }
 
     init(
-        _ method: any (PEFTMethod & SendableMetatype).Type, _ settings: String, tied: Bool = true,
-        scales: [String?: Double] = [nil: 1], changesOutput: Bool = false, isRandom: Bool = true,
-        isConverted: Bool = false, formula: MethodFormula? = nil, prompt: PromptOracle? = nil
+        _ method: any PEFTMethod.Type, _ settings: String, tied: Bool = true,
+        scales: [String?: Double] = [nil: 1], changesOutput: Bool = false, isRandom: Bool? = true,
+        isConverted: Bool = false, formula: MethodFormula? = nil, prompt: PromptOracle? = nil,
+        hasFormula: Bool = true
     ) {
         (self.method, self.settings, self.tied, self.scales) = (method, settings, tied, scales)
         self.changesOutput = changesOutput
@@ -32,11 +35,18 @@ struct MethodCase: Sendable, CustomTestStringConvertible {
         self.isConverted = isConverted
         self.formula = formula
         self.prompt = prompt
+        self.hasFormula = hasFormula
     }
 
+    /// Every method of the registry, those without cases of their own as they are by default.
     static let all =
-        fullAndLoRA + loraVariants + adaLoRA + parameters + layerAdapters + bottlenecks
-        + prompts
+        ownCases
+        + methods.filter { method in !ownCases.contains { $0.method == method } }.map {
+            MethodCase($0, "{}", isRandom: nil, hasFormula: false)
+        }
+
+    private static let ownCases =
+        fullAndLoRA + loraVariants + adaLoRA + parameters + layerAdapters + bottlenecks + prompts
 
     private static let fullAndLoRA = [
         MethodCase(Full.self, "{}", isRandom: false),

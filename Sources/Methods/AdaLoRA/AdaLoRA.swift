@@ -12,6 +12,7 @@ import Tensors
 public struct AdaLoRA: PEFTMethod {
     public static let name = "adalora"
     public static let adapterType: String? = "ADALORA"
+    public static let tensorEndings = [".lora_A", ".lora_B", ".lora_E", ".base_layer.bias"]
 
     let settings: AdaLoRASettings
     let section: ConfigSection
@@ -26,7 +27,9 @@ public struct AdaLoRA: PEFTMethod {
     }
 
     public func install(into model: any AdaptableModel, _ context: InstallationContext) throws -> any Installation {
-        let linears = try settings.targets.linears(of: model, method: Self.name, section).filter { linear in
+        let linears = try settings.targets.linears(
+            of: model, method: Self.name, default: model.defaultTargets.queriesAndValues, section
+        ).filter { linear in
             !settings.modulesToSave.contains { TargetSelection.matches(moduleAt: linear.path, orAbove: $0) }
         }
         if linears.isEmpty {
@@ -54,14 +57,7 @@ private final class AdaLoRAInstallation: Installation {
         let (settings, section) = (method.settings, method.section)
         schedule = try context.isTraining ? settings.schedule(stepCount: context.stepCount, section) : settings.schedule
         triplets = try linears.map { linear in
-            let limit = min(linear.inputSize, linear.outputSize)
-            if settings.initialRank > limit, context.isTraining {
-                throw Problems([
-                    section.problem(
-                        "a rank of \(settings.initialRank) is more than \(linear.path) has, whose weight is "
-                            + "\(linear.outputSize) × \(linear.inputSize); give at most \(limit)", at: "init_r")
-                ])
-            }
+            if context.isTraining { try section.checkRank(settings.initialRank, of: linear, at: "init_r") }
             let kept = settings.rankPattern[linear.path]
             if let kept, kept.count != settings.initialRank {
                 throw Problems([
@@ -73,13 +69,7 @@ private final class AdaLoRAInstallation: Installation {
             return SingularTriplets(linear, settings, kept: kept, seed: context.seed)
         }
         extras = ExtraParameters(model: model)
-        let targeted = Set(linears.map(\.path))
-        for parameter in model.parameters where parameter.name.hasSuffix(".bias") {
-            let path = String(parameter.name.dropLast(".bias".count))
-            let isTargeted = targeted.contains(path)
-            guard settings.bias == .all || settings.bias == .loraOnly && isTargeted else { continue }
-            extras.add(parameter, savedName: isTargeted ? path + ".base_layer.bias" : parameter.name)
-        }
+        extras.add(biases: settings.bias, adaptedPaths: Set(linears.map(\.path)))
         try extras.add(modulesToSave: settings.modulesToSave, section)
         extras.takeOver(tracking: context.isTraining)
         if let schedule, context.isTraining {

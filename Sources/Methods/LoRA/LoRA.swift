@@ -13,6 +13,10 @@ import Tensors
 public struct LoRA: PEFTMethod {
     public static let name = "lora"
     public static let adapterType: String? = "LORA"
+    public static let tensorEndings = [
+        ".lora_A.weight", ".lora_B.weight", ".lora_B.bias", ".lora_magnitude_vector", ".lora_embedding_A",
+        ".lora_embedding_B", ".token_adapter.trainable_tokens_delta", ".base_layer.weight", ".base_layer.bias",
+    ]
 
     let settings: LoRASettings
     let section: ConfigSection
@@ -38,7 +42,8 @@ public struct LoRA: PEFTMethod {
             }
             return []
         }
-        let selected = try settings.targets.layers(of: model, method: Self.name, section)
+        let selected = try settings.targets.layers(
+            of: model, method: Self.name, default: model.defaultTargets.queriesAndValues, section)
         // As peft has it: what trains as a whole gets no low-rank term beside that.
         let modules = selected.filter { module in
             !settings.modulesToSave.contains { TargetSelection.matches(moduleAt: module.path, orAbove: $0) }
@@ -77,13 +82,7 @@ private final class LoRAInstallation: Installation {
         }
         tokenRows = try TokenRows.make(method, modules, model)
         extras = ExtraParameters(model: model)
-        let targeted = Set(modules.map(\.path))
-        for parameter in model.parameters where parameter.name.hasSuffix(".bias") {
-            let path = String(parameter.name.dropLast(".bias".count))
-            let isTargeted = targeted.contains(path)
-            guard settings.bias == .all || settings.bias == .loraOnly && isTargeted else { continue }
-            extras.add(parameter, savedName: isTargeted ? path + ".base_layer.bias" : parameter.name)
-        }
+        extras.add(biases: settings.bias, adaptedPaths: Set(modules.map(\.path)))
         try extras.add(modulesToSave: settings.modulesToSave, method.section)
         extras.takeOver(tracking: context.isTraining)
         initialise(pairs, settings.initialization)

@@ -53,7 +53,7 @@ extension LoRASettings {
             .init("revision", nil),
             .init(
                 "target_modules",
-                Self.value(targets.resolved(adapted.map(\.path), default: model.defaultTargets(method: LoRA.name)))),
+                Self.value(targets.resolved(adapted.map(\.path), default: model.defaultTargets.queriesAndValues))),
             .init("target_parameters", nil),
             .init("task_type", "CAUSAL_LM"),
             .init("trainable_token_indices", writtenTokenRows),

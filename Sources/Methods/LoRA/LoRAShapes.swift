@@ -32,12 +32,7 @@ struct LoRAShapes {
             }
             // Larger ones waste work, but peft makes them, and what it made is to be used.
             if case .linear(let linear) = module.kind, isTraining {
-                let limit = min(linear.inputSize, linear.outputSize)
-                if rank > limit {
-                    try refuse(
-                        "a rank of \(rank) is more than \(linear.path) has, whose weight is \(linear.outputSize) × "
-                            + "\(linear.inputSize); give at most \(limit)", at: "r")
-                }
+                try section.checkRank(rank, of: linear, at: "r")
             }
             if case .linear(let linear) = module.kind, settings.initialization == .olora, linear.isInputByOutput,
                 section.has("peft_type")

@@ -174,13 +174,8 @@ struct AdapterChecks {
 
     // MARK: What the base tells
 
-    /// The endings that an adapter's own tensors have behind the path of their module.
-    private static let endings = [
-        ".lora_A.weight", ".lora_B.weight", ".lora_B.bias", ".lora_A", ".lora_B", ".lora_E", ".lora_magnitude_vector",
-        ".lora_embedding_A", ".lora_embedding_B", ".ia3_l", ".hada_w1_a", ".hada_w1_b", ".hada_w2_a", ".hada_w2_b",
-        ".lokr_w1", ".lokr_w1_a", ".lokr_w1_b", ".lokr_w2", ".lokr_w2_a", ".lokr_w2_b", ".ln_tuning_layers.weight",
-        ".ln_tuning_layers.bias", ".base_layer.bias", ".base_layer.weight", ".token_adapter.trainable_tokens_delta",
-    ]
+    /// The endings that adapters' own tensors have behind the path of their module, or whole names.
+    private static let endings = methods.flatMap { $0.tensorEndings }
 
     mutating func against(_ model: any Architecture) {
         let modules = Dictionary(model.modules.map { ($0.path, $0) }, uniquingKeysWith: { first, _ in first })
@@ -188,17 +183,18 @@ struct AdapterChecks {
         if model.isHeadTied { parameters[model.outputLayerPath + ".weight"] = model.tokenEmbedding }
         func isKnown(_ path: String) -> Bool {
             if let ending = Self.endings.first(where: { path.hasSuffix($0) }) {
-                return modules[path.dropping(ending)] != nil
+                return path == ending || modules[path.dropping(ending)] != nil
             }
-            return parameters[path] != nil || path == "prompt_embeddings"
-                || taskHeadModules.contains(where: { path.hasPrefix($0 + ".") }) || path.contains("_adapters.adapters.")
+            return parameters[path] != nil || taskHeadModules.contains(where: { path.hasPrefix($0 + ".") })
+                || path.contains("_adapters.adapters.")
         }
         let unknown = adapter.entries.map(\.path).filter { !isKnown($0) }
         if let first = unknown.first { names(unknown, of: first, isKnown) }
         let unprefixed = adapter.entries.map(\.tensor.name).filter {
-            !$0.hasPrefix("base_model.") && $0 != "prompt_embeddings" && !$0.contains("_adapters.adapters.")
+            !$0.hasPrefix("base_model.") && !Self.endings.contains($0) && !$0.contains("_adapters.adapters.")
         }
-        if type != "BOTTLENECK", let first = unprefixed.first, unknown.isEmpty {
+        let library = methods.first { $0.adapterType == type }?.library ?? "peft"
+        if library == "peft", let first = unprefixed.first, unknown.isEmpty {
             find(
                 .names, first, "doesn't begin with base_model.model.\(more(unprefixed)), and peft ignores such tensors",
                 "Write the names with base_model.model. in front; until then the adapter does nothing in peft.")

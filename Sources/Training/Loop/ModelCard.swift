@@ -18,7 +18,7 @@ struct ModelCard {
         let base = configuration.modelPath
         let name = configuration.methodName
         let training = configuration.training
-        let isHub = name == BottleneckAdapter.name
+        let library = type(of: configuration.method).library
         let isAdapter = if case .adapter = delivery { true } else { false }
         let isClassifier = configuration.task == .sequenceClassification
         let pipeline = isClassifier ? "text-classification" : "text-generation"
@@ -26,7 +26,7 @@ struct ModelCard {
         front +=
             isAdapter
             ? [
-                "library_name: \(isHub ? "adapters" : "peft")", "tags:", "- \(Self.yaml("base_model:adapter:\(base)"))",
+                "library_name: \(library)", "tags:", "- \(Self.yaml("base_model:adapter:\(base)"))",
                 "- \(name)",
                 "- transformers",
             ]

@@ -1,12 +1,13 @@
 import Foundation
 import JSONText
+import Methods
 import Tensors
 import Testing
 import Training
 
 @Suite("A resumed run") struct ResumeTests {
     /// Everything that trains, with dropout of its own where the method has one.
-    static let methods = [
+    private static let cases = [
         ["peft.r=2", "peft.lora_dropout=0.1", "peft.target_modules=all-linear"],
         ["peft.r=2", "peft.lora_dropout=0.1", "peft.bias=all", "peft.modules_to_save=[ln_f, lm_head]"],
         ["peft.method=full"],
@@ -38,6 +39,13 @@ import Training
         ["peft.method=p_tuning_v2", "peft.num_virtual_tokens=3"],
     ]
 
+    /// And as they are by default those of the registry that have no settings here.
+    private static let all =
+        cases
+        + methods.filter { method in method.name != "lora" && !cases.contains { $0[0] == "peft.method=\(method.name)" }
+        }
+        .map { ["peft.method=\($0.name)"] }
+
     private func result(_ changes: [String]) -> String {
         switch changes[0] {
         case "peft.method=full": "model.safetensors"
@@ -48,7 +56,7 @@ import Training
 
     @Test(
         "has the bits of one that wasn't interrupted: result, moments, metrics; stopped twice within epochs",
-        arguments: methods)
+        arguments: all)
     func interrupted(method: [String]) throws {
         let training = try TinyTraining()
         // A checkpoint behind the interruptions shows the moments.
