@@ -9,8 +9,7 @@ final class LoRAEmbedding: EmbeddingAdapter {
     private let a: Tensor
     private let b: Tensor
     private var magnitude: Tensor?
-    private var columnSquares: [Double]?
-    private var frozenNorm: Tensor?
+    private var adaptedNorm = AdaptedNorm()
 
     init(_ embedding: Embedding, _ shape: LoRAShape, _ settings: LoRASettings, seed: UInt64) {
         self.embedding = embedding
@@ -24,6 +23,7 @@ final class LoRAEmbedding: EmbeddingAdapter {
             for i in 0..<a.count { a.data[i] = Float(generator.nextNormal()) }
         }
         if settings.hasMagnitude { magnitude = norm() }
+        forgetNorm()
     }
 
     var trainable: [TrainableParameter] {
@@ -43,41 +43,17 @@ final class LoRAEmbedding: EmbeddingAdapter {
             tableColumns(a, indices), transposingFirst: false, b, transposingSecond: true, scale: shape.scale)
         let whole = addResidual(rows, change, dropout: nil)
         guard let magnitude else { return whole }
-        return scaleColumns(whole, by: elementwiseProduct(magnitude, reciprocal(currentNorm())), bias: nil)
+        return scaleColumns(whole, by: elementwiseProduct(magnitude, reciprocal(norm())), bias: nil)
     }
 
-    func forgetNorm() { frozenNorm = nil }
+    func forgetNorm() { adaptedNorm.forget() }
 
-    private func currentNorm() -> Tensor {
-        if a.node != nil { return norm() }
-        if let frozenNorm { return frozenNorm }
-        let found = norm()
-        frozenNorm = found
-        return found
-    }
-
-    /// The length of each column of E′, [width], from ‖E‖² + 2s · (A E)ᵀ · B + s² · (B A Aᵀ) · B.
+    /// Of the columns of E′.
     private func norm() -> Tensor {
-        let (a, b, rank, width) = (a.detached(), b.detached(), shape.rank, embedding.width)
         let table = embedding.weight.tensor.detached()
-        let squares = columnSquares ?? rowSquares(table, isInputByOutput: true)
-        columnSquares = squares
-        let crossed = matrixProduct(a, transposingFirst: false, table, transposingSecond: false, scale: 1)
-        let gram = matrixProduct(a, transposingFirst: false, a, transposingSecond: true, scale: 1)
-        let squared = matrixProduct(b, transposingFirst: false, gram, transposingSecond: false, scale: 1)
-        let result = Tensor(uninitialized: [width])
-        let scale = Double(shape.scale)
-        for i in 0..<width {
-            var sum = squares[i]
-            for k in 0..<rank {
-                sum +=
-                    Double(b.data[i * rank + k])
-                    * (2 * scale * Double(crossed.data[k * width + i])
-                        + scale * scale * Double(squared.data[i * rank + k]))
-            }
-            result.data[i] = Float(max(0, sum).squareRoot())
-        }
-        return result
+        return adaptedNorm.value(
+            a: a, b: b, scale: shape.scale, squares: { rowSquares(table, isInputByOutput: true) },
+            crossed: { matrixProduct($0, transposingFirst: false, table, transposingSecond: false, scale: 1) })
     }
 
     /// Puts `weight` times the change into the table and takes the adapter out.

@@ -20,8 +20,7 @@ final class LoRAPair: LinearAdapter {
     private let dropout: Float
     private let isRankStabilised: Bool
     private let hasMagnitude: Bool
-    private var weightSquares: [Double]?
-    private var frozenNorm: Tensor?
+    private var adaptedNorm = AdaptedNorm()
 
     init(_ linear: Linear, _ shape: LoRAShape, _ settings: LoRASettings, seed: UInt64) {
         self.linear = linear
@@ -70,6 +69,7 @@ final class LoRAPair: LinearAdapter {
     /// Lets the magnitude begin as the length of each output's weights.
     func beginMagnitude() {
         if hasMagnitude { magnitude = norm() }
+        forgetNorm()
     }
 
     // MARK: Forward
@@ -98,7 +98,7 @@ final class LoRAPair: LinearAdapter {
     /// g ∘ (W x + s B A x) + b with g = m / ‖W + s B A‖, whose norm is a constant (DoRA, section 4.3). With dropout only
     /// the change sees it: W x + (g − 1) ∘ W x′ + g ∘ s B A x′ + b.
     private func scaled(_ product: LinearProduct, _ magnitude: Tensor, _ choice: Dropout?) -> Tensor {
-        let factors = elementwiseProduct(magnitude, reciprocal(currentNorm()))
+        let factors = elementwiseProduct(magnitude, reciprocal(norm()))
         guard let choice else {
             let z = product.product(of: product.input, adding: term(product.input, nil))
             return product.finished(scaleColumns(z, by: factors, bias: linear.bias?.tensor))
@@ -112,40 +112,14 @@ final class LoRAPair: LinearAdapter {
 
     // MARK: Norm
 
-    func forgetNorm() { frozenNorm = nil }
+    func forgetNorm() { adaptedNorm.forget() }
 
-    /// The norm, computed once where nothing trains.
-    private func currentNorm() -> Tensor {
-        if a.node != nil { return norm() }
-        if let frozenNorm { return frozenNorm }
-        let found = norm()
-        frozenNorm = found
-        return found
-    }
-
-    /// ‖Wᵢ + s (B A)ᵢ‖ of each output i, [outputs], from ‖Wᵢ‖² + 2s · (W Aᵀ)ᵢ · Bᵢ + s² · (B A Aᵀ)ᵢ · Bᵢ.
     private func norm() -> Tensor {
-        let (a, b, rank, outputs) = (a.detached(), b.detached(), shape.rank, linear.outputSize)
-        let squares = weightSquares ?? rowSquares(linear.weight.tensor, isInputByOutput: linear.isInputByOutput)
-        weightSquares = squares
-        // [r, outputs] and [outputs, r]
-        let crossed = Tensors.linear(a, linear.base, bias: nil, lowRank: nil, activation: nil)
-        let gram = matrixProduct(a, transposingFirst: false, a, transposingSecond: true, scale: 1)
-        let squared = matrixProduct(b, transposingFirst: false, gram, transposingSecond: false, scale: 1)
-        let result = Tensor(uninitialized: [outputs])
-        let scale = Double(shape.scale)
-        for i in 0..<outputs {
-            var sum = squares[i]
-            for k in 0..<rank {
-                let factor = Double(b.data[i * rank + k])
-                sum +=
-                    factor
-                    * (2 * scale * Double(crossed.data[k * outputs + i])
-                        + scale * scale * Double(squared.data[i * rank + k]))
-            }
-            result.data[i] = Float(max(0, sum).squareRoot())
-        }
-        return result
+        let linear = linear
+        return adaptedNorm.value(
+            a: a, b: b, scale: shape.scale,
+            squares: { rowSquares(linear.weight.tensor, isInputByOutput: linear.isInputByOutput) },
+            crossed: { Tensors.linear($0, linear.base, bias: nil, lowRank: nil, activation: nil) })
     }
 
     // MARK: Delivery and merging
@@ -223,24 +197,4 @@ final class LoRAPair: LinearAdapter {
             addProduct(pair.b, transposingFirst: false, pair.a, transposingSecond: false, scale: scale, to: weight)
         }
     }
-}
-
-/// Σ W² of each output, whichever way the weight lies.
-func rowSquares(_ weight: Tensor, isInputByOutput: Bool) -> [Double] {
-    let (rows, columns) = (weight.rowCount, weight.columnCount)
-    var sums = [Double](repeating: 0, count: isInputByOutput ? columns : rows)
-    for i in 0..<rows {
-        for j in 0..<columns {
-            let value = Double(weight.data[i * columns + j])
-            sums[isInputByOutput ? j : i] += value * value
-        }
-    }
-    return sums
-}
-
-/// 1 / x, as a constant.
-func reciprocal(_ x: Tensor) -> Tensor {
-    let result = Tensor(uninitialized: x.shape)
-    for i in 0..<x.count { result.data[i] = 1 / x.data[i] }
-    return result
 }
