@@ -61,17 +61,31 @@ struct CompareCommand: ParsableCommand {
         var results = Results(
             processor: processorName(), threads: size.threads, batch: size.batch, length: size.length)
         for round in 1...max(1, rounds) {
-            for measurement in chosen where round <= measurement.rounds {
-                for removing in settings.prefix(measurement.dependsOnKernels ? settings.count : 1) {
-                    measure(measurement, round, [CommandLine.arguments[0]] + measurement.ours, removing, &results)
+            for group in Self.groups(chosen.filter { round <= $0.rounds }) {
+                for removing in settings.prefix(group[0].dependsOnKernels ? settings.count : 1) {
+                    for measurement in group {
+                        measure(measurement, round, [CommandLine.arguments[0]] + measurement.ours, removing, &results)
+                        if measurement.id == "records" { addRecordsCeiling(round, removing, &results) }
+                    }
                 }
-                if let reference, let arguments = measurement.reference {
+                for measurement in group {
+                    guard let reference, let arguments = measurement.reference else { continue }
                     measure(measurement, round, [reference] + arguments, nil, &results)
                 }
-                if measurement.id == "records", round == 1 { addRecordsCeiling(settings, &results) }
             }
         }
         try report.write(results, isComplete: names.isEmpty)
+    }
+
+    /// What is measured together under one setting of kernels before it is under the next.
+    private static func groups(_ measurements: [Measurement]) -> [[Measurement]] {
+        measurements.reduce(into: []) { groups, measurement in
+            if measurement.isPaired, let last = groups.indices.last {
+                groups[last].append(measurement)
+            } else {
+                groups.append([measurement])
+            }
+        }
     }
 
     /// Adds a sample. What fails is said and left out, so that it doesn't cost the others.
@@ -87,7 +101,7 @@ struct CompareCommand: ParsableCommand {
             let summary = try run.summary()
             results.samples.append(
                 Sample(
-                    id: measurement.id, kernel: removing == nil ? nil : try summary.string("kernel"),
+                    id: measurement.id, round: round, kernel: removing == nil ? nil : try summary.string("kernel"),
                     peakBytes: run.peakBytes, secondsToFirstLine: run.lines.first?.seconds ?? .nan, summary: summary))
         } catch {
             say("bench: \(measurement.id) failed: \(error)")
@@ -100,15 +114,15 @@ struct CompareCommand: ParsableCommand {
     }
 
     /// The products of the records' steps have as many rows as the batches had on average.
-    private func addRecordsCeiling(_ settings: [[String]], _ results: inout Results) {
-        guard let kernel = results.kernels.first, let rows = results.ours("records", "rows", kernel),
-            let targets = results.ours("records", "targets", kernel)
+    private func addRecordsCeiling(_ round: Int, _ removing: [String], _ results: inout Results) {
+        guard let sample = results.samples.last, sample.id == "records", let rows = sample.number("rows"),
+            let targets = sample.number("targets")
         else { return }
         let arguments = [
             "ceiling", "--adapters-only", "--model", model, "--threads", "\(size.threads)", "--rows",
             "\(Int(rows.rounded()))", "--targets", "\(Int(targets.rounded()))",
         ]
         let measurement = Measurement(id: "ceiling-records", part: "ceiling", ours: arguments)
-        for removing in settings { measure(measurement, 1, [CommandLine.arguments[0]] + arguments, removing, &results) }
+        measure(measurement, round, [CommandLine.arguments[0]] + arguments, removing, &results)
     }
 }

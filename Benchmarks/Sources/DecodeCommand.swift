@@ -87,7 +87,11 @@ extension AdaptableModel {
     /// The bytes of weights that each pass needs: what every linear layer multiplies by, the output layer included.
     var bytesReadPerToken: Int {
         modules.reduce(0) { sum, module in
-            if case .linear(let layer) = module.kind { sum + layer.weight.count * 4 } else { sum }
+            if case .linear(let layer) = module.kind {
+                sum + layer.weight.count * (layer.weight.value is HalfTensor ? 2 : 4)
+            } else {
+                sum
+            }
         }
     }
 }

@@ -13,6 +13,8 @@ struct Measurement {
     var reference: [String]?
     /// How often at most; what hardly spreads, or takes long, needs fewer rounds.
     var rounds = Int.max
+    /// Whether it follows the one before at once, under the same setting of kernels, to be compared with it.
+    var isPaired = false
     /// Whether our side is measured under each setting of OpenBLAS's kernels.
     var dependsOnKernels = true
 }
@@ -41,7 +43,7 @@ extension Measurement {
         let script = FileSystem.join(paths.scripts, "reference.py")
         func step(
             _ id: String, part: String, _ workload: Workload, _ size: [String], reference: Bool = true,
-            model: String? = nil, extra: [String] = [], rounds: Int = .max
+            model: String? = nil, extra: [String] = [], rounds: Int = .max, isPaired: Bool = false
         ) -> Measurement {
             let place = ["--model", model ?? paths.model, "--threads", "\(threads)"]
             // The reference's steps take several times as long. Records must be the same ones on both sides.
@@ -50,31 +52,37 @@ extension Measurement {
             return Measurement(
                 id: id, part: part,
                 ours: ["step", workload.rawValue] + place + ["--steps", "\(count.0)"] + size + extra,
-                reference: reference ? other : nil, rounds: rounds)
+                reference: reference ? other : nil, rounds: rounds, isPaired: isPaired)
         }
         let records = ["--data", paths.data, "--batch", "8"]
+        let long = ["--batch", "1", "--length", "\(batch * length)"]
         var list = [
-            Measurement(id: "ceiling", part: "ceiling", ours: ["ceiling"] + common + dense, rounds: 2),
-            step("lora", part: "steps", .lora, dense),
+            Measurement(id: "ceiling", part: "ceiling", ours: ["ceiling"] + common + dense),
+            step("lora", part: "steps", .lora, dense, isPaired: true),
+            step("long", part: "steps", .lora, long, isPaired: true),
+        ]
+        list += memory(
+            paths,
+            step: {
+                step($0, part: "memory", .lora, dense, reference: false, model: $1, extra: $2, isPaired: true)
+            })
+        list += [
             step("all-linear", part: "steps", .allLinear, dense, rounds: 2),
             step("bias", part: "steps", .bias, dense, rounds: 2),
             step("full", part: "steps", .full, dense),
-            step("long", part: "steps", .lora, ["--batch", "1", "--length", "\(batch * length)"], rounds: 2),
             step("records", part: "steps", .records, records),
         ]
         for count in [1, 2] where count < threads {
             let size = model + dense + ["--threads", "\(count)"]
             list += [
                 Measurement(
-                    id: "ceiling-\(count)", part: "scaling", ours: ["ceiling", "--adapters-only"] + size, rounds: 1,
+                    id: "ceiling-\(count)", part: "scaling", ours: ["ceiling", "--adapters-only"] + size, rounds: 2,
                     dependsOnKernels: false),
                 Measurement(
                     id: "lora-\(count)", part: "scaling", ours: ["step", "lora", "--steps", "2"] + size, rounds: 2,
-                    dependsOnKernels: false),
+                    isPaired: true, dependsOnKernels: false),
             ]
         }
-        list += memory(
-            paths, step: { step($0, part: "memory", .lora, dense, reference: $1, model: $2, extra: $3, rounds: 2) })
         for (id, folder) in [("355m", paths.mediumModel), ("774m", paths.largeModel)] {
             guard let folder else { continue }
             let size = ["--model", folder, "--threads", "\(threads)"] + dense
@@ -84,7 +92,7 @@ extension Measurement {
                     dependsOnKernels: false),
                 Measurement(
                     id: "lora-\(id)", part: "sizes", ours: ["step", "lora", "--steps", "2"] + size, rounds: 1,
-                    dependsOnKernels: false),
+                    isPaired: true, dependsOnKernels: false),
             ]
         }
         list += generation(paths, common)
@@ -102,13 +110,12 @@ extension Measurement {
         return list
     }
 
-    /// - Parameter step: Makes the measurement of a LoRA step from its id, whether the reference has it, the model's
-    ///   folder and further arguments.
+    /// - Parameter step: Makes the measurement of a LoRA step from its id, the model's folder and further arguments.
     private static func memory(
-        _ paths: BenchPaths, step: (String, Bool, String?, [String]) -> Measurement
+        _ paths: BenchPaths, step: (String, String?, [String]) -> Measurement
     ) -> [Measurement] {
-        var list = [step("checkpointing", false, nil, ["--set", "training.gradient_checkpointing=true"])]
-        if let halfModel = paths.halfModel { list.append(step("bfloat16", false, halfModel, [])) }
+        var list = [step("checkpointing", nil, ["--set", "training.gradient_checkpointing=true"])]
+        if let halfModel = paths.halfModel { list.append(step("bfloat16", halfModel, [])) }
         return list
     }
 

@@ -11,7 +11,7 @@ struct Report {
         var text =
             "Measured on \(results.processor), \(results.threads) cores, in one run of `make bench`: a random GPT-2 124M "
             + "in float32, dropouts active, dense batches of \(results.batch) × \(results.length) tokens, E2E records 8 at "
-            + "a time with labels on the completion; sides in turn, medians. \(versions)\n"
+            + "a time with labels on the completion; sides in turn, medians, of ratios the median over rounds. \(versions)\n"
         if kernels.count > 1 {
             text +=
                 "OpenBLAS with its \(kernels.first ?? "") kernels, as the environment had it, and with its own choice, "
@@ -101,7 +101,7 @@ struct Report {
         ]
         let rows = names.compactMap { id, ceiling, name -> [String]? in
             guard let seconds = results.ours(id, "median_seconds", kernel) else { return nil }
-            let share = results.ceiling(ceiling, "adapters", kernel).map { $0 / seconds }
+            let share = Target.share(results, id, kernel, ceiling: ceiling)
             return [
                 name, fixed(seconds, 2), fixed(results.ours(id, "tokens_per_second", kernel), 0), fixed(share, 2),
                 fixed(results.ours(id, "weight_bytes", kernel).map { $0 / 1e6 }, 0),
@@ -170,7 +170,7 @@ struct Report {
             let last = before?.ours(one.id, one.key, kernel)
             return [
                 one.name, fixed(rate / one.unit, 1), fixed(reference.map { $0 / one.unit }, 1),
-                reference.map { fixed(rate / $0, 2) + " ×" } ?? "",
+                reference.flatMap { _ in Target.rate(one.id, one.key)(results, kernel) }.map(Target.ratio) ?? "",
             ] + (before == nil ? [] : [last.map { Self.change(rate, $0) } ?? ""])
         }
         return Self.table(

@@ -5,6 +5,8 @@ import JSONText
 /// What one process measured.
 struct Sample {
     var id: String
+    /// Of how many times that everything was measured; nil in files of before they were counted.
+    var round: Int?
     /// OpenBLAS's kernels on our side; nil on the reference's.
     var kernel: String?
     var peakBytes: Int
@@ -23,6 +25,15 @@ struct Sample {
             return try? node?.asNumber()
         }
     }
+}
+
+/// What a ratio is made of: a measurement's figure on one side.
+struct Figure {
+    var id: String
+    /// The figure's path in the summary.
+    var key: String
+    /// OpenBLAS's kernels on our side; nil for the reference. What was measured under one setting only stands for both.
+    var kernel: String? = nil
 }
 
 /// All that a run measured, as its JSON file keeps it.
@@ -44,20 +55,37 @@ struct Results {
 
     /// The median over the rounds; for a measurement that was made under one setting of kernels only, of that.
     func ours(_ id: String, _ key: String, _ kernel: String) -> Double? {
-        let exact = values(id, key, kernel)
-        return exact ?? kernels.first.flatMap { values(id, key, $0) }
+        medianValue(Figure(id: id, key: key, kernel: kernel))
     }
 
-    func reference(_ id: String, _ key: String) -> Double? { values(id, key, nil) }
+    func reference(_ id: String, _ key: String) -> Double? { medianValue(Figure(id: id, key: key, kernel: nil)) }
 
-    private func values(_ id: String, _ key: String, _ kernel: String?) -> Double? {
-        let values = samples(id, kernel).compactMap { $0.number(key) }
+    private func medianValue(_ figure: Figure) -> Double? {
+        let values = values(figure).map(\.value)
         return values.isEmpty ? nil : median(values)
     }
 
-    /// The least time that a step's matrix products took, in seconds.
-    func ceiling(_ id: String, _ entry: String, _ kernel: String) -> Double? {
-        samples(id, kernel).compactMap { $0.number("\(entry).seconds") }.min()
+    /// One figure over another, the median over the rounds that measured both: the machine's own speed changes from
+    /// minute to minute, so what is divided has to be of the same one. Without such rounds, of their medians.
+    func ratio(_ above: Figure, _ below: Figure) -> Double? {
+        let (above, below) = (values(above), values(below))
+        let shared = above.flatMap { a in
+            below.filter { $0.round == a.round && a.round != nil }.map { a.value / $0.value }
+        }
+        if !shared.isEmpty { return median(shared) }
+        guard !above.isEmpty, !below.isEmpty else { return nil }
+        return median(above.map(\.value)) / median(below.map(\.value))
+    }
+
+    private func values(_ figure: Figure) -> [(round: Int?, value: Double)] {
+        func values(_ kernel: String?) -> [(round: Int?, value: Double)] {
+            samples(figure.id, kernel).compactMap { sample in
+                sample.number(figure.key).map { (sample.round, $0) }
+            }
+        }
+        let exact = values(figure.kernel)
+        guard exact.isEmpty, figure.kernel != nil, let first = kernels.first else { return exact }
+        return values(first)
     }
 
     var json: JSONValue {
@@ -67,7 +95,8 @@ struct Results {
             "samples": .array(
                 samples.map {
                     [
-                        "id": .string($0.id), "kernel": $0.kernel.map { .string($0) } ?? .null,
+                        "id": .string($0.id), "round": $0.round.map { .integer($0) } ?? .null,
+                        "kernel": $0.kernel.map { .string($0) } ?? .null,
                         "peak_memory_bytes": .integer($0.peakBytes),
                         "seconds_to_first_line": .number($0.secondsToFirstLine), "summary": $0.summary.plain,
                     ]
@@ -86,7 +115,8 @@ extension Results {
         length = try node.integer("length")
         samples = try node.array("samples").map {
             Sample(
-                id: try $0.string("id"), kernel: try $0.optionalString("kernel"),
+                id: try $0.string("id"), round: try $0.optionalInteger("round"),
+                kernel: try $0.optionalString("kernel"),
                 peakBytes: try $0.integer("peak_memory_bytes"),
                 secondsToFirstLine: try $0.optionalNumber("seconds_to_first_line") ?? .nan,
                 summary: try $0.required("summary"))

@@ -69,6 +69,7 @@ struct StepCommand: ParsableCommand {
             "median_seconds": .number(median(seconds)),
             "mean_seconds": .number(seconds.reduce(0, +) / Double(max(1, steps))),
             "load_seconds": .number(loading), "weight_bytes": .integer(prepared.weightBytes),
+            "tensor_peak_bytes": .integer(BufferPool.shared.peakBytes),
             "rows": .number(Double(rows) / Double(steps)), "targets": .number(Double(targets) / Double(steps)),
             "tokens_per_second": .number(Double(tokens) / seconds.reduce(0, +)), "operations": shares.json,
         ])

@@ -12,30 +12,31 @@ struct Target {
     private static func milliseconds(_ value: Double) -> String { fixed(1000 * value, 0) + " ms" }
 
     /// The time of a step's matrix products at OpenBLAS's best over the step's own.
-    static func share(_ results: Results, _ id: String, _ kernel: String) -> Double? {
-        let entries = ["lora": "adapters", "all-linear": "adapters", "long": "adapters", "records": "adapters"]
-            .merging(["bias": "biases", "full": "full"]) { $1 }
+    static func share(_ results: Results, _ id: String, _ kernel: String, ceiling: String = "ceiling") -> Double? {
+        let entries = ["bias": "biases", "full": "full"]
         // Records come in batches of unequal sizes, of which the ceiling is measured for the mean.
-        let key = id == "records" ? "mean_seconds" : "median_seconds"
-        guard let entry = entries[id], let seconds = results.ours(id, key, kernel) else { return nil }
-        return results.ceiling(id == "records" ? "ceiling-records" : "ceiling", entry, kernel).map { $0 / seconds }
+        let isMean = id == "records"
+        return results.ratio(
+            Figure(
+                id: isMean ? "ceiling-records" : ceiling, key: "\(entries[id] ?? "adapters").seconds", kernel: kernel),
+            Figure(id: id, key: isMean ? "mean_seconds" : "median_seconds", kernel: kernel))
     }
 
     /// The reference's over ours.
     static func faster(_ id: String, _ key: String = "median_seconds") -> (Results, String) -> Double? {
-        { results, kernel in divide(results.reference(id, key), results.ours(id, key, kernel)) }
+        { $0.ratio(Figure(id: id, key: key), Figure(id: id, key: key, kernel: $1)) }
     }
 
     static func divide(_ a: Double?, _ b: Double?) -> Double? { a.flatMap { a in b.map { a / $0 } } }
 
     /// Ours over the reference's, of a rate.
     static func rate(_ id: String, _ key: String) -> (Results, String) -> Double? {
-        { results, kernel in divide(results.ours(id, key, kernel), results.reference(id, key)) }
+        { $0.ratio(Figure(id: id, key: key, kernel: $1), Figure(id: id, key: key)) }
     }
 
     /// One measurement's over another's, both ours.
     private static func within(_ id: String, _ other: String, _ key: String) -> (Results, String) -> Double? {
-        { results, kernel in divide(results.ours(id, key, kernel), results.ours(other, key, kernel)) }
+        { $0.ratio(Figure(id: id, key: key, kernel: $1), Figure(id: other, key: key, kernel: $1)) }
     }
 
     /// The peak without the weights.
@@ -83,12 +84,10 @@ struct Target {
             Target(
                 name: "all cores against 1, of what sgemm gains", limit: "≥ 0.90", text: share,
                 value: { results, kernel in
-                    guard kernel == results.kernels.first,
-                        let step = within("lora-1", "lora", "median_seconds")(results, kernel),
-                        let one = results.ceiling("ceiling-1", "adapters", kernel),
-                        let all = results.ceiling("ceiling", "adapters", kernel)
-                    else { return nil }
-                    return step / (one / all)
+                    kernel == results.kernels.first
+                        ? divide(
+                            share(results, "lora", kernel), share(results, "lora-1", kernel, ceiling: "ceiling-1"))
+                        : nil
                 }),
             Target(
                 name: "process start to first step of 124M, beyond the step", limit: "≤ 500 ms", text: milliseconds,

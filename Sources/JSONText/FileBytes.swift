@@ -49,6 +49,17 @@ public final class FileBytes: Sendable {
         try withExtendedLifetime(self) { try body(bytes) }
     }
 
+    /// Gives back the memory of whole pages within `part`, which the file brings again when they are next read.
+    public func releasePages(of part: UnsafeRawBufferPointer) {
+        guard isMapped, let base = bytes.baseAddress, let start = part.baseAddress else { return }
+        let pageSize = Int(getpagesize())
+        let first = (start - base + pageSize - 1) / pageSize * pageSize
+        let end = (start - base + part.count) / pageSize * pageSize
+        if first >= 0, end <= bytes.count, first < end {
+            madvise(UnsafeMutableRawPointer(mutating: base) + first, end - first, MADV_DONTNEED)
+        }
+    }
+
     private static func readAll(
         _ descriptor: Int32, expecting size: Int, path: String
     ) throws -> UnsafeRawBufferPointer {

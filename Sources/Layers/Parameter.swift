@@ -34,6 +34,8 @@ public final class Parameter {
     public func takeOver(tracking: Bool) {
         let floats = value.floats
         let own = floats === value ? floats.copy() : floats
+        // Who trains everything would have it in memory twice.
+        value.releasePages()
         if tracking { own.track() }
         value = own
     }

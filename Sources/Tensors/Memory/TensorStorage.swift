@@ -1,3 +1,9 @@
+/// What lends memory to tensors that it can fetch again, such as a mapped file.
+public protocol MemoryLender: AnyObject {
+    /// Gives back the pages that lie wholly within `memory`; the next reading brings them again.
+    func releasePages(of memory: UnsafeRawBufferPointer)
+}
+
 /// The memory of one or more tensors: pooled, or a part of something that `owner` keeps alive, such as a mapped file.
 public final class TensorStorage: @unchecked Sendable {
     let base: UnsafeMutablePointer<Float>

@@ -20,6 +20,10 @@ public final class HalfTensor: StoredTensor, @unchecked Sendable {
         return tensor
     }
 
+    public func releasePages() {
+        (owner as? any MemoryLender)?.releasePages(of: UnsafeRawBufferPointer(start: data, count: 2 * count))
+    }
+
     public func copyRow(_ index: Int, to target: UnsafeMutablePointer<Float>) {
         format.convert(data + index * columnCount, to: target, count: columnCount)
     }

@@ -5,6 +5,9 @@ public protocol StoredTensor: AnyObject {
     /// The elements as floats: the tensor itself where it is one, otherwise converted anew at each call.
     var floats: Tensor { get }
 
+    /// Gives memory back that can be had again, where the elements lie in a mapped file: for whoever has copied them.
+    func releasePages()
+
     /// target ← row `index` of all rows of the last dimension.
     func copyRow(_ index: Int, to target: UnsafeMutablePointer<Float>)
 
@@ -20,6 +23,10 @@ extension StoredTensor {
 
 extension Tensor: StoredTensor {
     public var floats: Tensor { self }
+
+    public func releasePages() {
+        (storage.owner as? any MemoryLender)?.releasePages(of: UnsafeRawBufferPointer(start: data, count: 4 * count))
+    }
 
     public func copyRow(_ index: Int, to target: UnsafeMutablePointer<Float>) {
         target.update(from: data + index * columnCount, count: columnCount)

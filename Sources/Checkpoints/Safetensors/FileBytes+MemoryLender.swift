@@ -1,0 +1,4 @@
+import JSONText
+public import Tensors
+
+extension FileBytes: MemoryLender {}
