@@ -1,5 +1,4 @@
 import Checkpoints
-import FoundationEssentials
 import JSONText
 import Tensors
 import Testing
@@ -45,7 +44,7 @@ import Testing
 
     /// What the process has in memory of a file that it maps.
     private func residentKilobytes(_ path: String) throws -> Int {
-        let maps = String(decoding: try Data(contentsOf: URL(filePath: "/proc/self/smaps")), as: UTF8.self)
+        let maps = try FileBytes(path: "/proc/self/smaps").withBytes { String(decoding: $0, as: UTF8.self) }
         let lines = maps.split(separator: "\n")
         let start = try #require(lines.firstIndex { $0.hasSuffix(path) })
         let line = try #require(lines[start...].first { $0.hasPrefix("Rss:") })
