@@ -54,7 +54,15 @@ public struct BottleneckAdapter: PEFTMethod {
         return BottleneckInstallation(
             bottlenecks, ExtraParameters(model: model),
             settings.configuration(model: model.transformersClass, width: width, basePath: context.basePath),
+            vocabularyHead: (model.outputLayerPath + ".weight", model.taskHead == nil ? model.headWeight : nil),
             isTraining: context.isTraining)
+    }
+}
+
+extension AdaptableModel {
+    /// The weight of the output layer.
+    fileprivate var headWeight: Parameter? {
+        isHeadTied ? tokenEmbedding : parameters.first { $0.name == outputLayerPath + ".weight" }
     }
 }
 
@@ -142,8 +150,14 @@ private final class BottleneckInstallation: Installation {
     private let bottlenecks: [Bottleneck]
     private let frozen: ExtraParameters
     private let configuration: JSONValue
+    /// The head of a language model, which AdapterHub stores beside the adapter unless told otherwise.
+    private let vocabularyHead: (name: String, weight: Parameter?)
 
-    init(_ bottlenecks: [Bottleneck], _ frozen: ExtraParameters, _ configuration: JSONValue, isTraining: Bool) {
+    init(
+        _ bottlenecks: [Bottleneck], _ frozen: ExtraParameters, _ configuration: JSONValue,
+        vocabularyHead: (name: String, weight: Parameter?), isTraining: Bool
+    ) {
+        self.vocabularyHead = vocabularyHead
         self.bottlenecks = bottlenecks
         self.frozen = frozen
         self.configuration = configuration
@@ -168,6 +182,17 @@ private final class BottleneckInstallation: Installation {
     }
 
     func load(_ found: [String: Tensor], file: String) throws(Problems) {
+        var found = found
+        if let weight = vocabularyHead.weight, let stored = found.removeValue(forKey: vocabularyHead.name) {
+            guard stored.shape == weight.shape, stored.values == weight.tensor.values else {
+                throw Problems([
+                    Problem(
+                        "the head that is stored beside the adapter isn't the base's own, and only the base's is used here: "
+                            + "the adapter was made for another base, or its head was trained", file: file,
+                        key: vocabularyHead.name)
+                ])
+            }
+        }
         try loadExactly(found, into: tensors, file: file)
     }
 

@@ -14,22 +14,26 @@ import Testing
         return try RunningTool(run.arguments + changes.flatMap { ["--set", $0] }).outcome()
     }
 
+    /// Stores the run's base, a random one, which has no files of its own.
+    private func makeBase(_ run: TinyRun, _ path: String) throws {
+        let made = try RunningTool(
+            run.arguments + [
+                "--set", "peft={method: full}", "--set", "training.output_dir=\(path)", "--set",
+                "training.learning_rate=0",
+            ]
+        ).outcome()
+        #expect(made.status == 0, "\(made.errors)")
+    }
+
     @Test("is trained, evaluated, used and looked at, but not merged", arguments: methods)
     func everything(_ settings: [String]) throws {
         let run = try TinyRun()
         let outcome = try train(run, settings)
         #expect(outcome.status == 0, "\(outcome.errors)")
-        // The base is a random one, which has no files of its own.
-        let base = "\(run.folder.path)/model"
-        let made = try RunningTool(
-            run.arguments + [
-                "--set", "peft={method: full}", "--set", "training.output_dir=\(run.folder.path)/base", "--set",
-                "training.learning_rate=0",
-            ]
-        ).outcome()
-        #expect(made.status == 0, "\(made.errors)")
+        let base = "\(run.folder.path)/base"
+        try makeBase(run, base)
         let adapter = "\(run.folder.path)/run"
-        let models = ["--base", "\(run.folder.path)/base", "--adapter", adapter]
+        let models = ["--base", base, "--adapter", adapter]
         let evaluation = try RunningTool(["eval"] + models + ["--json", "--compare-base", "--rouge"]).outcome()
         #expect(evaluation.status == 0, "\(evaluation.errors)")
         let rows = try JSONNode.parse(evaluation.output).array("rows")
@@ -42,7 +46,7 @@ import Testing
         let inspected = try peft("inspect", adapter)
         #expect(inspected.status == 0 && inspected.output.contains("num_virtual_tokens"), "\(inspected.errors)")
         let merged = try peft(
-            "merge", "--base", "\(run.folder.path)/base", "--adapter", adapter, "--output", base + "-merged")
+            "merge", "--base", base, "--adapter", adapter, "--output", base + "-merged")
         #expect(
             merged.errors.contains(
                 "can't be merged: a learned prompt is part of the sequences and not of the weights; use the adapter "
@@ -64,19 +68,43 @@ import Testing
                 """)
     }
 
+    @Test(
+        "beside a head is evaluated as during training",
+        arguments: [
+            ["prompt_tuning"], ["prefix_tuning"], ["p_tuning"], ["p_tuning_v2"],
+            ["p_tuning", "peft.virtual_token_placement=template", "data.text='[P2]{q} or[P1] {a}'"],
+        ])
+    func classification(_ settings: [String]) throws {
+        let run = try TinyRun()
+        let base = "\(run.folder.path)/base"
+        try makeBase(run, base)
+        let trained = try train(
+            run,
+            [
+                settings[0], "task=sequence_classification", "data.prompt=null", "data.completion=null",
+                "data.text=\"{q} or {a}\"", "data.label={q}", "training.eval_steps=3", "model={path: \(base)}",
+            ] + settings.dropFirst())
+        #expect(trained.status == 0, "\(trained.errors)")
+        let last = try run.folder.text("run/metrics.jsonl").split(separator: "\n").map {
+            try JSONNode.parse(String($0))
+        }.last { try $0.optional("eval_loss") != nil }
+        let logged = try #require(last)
+        let evaluation = try peft("eval", "--config", "\(run.folder.path)/run/training_config.yaml", "--json")
+        #expect(evaluation.status == 0, "\(evaluation.errors)")
+        let found = try JSONNode.parse(evaluation.output)
+        #expect(abs(try found.number("loss") - logged.number("eval_loss")) < 1e-6)
+        for name in ["accuracy", "f1_macro", "f1_micro", "f1_weighted", "matthews_correlation"] {
+            #expect(try found.number(name) == logged.number("eval_" + name), "\(name)")
+        }
+    }
+
     @Test("takes what looks like a place in the data for text, in training and wherever it is used")
     func placesInData() throws {
         let run = try TinyRun()
         let records = (0..<6).map { #"{"q": "\#($0)[P1]", "a": "\#($0 % 5)"}"# }
         let data = try run.folder.write(records.joined(separator: "\n") + "\n", to: "places.jsonl").relativePath
         let base = "\(run.folder.path)/base"
-        let made = try RunningTool(
-            run.arguments + [
-                "--set", "peft={method: full}", "--set", "training.output_dir=\(base)", "--set",
-                "training.learning_rate=0",
-            ]
-        ).outcome()
-        #expect(made.status == 0, "\(made.errors)")
+        try makeBase(run, base)
         let adapter = "\(run.folder.path)/run"
         let trained = try train(
             run,

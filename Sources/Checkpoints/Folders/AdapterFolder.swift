@@ -19,7 +19,7 @@ public struct AdapterFolder: Sendable {
     public static let keyPrefix = "base_model.model."
     /// All files that an adapter's folder can hold beside its configuration.
     public static let fileNames = [
-        weightsName, AdapterHubLayout.weightsName, AdapterHubLayout.headName, AdapterHubLayout.headConfigurationName,
+        weightsName, AdapterHubLayout.weightsName, AdapterHubHead.weightsName, AdapterHubHead.configurationName,
     ]
     static let pickleName = "adapter_model.bin"
 
@@ -33,7 +33,7 @@ public struct AdapterFolder: Sendable {
 
     private let indexes: [String: Int]
     /// AdapterHub's file of a head beside the adapter's.
-    private let head: SafetensorsFile?
+    private let head: AdapterHubHead?
 
     /// Opens the adapter in `folder`, or in the only folder below it that holds one: peft saves an adapter whose name
     /// isn't `default` there.
@@ -44,7 +44,10 @@ public struct AdapterFolder: Sendable {
         let configurationPath = FileSystem.join(path, Self.configurationName)
         let root = try Self.readConfiguration(configurationPath)
         let hub = try AdapterHubLayout.flattened(root)
-        configuration = hub?.configuration ?? root
+        let head = try hub == nil ? nil : AdapterHubHead(in: path, warn: warn)
+        let flat = hub?.configuration ?? root
+        configuration = try head?.completed(flat) ?? flat
+        self.head = head
         let weightsName = hub == nil ? Self.weightsName : AdapterHubLayout.weightsName
         let weightsPath = FileSystem.join(path, weightsName)
         if !FileSystem.exists(weightsPath) {
@@ -65,12 +68,11 @@ public struct AdapterFolder: Sendable {
                 exitStatus: .missingInput)
         }
         weights = try SafetensorsFile(path: weightsPath, warn: warn)
-        let headPath = FileSystem.join(path, AdapterHubLayout.headName)
-        head = hub != nil && FileSystem.exists(headPath) ? try SafetensorsFile(path: headPath, warn: warn) : nil
-        entries = (weights.tensors + (head?.tensors ?? [])).map { tensor in
+        let own = weights.tensors.map { tensor in
             let key = hub.map { AdapterHubLayout.path(ofKey: tensor.name, adapter: $0.name) } ?? tensor.name
             return Entry(path: Self.path(ofKey: key), tensor: tensor)
         }
+        entries = own + (head?.file.tensors.map { Entry(path: head?.path(of: $0.name) ?? $0.name, tensor: $0) } ?? [])
         var indexes: [String: Int] = [:]
         for (index, entry) in entries.enumerated() {
             if let other = indexes.updateValue(index, forKey: entry.path) {
@@ -87,7 +89,9 @@ public struct AdapterFolder: Sendable {
 
     /// The tensor of an entry, as floats.
     public func tensor(_ entry: Entry) throws -> Tensor {
-        if let head, head.entry(named: entry.tensor.name) != nil { return try head.tensor(named: entry.tensor.name) }
+        if let head, head.file.entry(named: entry.tensor.name) != nil {
+            return try head.file.tensor(named: entry.tensor.name)
+        }
         return try weights.tensor(named: entry.tensor.name)
     }
 
@@ -140,13 +144,15 @@ public struct AdapterFolder: Sendable {
     /// `json.dumps(indent=2, sort_keys=True)` and last, so that a folder with a configuration is whole.
     ///
     /// The tensors have the names that peft gives them, `keyPrefix` included.
+    ///
+    /// - Parameter labels: The names of a head's labels by their numbers, which AdapterHub stores and peft doesn't.
     public static func write(
-        configuration: JSONValue, tensors: [OutgoingTensor], to folder: String
+        configuration: JSONValue, tensors: [OutgoingTensor], labels: [String] = [], to folder: String
     ) throws {
         if case .object(let members) = configuration,
             members.contains(where: { $0.key == "peft_type" && $0.value == .string(AdapterHubLayout.type) })
         {
-            return try AdapterHubLayout.write(members, tensors: tensors, to: folder)
+            return try AdapterHubLayout.write(members, tensors: tensors, labels: labels, to: folder)
         }
         try SafetensorsWriter.write(tensors, to: FileSystem.join(folder, weightsName))
         try AtomicFile.write(configuration.text(.python), to: FileSystem.join(folder, configurationName))

@@ -3,15 +3,13 @@ import JSONText
 
 /// A bottleneck adapter as AdapterHub's `adapters` library saves it with `use_safetensors=True`: `adapter_config.json`
 /// with its architecture under `config`, `adapter.safetensors` with the adapter's name in every tensor's, and a head in
-/// files of its own.
+/// files of its own, see `AdapterHubHead`.
 ///
 /// Within the tool it looks like one of peft's: one flat configuration with a `peft_type`, and names without that.
 enum AdapterHubLayout {
     static let type = "BOTTLENECK"
     static let weightsName = "adapter.safetensors"
     static let pickleName = "pytorch_adapter.bin"
-    static let headName = "model_head.safetensors"
-    static let headConfigurationName = "head_config.json"
     /// The adapter's own name where we write it.
     private static let ownName = "adapter"
     private static let infix = ".adapters."
@@ -42,7 +40,11 @@ enum AdapterHubLayout {
     }
 
     /// Writes the folder's files, the configuration last.
-    static func write(_ members: [JSONValue.Member], tensors: [OutgoingTensor], to folder: String) throws {
+    ///
+    /// - Parameter labels: The names of a head's labels by their numbers.
+    static func write(
+        _ members: [JSONValue.Member], tensors: [OutgoingTensor], labels: [String], to folder: String
+    ) throws {
         let adapter = tensors.filter { $0.name.contains(infix) }
         let head = tensors.filter { !$0.name.contains(infix) }
         func renamed(_ tensor: OutgoingTensor) -> OutgoingTensor {
@@ -54,11 +56,7 @@ enum AdapterHubLayout {
         let (architecture, others) = split(members)
         let root = others.filter { $0.key != "peft_type" && $0.key != "name" }
         if !head.isEmpty {
-            try SafetensorsWriter.write(head.map(renamed), to: FileSystem.join(folder, headName))
-            let configuration = root.filter { ["hidden_size", "model_class"].contains($0.key) }
-            try AtomicFile.write(
-                JSONValue.object([.init("config", nil), .init("name", nil)] + configuration).text(.python),
-                to: FileSystem.join(folder, headConfigurationName))
+            try AdapterHubHead.write(head.map(renamed), configuration: root, labels: labels, to: folder)
         }
         let configuration = JSONValue.object(
             [.init("config", .object(architecture)), .init("name", .string(ownName))] + root)

@@ -71,8 +71,8 @@ enum TaskLabels {
 }
 
 extension LabelSet {
-    /// What an adapter for sequence classification tells, its labels' names from the run that made it; nil for one that
-    /// goes on with texts.
+    /// What an adapter for sequence classification tells, its labels' names from the run that made it or from its own
+    /// files; nil for one that goes on with texts.
     ///
     /// Throws a `Problem` for an adapter that says it is for sequence classification and has no head.
     public init?(of adapter: AdapterFolder) throws {
@@ -93,6 +93,11 @@ extension LabelSet {
                 return
             }
         }
-        self = count == 1 ? .regression : .unnamed(count)
+        // AdapterHub stores them.
+        let numbers = try adapter.configuration.optionalObject("label2id") ?? []
+        let names = try Dictionary(
+            numbers.map { (try $0.value.asInteger(), $0.key) }, uniquingKeysWith: { first, _ in first })
+        let ordered = (0..<count).compactMap { names[$0] }
+        self = count == 1 ? .regression : ordered.count == count ? LabelSet(names: ordered) : .unnamed(count)
     }
 }

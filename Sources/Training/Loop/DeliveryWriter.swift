@@ -1,4 +1,5 @@
 import Checkpoints
+import Datasets
 import Layers
 import Methods
 import Models
@@ -14,7 +15,8 @@ struct DeliveryWriter {
         case .adapter(let configuration, let tensors):
             try AdapterFolder.write(
                 configuration: configuration,
-                tensors: tensors.map { OutgoingTensor($0.name, $0.tensor, as: .float32) }, to: folder)
+                tensors: tensors.map { OutgoingTensor($0.name, $0.tensor, as: .float32) },
+                labels: base.labels?.names ?? [], to: folder)
         case .checkpoint:
             // The folder has a card of its own.
             try copyCompanions(

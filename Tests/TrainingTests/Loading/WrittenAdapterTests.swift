@@ -126,12 +126,14 @@ struct WrittenAdapterTests {
     }
 
     /// Runs a check script over folders that `write` has filled.
-    static func check(_ script: String, by python: String, _ scratch: Scratch, _ folders: [String]) throws {
+    static func check(
+        _ script: String, by python: String, _ scratch: Scratch, _ folders: [String], base: String = "adapters/base"
+    ) throws {
         let process = Process()
         process.executableURL = URL(filePath: python)
         process.currentDirectoryURL = repositoryRoot
         process.arguments =
-            ["scripts/\(script)", fixture("adapters/base").path()]
+            ["scripts/\(script)", fixture(base).path()]
             + folders.flatMap { [scratch($0), scratch("\($0)/logits.json")] }
         try scratch.write("", to: "output")
         let output = try FileHandle(forWritingTo: URL(filePath: scratch("output")))
