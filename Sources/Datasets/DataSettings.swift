@@ -123,19 +123,27 @@ public struct DataSettings: Sendable, Hashable {
         }
     }
 
-    /// The examples of `paths`, at most `lengthLimit` tokens each, which is what the model takes.
-    ///
-    /// - Parameter virtualTokens: What `[P3]` in the prompt's template means.
-    /// - Throws: `Problem`s with file and line where records can't be used.
-    public func dataset(
-        paths: [String], tokenizer: any Tokenizer, beginningID: Int32?, endID: Int32?, lengthLimit: Int?,
-        labels: LabelSet? = nil, paddingID: Int32? = nil, virtualTokens: VirtualTokenPlaces = .none
-    ) throws -> Dataset {
+    /// Throws a `Problem` with a key where the settings don't go with virtual tokens in the template.
+    public func check(_ virtualTokens: VirtualTokenPlaces) throws {
         try virtualTokens.check(templates)
         if case .filled = virtualTokens, policy == .keepPromptStart || policy == .keepPromptEnd {
             throw Problem(
                 "would cut virtual tokens off the prompts; use error or drop", key: "data.max_length_policy")
         }
+    }
+
+    /// The examples of `paths`, at most `lengthLimit` tokens each, which is what the model takes.
+    ///
+    /// - Parameters:
+    ///   - limitName: What `lengthLimit` is, for messages.
+    ///   - virtualTokens: What `[P3]` in the prompt's template means.
+    /// - Throws: `Problem`s with file and line where records can't be used.
+    public func dataset(
+        paths: [String], tokenizer: any Tokenizer, beginningID: Int32?, endID: Int32?, lengthLimit: Int?,
+        limitName: String = ExampleEncoder.limitName(besideVirtualTokens: 0), labels: LabelSet? = nil,
+        paddingID: Int32? = nil, virtualTokens: VirtualTokenPlaces = .none
+    ) throws -> Dataset {
+        try check(virtualTokens)
         let length = [maximumLength, lengthLimit].compactMap { $0 }.min()
         var encoder = ExampleEncoder(
             templates: templates, tokenizer: tokenizer, beginningID: beginningID, endID: endID, maximumLength: length,
@@ -143,7 +151,7 @@ public struct DataSettings: Sendable, Hashable {
         encoder.labels = labels
         encoder.paddingID = paddingID
         encoder.virtualTokens = virtualTokens
-        if let length, length != maximumLength { encoder.limitName = "what the model takes" }
+        if let length, length != maximumLength { encoder.limitName = limitName }
         if let blockSize, let lengthLimit, blockSize > lengthLimit {
             throw Problem("\(blockSize) is more than what the model takes (\(lengthLimit))", key: "data.block_size")
         }

@@ -24,6 +24,11 @@ public struct ExampleEncoder: Sendable {
     /// What `maximumLength` is, for messages.
     public var limitName = "max_length"
 
+    /// What a model's own limit is called, where it has `count` virtual tokens in front of every text.
+    public static func limitName(besideVirtualTokens count: Int) -> String {
+        "what the model takes" + (count == 0 ? "" : " beside \(count) virtual tokens")
+    }
+
     /// Records that show a model what to do (Brown et al. 2020).
     public struct Shots: Sendable, Hashable {
         public var tokens: [Int32]

@@ -68,6 +68,15 @@ public struct PlacedText: Sendable, Hashable {
         return (count, text.index(after: close))
     }
 
+    /// In words, where there are other ones.
+    public static func places(for count: Int) -> String {
+        switch count {
+        case 0: "no place for a virtual token"
+        case 1: "a place for 1 virtual token"
+        default: "places for \(count) virtual tokens"
+        }
+    }
+
     /// The tokens, each part of the text by itself; the virtual token k as −1 − k, numbered in the order of their places.
     ///
     /// - Parameter placing: Whether the virtual tokens are there; false leaves them out, for a model that hasn't
@@ -103,19 +112,27 @@ public enum VirtualTokenPlaces: Sendable, Hashable {
     /// Throws a `Problem` where the templates don't place all virtual tokens.
     public func check(_ templates: ExampleTemplates) throws {
         guard case .filled(let count) = self else { return }
-        let (given, key) =
-            switch templates {
-            case .completion(let prompt, _): (prompt, "data.prompt")
-            case .labelled(let text, _): (text, "data.text")
-            case .text:
-                throw Problem(
-                    "virtual tokens have places in a prompt with a completion, or in a text with a label; here all of a "
-                        + "text is learned", key: "data.text")
-            }
-        if given.virtualTokenCount != count {
+        guard let given = templates.given else {
             throw Problem(
-                "has places for \(given.virtualTokenCount) virtual tokens, but there are \(count) (num_virtual_tokens): "
-                    + "[P3] in the template is a place for three", key: key)
+                "virtual tokens have places in a prompt with a completion, or in a text with a label; here all of a "
+                    + "text is learned", key: "data.text")
+        }
+        let found = given.template.virtualTokenCount
+        if found != count {
+            throw Problem(
+                "has \(PlacedText.places(for: found)), but there are \(count) (num_virtual_tokens): [P3] in the template "
+                    + "is a place for three", key: given.key)
+        }
+    }
+}
+
+extension ExampleTemplates {
+    /// The template of what is given rather than learned, and where it is set; nil where all is learned.
+    public var given: (template: Template, key: String)? {
+        switch self {
+        case .completion(let prompt, _): (prompt, "data.prompt")
+        case .labelled(let text, _): (text, "data.text")
+        case .text: nil
         }
     }
 }

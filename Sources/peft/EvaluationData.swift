@@ -90,7 +90,10 @@ struct EvaluationData {
         let limit = base.model.maximumLength
         let length = shots == nil ? min(limit, settings?.maximumLength ?? limit) : limit
         var encoder = try encoder(for: base, labels, length: length)
-        if length != settings?.maximumLength { encoder.limitName = "what the model takes" }
+        if length != settings?.maximumLength {
+            encoder.limitName = ExampleEncoder.limitName(
+                besideVirtualTokens: base.model.prompt?.positionOffset ?? 0)
+        }
         if let shots, !hasLabels { encoder.shots = shots.encoded(try base.requiredTokenizer()) }
         if let blockSize = settings?.blockSize, case .text = templates {
             if blockSize > limit {

@@ -172,7 +172,7 @@ extension BaseModel {
         let count = model.prompt?.placedCount ?? 0
         if count > 0, prompt.virtualTokenCount != count {
             throw Problem(
-                "the prompt has places for \(prompt.virtualTokenCount) virtual tokens, but the adapter has \(count): "
+                "the prompt has \(PlacedText.places(for: prompt.virtualTokenCount)), but the adapter has \(count): "
                     + "write [P3] for three of them where the template of the training had them, or give --as-trained"
             )
         }

@@ -62,7 +62,7 @@ import Testing
         #expect(outcome.status == 65)
         #expect(
             outcome.errors == """
-                error: data.prompt: has places for 2 virtual tokens, but there are 3 (num_virtual_tokens): [P3] in the \
+                --set data.prompt='[P2]{q} is': error: data.prompt: has places for 2 virtual tokens, but there are 3 (num_virtual_tokens): [P3] in the \
                 template is a place for three
 
                 """)
@@ -139,10 +139,24 @@ import Testing
         #expect(bare.status == 65)
         #expect(
             bare.errors == """
-                error: the prompt has places for 1 virtual tokens, but the adapter has 3: write [P3] for three of them \
+                error: the prompt has a place for 1 virtual token, but the adapter has 3: write [P3] for three of them \
                 where the template of the training had them, or give --as-trained
 
                 """)
+    }
+
+    @Test("in front warns of a prompt with places, which are text there")
+    func placesInFront() throws {
+        let run = try TinyRun()
+        let outcome = try train(run, ["p_tuning", "data.prompt='[P3]{q} is'"])
+        #expect(outcome.status == 0)
+        #expect(
+            outcome.errors.hasPrefix(
+                """
+                --set data.prompt='[P3]{q} is': warning: data.prompt: [P3] and the like are text here: the virtual tokens \
+                stand in front, unless p_tuning is told to place them (virtual_token_placement: template)
+
+                """), "\(outcome.errors)")
     }
 
     @Test("that fills the context is an error before anything is written")
@@ -155,6 +169,16 @@ import Testing
         #expect(
             outcome.errors.contains(
                 "31 virtual tokens leave no room for a text: the model takes 32 tokens in all (n_positions)"))
+        let long = try RunningTool(
+            run.arguments + ["--set", "peft={method: prefix_tuning, num_virtual_tokens: 29}"]
+        ).outcome()
+        #expect(long.status == 65)
+        #expect(
+            long.errors == """
+                \(run.folder.path)/data.jsonl:1:1: error: 5 tokens are more than what the model takes beside 29 virtual \
+                tokens (3): choose a max_length_policy (drop, keep_prompt_start, keep_prompt_end)
+
+                """)
         #expect(!FileManager.default.fileExists(atPath: "\(run.folder.path)/run"))
     }
 }

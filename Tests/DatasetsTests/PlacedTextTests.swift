@@ -40,6 +40,12 @@ import Tokenizers
         let completion = ExampleTemplates.completion(prompt: try Template("[P2]{q}"), completion: try Template("{a}"))
         try VirtualTokenPlaces.filled(2).check(completion)
         try VirtualTokenPlaces.none.check(completion)
+        let bare = ExampleTemplates.completion(prompt: try Template("{q}[P9"), completion: try Template("[P3]{a}"))
+        #expect(
+            complaint { try VirtualTokenPlaces.filled(3).check(bare) } == """
+                error: data.prompt: has no place for a virtual token, but there are 3 (num_virtual_tokens): [P3] in the \
+                template is a place for three
+                """)
         #expect(
             complaint { try VirtualTokenPlaces.filled(3).check(completion) } == """
                 error: data.prompt: has places for 2 virtual tokens, but there are 3 (num_virtual_tokens): [P3] in the \

@@ -58,7 +58,29 @@ public struct RunConfiguration {
         }
         try document.finish()
         self.method = try method.get()
+        try Self.check(data, self.method, document.root.section("data"), warn: warn)
         resolvedYAML = document.resolvedYAML()
+    }
+
+    /// Throws `Problems` where the templates don't go with the method's virtual tokens, and warns of places that are none.
+    private static func check(
+        _ data: DataSettings, _ method: any PEFTMethod, _ section: ConfigSection, warn: WarningSink
+    ) throws {
+        func problem(_ message: String, at key: String?) -> Problem {
+            section.problem(message, at: (key ?? "").replacing("data.", with: ""))
+        }
+        do {
+            try data.check(VirtualTokenPlaces(placedCount: method.placedTokens))
+        } catch let found as Problem {
+            throw Problems([problem(found.message, at: found.key)])
+        }
+        if method.leadingPositions > 0, let given = data.templates.given, given.template.virtualTokenCount > 0 {
+            var warning = problem(
+                "[P3] and the like are text here: the virtual tokens stand in front, unless p_tuning is told to place "
+                    + "them (virtual_token_placement: template)", at: given.key)
+            warning.severity = .warning
+            warn(warning)
+        }
     }
 
     /// The same with the labels that were found in the data, so that they are known wherever the result is used.

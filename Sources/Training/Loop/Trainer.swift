@@ -52,8 +52,9 @@ public final class Trainer {
         let limit = base.model.maximumLength - configuration.method.leadingPositions
         func dataset(_ paths: [String]) throws -> Dataset {
             try data.dataset(
-                paths: paths, tokenizer: tokenizer, beginningID: nil, endID: end, lengthLimit: limit, labels: labels,
-                paddingID: padding,
+                paths: paths, tokenizer: tokenizer, beginningID: nil, endID: end, lengthLimit: limit,
+                limitName: ExampleEncoder.limitName(besideVirtualTokens: configuration.method.leadingPositions),
+                labels: labels, paddingID: padding,
                 virtualTokens: VirtualTokenPlaces(placedCount: configuration.method.placedTokens))
         }
         batches = BatchSequence(
