@@ -1,6 +1,8 @@
 import ArgumentParser
 import Checkpoints
+import JSONText
 import Layers
+import Tokenizers
 import Training
 
 /// Writes a random GPT-2 of one of the released sizes, the same bits every time.
@@ -14,8 +16,8 @@ struct ModelCommand: ParsableCommand {
     @Option(help: "f32 or bf16: how the weights are kept.")
     var type = WeightType.f32
 
-    @Option(help: "A folder with a tokenizer whose files go in.")
-    var tokenizer: String
+    @Option(help: "GPT-2's merges.txt, from which its tokenizer's files are made.")
+    var merges: String
 
     @Argument(help: "The folder to be made.")
     var folder: String
@@ -33,13 +35,22 @@ struct ModelCommand: ParsableCommand {
             }
 
             """, to: FileSystem.join(folder, "config.json"))
-        for name in ["vocab.json", "merges.txt"] {
-            try FileSystem.copyFile(
-                from: FileSystem.join(tokenizer, name), to: FileSystem.join(folder, name))
-        }
+        try FileSystem.copyFile(from: merges, to: FileSystem.join(folder, "merges.txt"))
+        try AtomicFile.write(vocabulary().text(.compact), to: FileSystem.join(folder, "vocab.json"))
         let base = try BaseModel.load(folder, randomSeed: 1, warn: { _ in })
         try ModelWeights.write(
             base.model.parameters.map { OutgoingTensor($0.name, $0.tensor, as: type.elementType) }, to: folder)
+    }
+}
+
+extension ModelCommand {
+    /// The tokens of single bytes in the order of their characters, those of the merges, and the end of text.
+    private func vocabulary() throws -> JSONValue {
+        let text = try FileBytes(path: merges).withBytes { String(decoding: $0, as: UTF8.self) }
+        let bytes = ByteAlphabet.codePoints.sorted().compactMap(UnicodeScalar.init).map { String(Character($0)) }
+        let pairs = text.split(separator: "\n").dropFirst().map { $0.split(separator: " ").joined() }
+        let tokens = bytes + pairs + ["<|endoftext|>"]
+        return .object(tokens.enumerated().map { .init($0.element, .integer($0.offset)) })
     }
 }
 

@@ -1,7 +1,7 @@
 /// GPT-2's spelling of bytes as characters: printable Latin-1 bytes are themselves, the others follow from U+0100.
-enum ByteAlphabet {
+package enum ByteAlphabet {
     /// The code point that spells each byte.
-    static let codePoints: [UInt32] = {
+    package static let codePoints: [UInt32] = {
         var next: UInt32 = 0x100
         return (0..<256).map { byte in
             switch byte {
