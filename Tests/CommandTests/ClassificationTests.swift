@@ -106,6 +106,35 @@ import Testing
         #expect(try Data(contentsOf: part.appending(path: name)) == whole)
     }
 
+    @Test("goes on from an adapter with the labels that it knows, in their order, and with no others")
+    func initialAdapter() throws {
+        #expect(try train(method: "lora").status == 0)
+        let again = ["training.output_dir=\(run.folder.path)/again", "training.learning_rate=0"]
+        let start = "lora, init_from: \(output)"
+        let outcome = try train(
+            again[0], again[1], "data.labels=[\"6\",\"0\",\"2\",\"1\",\"5\",\"4\",\"3\"]", method: start)
+        #expect(outcome.status == 0, "\(outcome.errors)")
+        func last(_ name: String) throws -> JSONNode {
+            let lines = try run.folder.text("\(name)/metrics.jsonl").split(separator: "\n")
+            return try JSONNode.parse(String(#require(lines.last)))
+        }
+        for key in ["eval_loss", "eval_accuracy"] {
+            #expect(abs(try last("again").number(key) - last("run").number(key)) < 1e-6)
+        }
+        let other = try train(again[0] + "-2", "data.label=\"x{q}\"", method: start)
+        #expect(
+            other.errors
+                == "\(output): error: data.label: the model doesn't know the label 'x0' of the data; it tells 0, 1, 2, 3, 4, "
+                + "5, 6\n")
+        let text = try RunningTool(
+            run.arguments + ["--set", again[0] + "-2", "--set", "peft={method: \(start)}"]
+        ).outcome()
+        #expect(
+            text.errors
+                == "\(output): error: the adapter tells labels and doesn't go on with texts: set task: "
+                + "sequence_classification\n")
+    }
+
     @Test("can be asked of a language model, with and without records shown before")
     func prompting() throws {
         let small = try SmallModel()

@@ -28,7 +28,7 @@ enum TaskLabels {
         return LabelSet(names: names.compactMap { $0 })
     }
 
-    /// Those of a model that already has a head for a task, for data with the labels `data`.
+    /// Those of a model, or an adapter, that already has a head for a task, for data with the labels `data`.
     static func matched(_ data: LabelSet, to model: LabelSet, folder: String) throws -> LabelSet {
         func problem(_ message: String) -> Problem { Problem(message, file: folder, key: "data.label") }
         if data.kind != model.kind {

@@ -31,10 +31,19 @@ public final class Trainer {
     public init(_ configuration: RunConfiguration, observer: any TrainingObserver) throws {
         self.observer = observer
         let settings = configuration.training
+        let start = try configuration.initialAdapter.map { try AdapterFolder(path: $0, warn: observer.warned) }
+        var wanted = try configuration.data.labelSet(paths: configuration.data.train)
+        if let start, let told = try LabelSet(of: start) {
+            guard let own = wanted else {
+                throw Problem(
+                    "the adapter tells labels and doesn't go on with texts: set task: sequence_classification",
+                    file: start.path)
+            }
+            wanted = try TaskLabels.matched(own, to: told, folder: start.path)
+        }
         base = try BaseModel.load(
-            configuration.modelPath, randomSeed: configuration.start == .random ? settings.seed : nil,
-            labels: try configuration.data.labelSet(paths: configuration.data.train), headSeed: settings.seed,
-            warn: observer.warned)
+            configuration.modelPath, randomSeed: configuration.start == .random ? settings.seed : nil, labels: wanted,
+            headSeed: settings.seed, warn: observer.warned)
         let labels = base.labels
         if labels != nil, configuration.task == .causalLM {
             throw Problem(
@@ -70,9 +79,7 @@ public final class Trainer {
         context.stepCount = stepCount
         context.encode = { tokenizer.encode($0) }
         installation = try configuration.method.installWithHead(into: base.model, context)
-        if let path = configuration.initialAdapter {
-            try installation.load(AdapterFolder(path: path, warn: observer.warned))
-        }
+        if let start { try installation.load(start) }
         optimizer = AdamW(installation.trainable, settings.optimizer)
         runner = StepRunner(
             model: base.model, installation: installation, optimizer: optimizer, seed: settings.seed,
