@@ -10,7 +10,7 @@ import Tensors
 public struct PTuning: PEFTMethod {
     public static let name = "p_tuning"
     public static let adapterType: String? = "P_TUNING"
-    public static let tensorEndings = ["prompt_embeddings"]
+    public static let tensorEndings = ["prompt_embeddings", "placed_prompt_embeddings"]
 
     enum Placement: String, CaseIterable {
         /// In front of every sequence.

@@ -164,7 +164,7 @@ struct DoctorCommandTests {
     @Test("finds types that nobody knows") func types() throws {
         for (type, text) in [
             ("lora", "is 'lora', but peft tells capitals from small letters"),
-            ("VERA", "'VERA' is no method that is known here"),
+            ("NOVELTY", "'NOVELTY' is no method that is known here"),
         ] {
             let folder = try TemporaryFolder()
             let path = try adapter("default", settings: ["peft_type": .string(type)], in: folder)

@@ -182,8 +182,9 @@ struct AdapterChecks {
         var parameters = Dictionary(model.parameters.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
         if model.isHeadTied { parameters[model.outputLayerPath + ".weight"] = model.tokenEmbedding }
         func isKnown(_ path: String) -> Bool {
+            if Self.endings.contains(path) { return true }
             if let ending = Self.endings.first(where: { path.hasSuffix($0) }) {
-                return path == ending || modules[path.dropping(ending)] != nil
+                return modules[path.dropping(ending)] != nil
             }
             return parameters[path] != nil || taskHeadModules.contains(where: { path.hasPrefix($0 + ".") })
                 || path.contains("_adapters.adapters.")

@@ -69,10 +69,10 @@ import Training
         for type in methods.compactMap({ $0.adapterType.map { "'\($0)'" } }) where !known.contains(type) {
             known.append(type)
         }
-        try scratch.write(#"{"peft_type": "VERA"}"#, to: "adapter_config.json")
+        try scratch.write(#"{"peft_type": "NOVELTY"}"#, to: "adapter_config.json")
         #expect(
             complaint(in: scratch.path) { _ = try base.install(adapter: scratch.path) }
-                == "adapter_config.json:1:15: error: peft_type: adapters of type 'VERA' aren't supported; "
+                == "adapter_config.json:1:15: error: peft_type: adapters of type 'NOVELTY' aren't supported; "
                 + "the supported types are \(known.joined(separator: ", "))")
     }
 
