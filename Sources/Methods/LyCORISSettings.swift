@@ -125,8 +125,8 @@ struct LyCORISSettings {
             ] + more)
     }
 
-    /// Which of a change's rows a pass of training keeps, 1 or 0, each divided by `divisor` of the share that is kept;
-    /// nil where all are.
+    /// Which of a change's rows a pass of training keeps, 1 or 0, divided by the share that is kept where
+    /// `dividesByShare` says so; nil where all are.
     func keptRows(_ count: Int, _ context: ForwardContext, dividesByShare: Bool) -> [Float]? {
         guard let choice = context.dropout(rankDropout) else { return nil }
         let kept = (0..<count).map { choice.keeps($0) }

@@ -45,6 +45,8 @@ import Testing
         #expect(generated.status == 0 && generated.output.contains("completion"), "\(generated.errors)")
         let inspected = try peft("inspect", adapter)
         #expect(inspected.status == 0 && inspected.output.contains("num_virtual_tokens"), "\(inspected.errors)")
+        let examined = try peft("doctor", adapter, "--base", "\(run.folder.path)/base")
+        #expect(examined.status == 0, "\(examined.output)")
         let merged = try peft(
             "merge", "--base", base, "--adapter", adapter, "--output", base + "-merged")
         #expect(

@@ -37,6 +37,8 @@ import Testing
         // Two bytes of each answer, and the two line breaks behind it.
         #expect(try found.integer("tokens") == 8 * 4)
         #expect(try evaluate("--shots", "2", "--rouge", "--json").output == outcome.output)
+        let others = try JSONNode.parse(evaluate("--shots", "2", "--seed", "7", "--json").output)
+        #expect(try others.number("loss") != found.number("loss"))
         let plain = try JSONNode.parse(evaluate("--json").output)
         #expect(try plain.optional("shots") == nil && plain.number("loss") != found.number("loss"))
         #expect(try evaluate("--shots", "2").output.contains("base, 2 shots  "))
