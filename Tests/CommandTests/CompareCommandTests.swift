@@ -128,6 +128,14 @@ import Testing
         #expect(unknown.hasPrefix("64 error: --methods: expected names out of full, lora, "), "\(unknown)")
         #expect(unknown.hasSuffix(", got 'ia4'"), "\(unknown)")
         #expect(
+            try failure("--methods", "p_tuning", output[0], output[1])
+                == "65 --methods p_tuning: error: peft.num_virtual_tokens: missing: this key is required; give what a "
+                + "method needs with --set, or with --variants for each its own")
+        #expect(
+            try failure("--methods", "bitfit", "--set", "peft.r=4", output[0], output[1])
+                == "65 --set peft.r=4: error: peft.r: unknown key; known here: biases, init_from, method, "
+                + "modules_to_save")
+        #expect(
             try failure("--output", configuration)
                 == "73 \(configuration): error: is a file where a folder is to be made")
         #expect(

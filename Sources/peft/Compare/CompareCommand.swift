@@ -26,7 +26,7 @@ struct CompareCommand: ParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "Methods to compare with their default settings, separated by commas; all else comes from --config.",
+            "Methods to compare with their default settings, separated by commas; all else comes from --config and --set.",
             valueName: "names"), transform: Self.words)
     var methods: [String] = []
 

@@ -47,11 +47,15 @@ struct ComparisonPlan {
         var entries: [Entry] = []
         var first: RunConfiguration?
         for (name, config, changes) in try Self.sources(command) {
-            let overrides = command.set + changes
+            // What is given for a method by its name alone adds to its default settings.
+            let isNamed = command.variants == nil && !changes.isEmpty
+            let overrides = isNamed ? changes + command.set : command.set + changes
             let folder = FileSystem.join(command.output, name)
-            let run = try RunConfiguration(
-                ConfigDocument.load(yamlFile: config, overrides: overrides + ["training.output_dir=\(folder)"]),
-                warn: Console.report)
+            let run = try Self.explaining(isNamed ? changes[0] : nil, name) {
+                try RunConfiguration(
+                    ConfigDocument.load(yamlFile: config, overrides: overrides + ["training.output_dir=\(folder)"]),
+                    warn: Console.report)
+            }
             if let first { try Self.refuseDifferences(first, run, command.config[0], name) }
             first = first ?? run
             if entries.contains(where: { $0.name == name }) {
@@ -78,6 +82,24 @@ struct ComparisonPlan {
         seed = first.training.seed
         train = first.data.train
         validation = first.data.validation
+    }
+
+    /// Calls `body`, and names `--methods` instead of `change`, which stands for it, in what is wrong.
+    private static func explaining<Result>(
+        _ change: String?, _ name: String, _ body: () throws -> Result
+    ) throws -> Result {
+        do {
+            return try body()
+        } catch let problems as Problems {
+            throw Problems(
+                problems.list.map { problem in
+                    guard let change, problem.file == "--set \(change)" else { return problem }
+                    var problem = problem
+                    problem.file = "--methods \(name)"
+                    problem.message += "; give what a method needs with --set, or with --variants for each its own"
+                    return problem
+                })
+        }
     }
 
     /// Names, files and what is replaced in them: a file for each, or one file with one method after the other.
