@@ -18,7 +18,8 @@ struct Report {
                 + "\(kernels.dropFirst().joined(separator: ", ")).\n"
         }
         text += "\n" + targets
-        for section in kernels.map(steps) + [sizes, start, generation, other] + kernels.prefix(1).map(operations)
+        for section in kernels.map(steps) + [threads, sizes, start, generation, other]
+            + kernels.prefix(1).map(operations)
         where !section.isEmpty {
             text += "\n" + section
         }
@@ -89,6 +90,27 @@ struct Report {
     private static func change(_ now: Double, _ before: Double) -> String {
         let percent = 100 * (now / before - 1)
         return (percent >= 0 ? "+" : "") + fixed(percent, 1) + " %"
+    }
+
+    /// What more cores give, beside what they give the bare products.
+    private var threads: String {
+        guard let kernel = results.kernels.first else { return "" }
+        let counts = [(1, "-1"), (2, "-2"), (results.threads, "")].filter { $0.0 < results.threads || $0.1.isEmpty }
+        let rows = counts.compactMap { count, suffix -> [String]? in
+            guard let seconds = results.ours("lora" + suffix, "median_seconds", kernel) else { return nil }
+            func gain(_ id: String, _ key: String) -> Double? {
+                results.ratio(
+                    Figure(id: id + "-1", key: key, kernel: kernel), Figure(id: id + suffix, key: key, kernel: kernel))
+            }
+            return [
+                "\(count)", fixed(seconds, 2), gain("lora", "median_seconds").map(Target.ratio) ?? "",
+                gain("ceiling", "adapters.seconds").map(Target.ratio) ?? "",
+                fixed(Target.share(results, "lora" + suffix, kernel, ceiling: "ceiling" + suffix), 2),
+            ]
+        }
+        guard rows.count > 1 else { return "" }
+        return Self.table(
+            ["LoRA step by threads", "seconds", "faster", "sgemm faster", "of the sgemm ceiling"], rows)
     }
 
     /// Larger models, weights in BF16, and activation checkpointing.
