@@ -31,6 +31,10 @@ public protocol PEFTMethod: SendableMetatype {
     /// Virtual tokens that the prompt's template has to place, `[P3]` for three of them.
     var placedTokens: Int { get }
 
+    /// Whether training begins by taking something out of the weights below its adapters, so that peft's files hold what
+    /// was left of them.
+    var changesBaseWeights: Bool { get }
+
     /// Whether the settings fit a model, as far as that shows before data is read.
     ///
     /// - Throws: `Problems` where they don't.
@@ -47,6 +51,7 @@ extension PEFTMethod {
     public static var library: String { "peft" }
     public var leadingPositions: Int { 0 }
     public var placedTokens: Int { 0 }
+    public var changesBaseWeights: Bool { false }
     public func check(_ model: any AdaptableModel) throws {}
 }
 

@@ -59,9 +59,7 @@ private final class TaskHeadInstallation: Installation {
         members.removeAll { $0.key == "task_type" }
         members += [.init("modules_to_save", .array(modules)), .init("task_type", "SEQ_CLS")]
         members.sort { $0.key < $1.key }
-        // What peft's prompt methods store beside the prompt has one level less in its name.
-        let isPrompt = tensors.contains { $0.name.hasSuffix(PromptTable.name) }
-        let own = (name: (isPrompt ? "base_model." : "base_model.model.") + head.name, tensor: head.tensor)
+        let own = (name: namePrefix(beside: tensors.map(\.name)) + head.name, tensor: head.tensor)
         return .adapter(configuration: .object(members), tensors: tensors + (original == nil ? [] : [own]))
     }
 

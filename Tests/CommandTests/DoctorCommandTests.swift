@@ -118,6 +118,25 @@ struct DoctorCommandTests {
         let found = try findings(path)
         #expect(found.map(\.kind) == ["vocabulary"])
         #expect(found.first?.text == "is for 99 tokens, and the base has 97")
+        for name in ["plain", "saved-head", "token-rows", "prompt"] {
+            let found = try findings("Tests/Fixtures/vocabulary/\(name)", base: nil)
+            #expect(found.map(\.kind) == ["vocabulary"], "\(name)")
+            #expect(found.first?.text == "is for 26 tokens, and the base has 23", "\(name)")
+        }
+    }
+
+    @Test("finds tables of another base, and lets pass what resizing changes") func tables() throws {
+        for changed in [20, 80] {
+            let folder = try TemporaryFolder()
+            let path = try adapter("head", in: folder) { name, tensor in
+                guard name.hasSuffix(".base_layer.weight") else { return (name, tensor) }
+                let rows = noise(changed * tensor.columnCount) + tensor.values[(changed * tensor.columnCount)...]
+                return (name, Tensor(rows, shape: tensor.shape))
+            }
+            let found = try findings(path).filter { $0.kind == "base" }
+            #expect(found.map(\.key) == (changed == 80 ? ["lm_head.base_layer.weight"] : []))
+            #expect(found.allSatisfy { $0.text == "differs from the base's own table in 80 of 97 rows" })
+        }
     }
 
     @Test("finds adapters of tied embeddings") func tied() throws {

@@ -34,6 +34,8 @@ extension MethodCase {
                 lora(#""lora_alpha": 2, "target_modules": ["wte", "lm_head"]"#, tied: tied),
                 lora(
                     #""lora_alpha": 2, "target_modules": ["wte", "c_fc"], "modules_to_save": ["lm_head"]"#, tied: tied),
+                lora(
+                    #""lora_alpha": 2, "target_modules": ["lm_head", "c_fc"], "modules_to_save": ["wte"]"#, tied: tied),
                 lora(#""lora_alpha": 2, "trainable_token_indices": [5, 1, 3]"#, tied: tied),
                 lora(
                     #""lora_alpha": 2, "trainable_token_indices": {"wte": [5, 1, 3], "wpe": [5, 1, 3]}"#, tied: tied),

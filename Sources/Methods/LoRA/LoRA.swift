@@ -30,6 +30,8 @@ public struct LoRA: PEFTMethod {
         }
     }
 
+    public var changesBaseWeights: Bool { [.pissa, .olora].contains(settings.initialization) }
+
     public func install(into model: any AdaptableModel, _ context: InstallationContext) throws -> any Installation {
         try LoRAInstallation(self, try adaptedModules(of: model, isTraining: context.isTraining), model, context)
     }
@@ -63,8 +65,6 @@ private final class LoRAInstallation: Installation {
     private let embeddings: [LoRAEmbedding]
     private let tokenRows: [TokenRows]
     private let extras: ExtraParameters
-    /// Embeddings that an adapter brings along whole because its vocabulary was enlarged, and what they were before.
-    private var replaced: [(parameter: Parameter, original: any StoredTensor)] = []
 
     init(_ method: LoRA, _ modules: [NamedModule], _ model: any AdaptableModel, _ context: InstallationContext) throws {
         self.method = method
@@ -72,18 +72,22 @@ private final class LoRAInstallation: Installation {
         basePath = context.basePath
         let settings = method.settings
         let shapes = try LoRAShapes(method, modules, model, isTraining: context.isTraining)
+        tokenRows = try TokenRows.make(method, modules, model)
+        extras = ExtraParameters(model: model)
+        extras.add(biases: settings.bias, adaptedPaths: Set(modules.map(\.path)))
+        try extras.add(modulesToSave: settings.modulesToSave, method.section)
+        // With a head of its own the model has another output layer than before.
+        let linears = Dictionary(
+            model.modules.compactMap { module in
+                if case .linear(let linear) = module.kind { (module.path, linear) } else { nil }
+            }, uniquingKeysWith: { first, _ in first })
         pairs = modules.compactMap { module in
-            guard case .linear(let linear) = module.kind else { return nil }
-            return LoRAPair(linear, shapes[module.path], settings, seed: context.seed)
+            linears[module.path].map { LoRAPair($0, shapes[module.path], settings, seed: context.seed) }
         }
         embeddings = modules.compactMap { module in
             guard case .embedding(let embedding) = module.kind else { return nil }
             return LoRAEmbedding(embedding, shapes[module.path], settings, seed: context.seed)
         }
-        tokenRows = try TokenRows.make(method, modules, model)
-        extras = ExtraParameters(model: model)
-        extras.add(biases: settings.bias, adaptedPaths: Set(modules.map(\.path)))
-        try extras.add(modulesToSave: settings.modulesToSave, method.section)
         extras.takeOver(tracking: context.isTraining)
         initialise(pairs, settings.initialization)
         for pair in pairs { pair.linear.adapter = pair }
@@ -102,37 +106,50 @@ private final class LoRAInstallation: Installation {
         let tensors =
             pairs.flatMap(\.delivered) + embeddings.flatMap(\.trainable).map { ($0.name, $0.tensor) }
             + tokenRows.map { ($0.trainable.name, $0.trainable.tensor) } + extras.trainable.map { ($0.name, $0.tensor) }
-            + replaced.map { ($0.parameter.name, $0.parameter.tensor) }
+            + (storesBaseLayers ? baseLayers.map { ($0.name, $0.original.floats) } : [])
         let adapted =
             pairs.map { AdaptedModule(path: $0.linear.path, rank: $0.deliveredRank, alpha: $0.deliveredAlpha) }
             + embeddings.map { AdaptedModule(path: $0.embedding.path, rank: $0.shape.rank, alpha: $0.shape.alpha) }
         return .adapter(
             configuration: method.settings.adapterConfiguration(
-                adapted, isInputByOutput: pairs.contains { $0.linear.isInputByOutput }, of: model, basePath: basePath),
+                // peft keeps what its last layer says.
+                adapted, isInputByOutput: pairs.last?.linear.isInputByOutput ?? false, of: model, basePath: basePath),
             tensors: tensors.map { ("base_model.model." + $0.0, $0.1) })
     }
 
-    func load(_ tensors: [String: Tensor], file: String) throws(Problems) {
-        var (tensors, wholes) = (tensors, [(Parameter, Tensor)]())
-        try takeBaseLayers(from: &tensors, file: file)
-        try takeEmbeddings(from: &tensors, into: &wholes, file: file)
-        try loadExactly(tensors, into: trainable.map { ($0.name, $0.tensor) }, file: file)
-        for (parameter, tensor) in wholes {
-            replaced.append((parameter, parameter.value))
-            parameter.tensor = tensor
-        }
-        for pair in pairs { pair.forgetNorm() }
-        for embedding in embeddings { embedding.forgetNorm() }
+    /// The weights below the adapters of the token embedding and the output layer: as they were, and as they are.
+    private var baseLayers: [(name: String, original: any StoredTensor, current: any StoredTensor)] {
+        let tables = embeddings.map(\.embedding).filter { $0.weight === model.tokenEmbedding }
+        return tables.map { ($0.path + Self.baseLayer, $0.weight.value, $0.weight.value) }
+            + pairs.filter { $0.linear.path == model.outputLayerPath }.map {
+                ($0.linear.path + Self.baseLayer, $0.original, $0.linear.weight.value)
+            }
     }
 
-    /// Takes out the base weights that peft stores beside an adapter of the output layer; they must be this model's.
-    private func takeBaseLayers(from tensors: inout [String: Tensor], file: String) throws(Problems) {
-        for pair in pairs {
-            let name = pair.linear.path + ".base_layer.weight"
+    private static let baseLayer = ".base_layer.weight"
+
+    /// Whether the file holds `baseLayers`: peft stores them where a name that it takes for an embedding is a target,
+    /// unless single rows train.
+    private var storesBaseLayers: Bool {
+        let names = ["embed_tokens", "lm_head"]
+        guard method.settings.tokenRows.isEmpty else { return false }
+        switch method.settings.targets.modules {
+        case .list(let entries): return entries.contains(where: names.contains)
+        case .expression(let pattern)?:
+            return model.modules.contains { module in
+                names.contains { TargetSelection.matches(module.path, $0) }
+                    && (try? TargetSelection.means(.expression(pattern), module.path)) == true
+            }
+        case .allLinear?, nil: return false
+        }
+    }
+
+    func load(_ tensors: [String: Tensor], file: String) throws(Problems) {
+        var tensors = tensors
+        for (name, _, current) in baseLayers {
             guard let stored = tensors.removeValue(forKey: name) else { continue }
-            let own = pair.original.floats
             // As far as halves round.
-            if stored.shape != own.shape || relativeDistance(stored, own) > 1e-2 {
+            if stored.shape != current.shape || relativeDistance(stored, current.floats) > 1e-2 {
                 throw Problems([
                     Problem(
                         "isn't the weight that this model has there: the adapter was made for another one", file: file,
@@ -140,36 +157,9 @@ private final class LoRAInstallation: Installation {
                 ])
             }
         }
-    }
-
-    /// Takes out whole embeddings and heads that no setting asks for: peft stores them where the vocabulary was enlarged.
-    private func takeEmbeddings(
-        from tensors: inout [String: Tensor], into wholes: inout [(Parameter, Tensor)], file: String
-    ) throws(Problems) {
-        let expected = Set(trainable.map(\.name))
-        let table = model.tokenEmbedding
-        let headName = model.outputLayerPath + ".weight"
-        let head = model.isHeadTied ? table : model.parameters.first { $0.name == headName }
-        for (name, parameter) in [(table.name, Optional(table)), (headName, head)] where !expected.contains(name) {
-            guard let parameter, let stored = tensors.removeValue(forKey: name) else { continue }
-            if stored.shape != parameter.shape {
-                throw Problems([
-                    Problem(
-                        "has shape \(stored.shape), but the model's is \(parameter.shape): the adapter was trained with "
-                            + "another vocabulary; enlarge the model's (resize_token_embeddings) and save it first",
-                        file: file, key: name)
-                ])
-            }
-            if let other = wholes.first(where: { $0.0 === parameter }) {
-                if other.1.values == stored.values { continue }
-                throw Problems([
-                    Problem(
-                        "differs from \(other.0.name), but the model uses one table for both; save the model with an "
-                            + "output layer of its own first", file: file, key: name)
-                ])
-            }
-            wholes.append((parameter, stored))
-        }
+        try loadExactly(tensors, into: trainable.map { ($0.name, $0.tensor) }, file: file)
+        for pair in pairs { pair.forgetNorm() }
+        for embedding in embeddings { embedding.forgetNorm() }
     }
 
     var mergeObstacle: String? { pairs.lazy.compactMap(\.mergeObstacle).first }
@@ -195,16 +185,12 @@ private final class LoRAInstallation: Installation {
             linear.weight.tensor = result.weight
             if let bias = result.bias { linear.bias?.tensor = bias }
         }
-        for (parameter, original) in replaced where weight != 1 {
-            parameter.tensor = interpolated(from: original.floats, to: parameter.tensor, weight)
-        }
     }
 
     func remove() {
         for pair in pairs { pair.remove() }
         for embedding in embeddings { embedding.embedding.adapter = nil }
         for rows in tokenRows { rows.remove() }
-        for (parameter, original) in replaced { parameter.restore(original) }
         extras.restore()
     }
 

@@ -174,8 +174,9 @@ struct AdapterChecks {
 
     // MARK: What the base tells
 
-    /// The endings that adapters' own tensors have behind the path of their module, or whole names.
-    private static let endings = methods.flatMap { $0.tensorEndings }
+    /// The endings that adapters' own tensors have behind the path of their module, or whole names; where one ends in
+    /// another, the longer first.
+    private static let endings = StoredTables.endings + methods.flatMap { $0.tensorEndings }
 
     mutating func against(_ model: any Architecture) {
         let modules = Dictionary(model.modules.map { ($0.path, $0) }, uniquingKeysWith: { first, _ in first })
@@ -201,6 +202,7 @@ struct AdapterChecks {
                 "Write the names with base_model.model. in front; until then the adapter does nothing in peft.")
         }
         shapes(modules, parameters, vocabulary: model.vocabularySize)
+        tables(parameters)
         if model.isHeadTied { tiedEmbeddings(model) }
     }
 
@@ -224,7 +226,7 @@ struct AdapterChecks {
         var vocabularies: [(key: String, count: Int)] = []
         for entry in adapter.entries {
             let (path, shape) = (entry.path, entry.tensor.shape)
-            if let parameter = parameters[path.replacing(".base_layer", with: "")], shape != parameter.shape {
+            if let parameter = parameters[Self.tableName(path)], shape != parameter.shape {
                 if shape.count == 2, Array(shape.reversed()) == parameter.shape {
                     transposed.append(path)
                 } else if shape.count == 2, parameter.shape[0] == vocabulary, shape[1] == parameter.shape[1] {
@@ -280,11 +282,43 @@ struct AdapterChecks {
         }
     }
 
+    /// The parameter that peft stores under this name, where it stores a whole one.
+    private static func tableName(_ path: String) -> String {
+        [".token_adapter.base_layer", ".base_layer", ".original_module"].reduce(path) { $0.replacing($1, with: "") }
+    }
+
+    /// Tables that the adapter brings along, where most of them is another than the base's: resizing changes few rows.
+    private mutating func tables(_ parameters: [String: Parameter]) {
+        let trained = ((try? configuration.optional("modules_to_save")) ?? nil) != nil
+        for entry in adapter.entries {
+            let name = Self.tableName(entry.path)
+            guard name != entry.path || !trained, let parameter = parameters[name], parameter.shape.count == 2,
+                parameter.shape == entry.tensor.shape, let stored = try? adapter.tensor(entry)
+            else { continue }
+            let (own, width) = (parameter.tensor, stored.columnCount)
+            let changed = (0..<stored.rowCount).count { row in
+                var (difference, largest): (Float, Float) = (0, 0)
+                for i in row * width..<(row + 1) * width {
+                    difference = max(difference, (stored.data[i] - own.data[i]).magnitude)
+                    largest = max(largest, own.data[i].magnitude)
+                }
+                // As far as halves round.
+                return difference > 1e-2 * largest
+            }
+            guard changed * 2 > stored.rowCount else { continue }
+            return find(
+                .base, entry.path, "differs from the base's own table in \(changed) of \(stored.rowCount) rows",
+                "The file's table takes the place of the base's, in peft as here; but so many changes mean that the "
+                    + "adapter was made for another model: give the right one with --base.")
+        }
+    }
+
     private mutating func tiedEmbeddings(_ model: any Architecture) {
         let paths = adapter.entries.map(\.path)
         let head = paths.first {
             $0.hasPrefix(model.outputLayerPath + ".") && Self.endings.contains(where: $0.hasSuffix)
-                && !$0.contains(".base_layer.")
+                && ![".base_layer.", ".original_module.", ".modules_to_save.", ".token_adapter."].contains(
+                    where: $0.contains)
         }
         let embedding = paths.first { $0.contains(".lora_embedding_") && $0.contains("wte.") }
         let advice =

@@ -3,6 +3,7 @@ import Configuration
 import Diagnostics
 import JSONText
 public import Methods
+import Tensors
 
 extension BaseModel {
     /// Puts an adapter into the model, to be used or trained further.
@@ -12,15 +13,30 @@ extension BaseModel {
     public func install(_ adapter: AdapterFolder, _ context: InstallationContext) throws -> any Installation {
         let type = try Self.method(of: adapter)
         let document = ConfigDocument(adapter: adapter)
-        let method = try Self.instance(of: type, document.root)
-        let installation = try method.installWithHead(into: model, context)
-        do {
-            try installation.load(adapter)
-        } catch {
-            installation.remove()
-            throw error
-        }
-        return installation
+        return try install(adapter, as: try Self.instance(of: type, document.root), context)
+    }
+
+    /// The same with the adapter's settings as they were read before.
+    func install(
+        _ adapter: AdapterFolder, as method: any PEFTMethod, _ context: InstallationContext
+    ) throws -> any Installation {
+        var tensors = try adapter.tensors()
+        let tables = try StoredTables(
+            takenFrom: &tensors, for: model, method: method,
+            modulesToSave: ConfigDocument(adapter: adapter).root.optionalStrings("modules_to_save") ?? [],
+            file: adapter.weights.path)
+        let others = tensors
+        return try tables.install(
+            {
+                let installation = try method.installWithHead(into: model, context)
+                do {
+                    try installation.load(others, file: adapter.weights.path)
+                } catch {
+                    installation.remove()
+                    throw error
+                }
+                return installation
+            }, in: model)
     }
 
     /// The method that an adapter's `peft_type` names.
@@ -68,6 +84,12 @@ extension AdapterFolder {
     public var placesVirtualTokens: Bool {
         get throws { try configuration.optionalString("virtual_token_placement") == "template" }
     }
+
+    /// All tensors by their paths, as floats.
+    func tensors() throws -> [String: Tensor] {
+        let tensors = try entries.map { ($0.path, try tensor($0)) }
+        return Dictionary(tensors, uniquingKeysWith: { first, _ in first })
+    }
 }
 
 extension Installation {
@@ -75,7 +97,6 @@ extension Installation {
     ///
     /// - Throws: `Problems` that list every missing, unexpected and misshapen tensor; then nothing was changed.
     func load(_ adapter: AdapterFolder) throws {
-        let tensors = try adapter.entries.map { ($0.path, try adapter.tensor($0)) }
-        try load(Dictionary(tensors, uniquingKeysWith: { first, _ in first }), file: adapter.weights.path)
+        try load(adapter.tensors(), file: adapter.weights.path)
     }
 }

@@ -78,8 +78,12 @@ public final class Trainer {
             seed: settings.seed, basePath: configuration.modelPath, isTraining: true)
         context.stepCount = stepCount
         context.encode = { tokenizer.encode($0) }
-        installation = try configuration.method.installWithHead(into: base.model, context)
-        if let start { try installation.load(start) }
+        installation =
+            if let start {
+                try base.install(start, as: configuration.method, context)
+            } else {
+                try configuration.method.installWithHead(into: base.model, context)
+            }
         optimizer = AdamW(installation.trainable, settings.optimizer)
         runner = StepRunner(
             model: base.model, installation: installation, optimizer: optimizer, seed: settings.seed,

@@ -1,5 +1,7 @@
+import Batches
 import Checkpoints
 import Configuration
+import Datasets
 import Foundation
 import JSONText
 import Methods
@@ -49,18 +51,72 @@ struct WrittenAdapterTests {
         #"{"r": 2, "target_modules": ["wte"], "use_dora": true}"#,
         #"{"r": 2, "target_modules": ["lm_head", "c_attn"]}"#,
         #"{"r": 2, "target_modules": ["lm_head"], "use_dora": true}"#,
+        #"{"r": 2, "target_modules": ["lm_head", "wte"]}"#,
+        #"{"r": 2, "target_modules": ".*(lm_head|c_fc)", "bias": "all"}"#,
+        #"{"r": 2, "target_modules": ["lm_head", "wpe"], "modules_to_save": ["wte"]}"#,
         #"{"r": 2, "trainable_token_indices": [5, 1, 90]}"#,
         #"{"r": 2, "trainable_token_indices": {"wte": [5, 90], "wpe": [3]}}"#,
     ]
 
-    @Test(
-        "loads in peft without a warning and gives it our logits within 1e-5",
-        arguments: settings)
-    func loads(_ settings: String) throws {
+    /// What peft warns of whatever a file says: where layers of both layouts are adapted, and of the ranks that AdaLoRA
+    /// itself stores.
+    private static func acceptedWarning(_ name: String, _ settings: String) -> String? {
+        if name == "adalora" {
+            return "The following rank_pattern keys did not match any targeted module and were ignored"
+        }
+        return settings.contains("lm_head") && settings.contains(/c_(attn|fc)/) && !settings.contains("modules_to_save")
+            ? "fan_in_fan_out is set to" : nil
+    }
+
+    @Test("loads in peft without a warning and gives it our logits within 1e-5")
+    func loads() throws {
         let scratch = try Scratch()
-        try Self.write("lora", settings, to: scratch, "adapter")
+        for (index, settings) in Self.settings.enumerated() {
+            try Self.write("lora", settings, to: scratch, "\(index)")
+        }
         try Self.check(
-            "check_adapter.py", by: try #require(referencePython), scratch, ["adapter"])
+            "check_adapter.py", by: try #require(referencePython), scratch, Self.settings.indices.map { "\($0)" })
+    }
+
+    @Test("for an output layer that has a weight of its own loads as well")
+    func untiedHead() throws {
+        let scratch = try Scratch()
+        let adapter = fixture("adapters/saved-head").path()
+        _ = try merge(
+            MergeSettings(
+                base: Self.base, adapters: [.init(path: adapter, weight: 1)], output: scratch("untied"),
+                elementType: nil, overwrites: false), warn: { _ in })
+        let settings = [
+            #"{"r": 2, "target_modules": ["lm_head"]}"#,
+            #"{"r": 2, "target_modules": ["lm_head"], "init_lora_weights": "pissa"}"#,
+            #"{"r": 2, "target_modules": ["lm_head"], "init_lora_weights": "olora", "use_rslora": true}"#,
+            #"{"r": 2, "target_modules": ["lm_head", "wte"], "use_dora": true}"#,
+        ]
+        for (index, settings) in settings.enumerated() {
+            try Self.write("lora", settings, of: scratch("untied"), to: scratch, "\(index)")
+        }
+        try Self.check(
+            "check_adapter.py", by: try #require(referencePython), of: scratch("untied"), scratch,
+            settings.indices.map { "\($0)" })
+    }
+
+    @Test("and whose ranks were taken away in training loads as well, with peft's word on what it stores itself")
+    func prunedRanks() throws {
+        let scratch = try Scratch()
+        let settings = [
+            #"{"init_r": 4, "target_r": 2, "lora_alpha": 12, "tinit": 1, "tfinal": 2}"#,
+            #"{"init_r": 5, "target_r": 1, "tfinal": 3, "target_modules": "all-linear", "bias": "all"}"#,
+            #"{"init_r": 3, "target_r": 1, "target_modules": ["c_attn"], "modules_to_save": ["ln_f", "lm_head"]}"#,
+        ]
+        for (index, settings) in settings.enumerated() {
+            try Self.write("adalora", settings, to: scratch, "\(index)")
+            let adapter = try AdapterFolder(path: scratch("\(index)"), warn: { _ in })
+            let ranks = adapter.entries.filter { $0.path.hasSuffix(".lora_E") }.map { $0.tensor.shape[0] }
+            let (first, target) = [(4, 2), (5, 1), (3, 1)][index]
+            #expect(ranks.reduce(0, +) == target * ranks.count && ranks.contains { $0 < first })
+        }
+        try Self.check(
+            "check_adapter.py", by: try #require(referencePython), scratch, settings.indices.map { "\($0)" })
     }
 
     /// Other methods, checked by one process.
@@ -93,18 +149,23 @@ struct WrittenAdapterTests {
             "check_adapter.py", by: try #require(referencePython), scratch, Self.others.indices.map { "\($0)" })
     }
 
+    static let base = fixture("adapters/base").path()
+
     /// An adapter with every number moved, and our logits from it.
-    static func write(_ name: String, _ settings: String, to scratch: Scratch, _ folder: String) throws {
-        let base = try BaseModel.quietly(fixture("adapters/base").path())
-        let installation = try method(name, settings).install(
-            into: base.model,
-            InstallationContext(seed: 3, basePath: "Tests/Fixtures/adapters/base", isTraining: true))
+    static func write(
+        _ name: String, _ settings: String, of basePath: String = base, to scratch: Scratch, _ folder: String
+    ) throws {
+        let base = try BaseModel.quietly(basePath)
+        var context = InstallationContext(seed: 3, basePath: basePath, isTraining: true)
+        context.stepCount = 8
+        let installation = try method(name, settings).install(into: base.model, context)
         for (index, parameter) in installation.trainable.enumerated() {
             let value = parameter.value
             for (i, change) in noise(value.count, seed: UInt64(index + 1), scale: 0.2).enumerated() {
                 value.data[i] += change
             }
         }
+        if name == "adalora" { train(base, installation, steps: 8) }
         guard case .adapter(let configuration, let tensors) = installation.deliver() else {
             Issue.record("no adapter was delivered")
             return
@@ -121,19 +182,33 @@ struct WrittenAdapterTests {
             }
             return ["ids": .array(ids.map(JSONValue.integer)), "logits": .array(rows)]
         }
-        try scratch.write(
-            JSONValue.object([.init("sequences", .array(sequences))]).text(.compact), to: "\(folder)/logits.json")
+        var members = [JSONValue.Member("sequences", .array(sequences))]
+        if let warning = acceptedWarning(name, settings) { members.append(.init("accepted_warning", .string(warning))) }
+        try scratch.write(JSONValue.object(members).text(.compact), to: "\(folder)/logits.json")
+    }
+
+    /// Takes steps in which ranks go.
+    private static func train(_ base: BaseModel, _ installation: any Installation, steps: Int) {
+        let optimizer = AdamW(
+            installation.trainable,
+            AdamW.Settings(beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0, maximumNorm: 1))
+        let runner = StepRunner(model: base.model, installation: installation, optimizer: optimizer, seed: 1)
+        let batch = TokenBatch(
+            (0..<4).map { row in
+                Example(tokens: (0..<12).map { Int32(($0 * 7 + row * 13) % 97) }, firstTarget: 1)
+            })
+        for step in 0..<steps { _ = runner.step([batch], firstPass: step, learningRate: 1e-3) }
     }
 
     /// Runs a check script over folders that `write` has filled.
     static func check(
-        _ script: String, by python: String, _ scratch: Scratch, _ folders: [String], base: String = "adapters/base"
+        _ script: String, by python: String, of basePath: String = base, _ scratch: Scratch, _ folders: [String]
     ) throws {
         let process = Process()
         process.executableURL = URL(filePath: python)
         process.currentDirectoryURL = repositoryRoot
         process.arguments =
-            ["scripts/\(script)", fixture(base).path()]
+            ["scripts/\(script)", basePath]
             + folders.flatMap { [scratch($0), scratch("\($0)/logits.json")] }
         try scratch.write("", to: "output")
         let output = try FileHandle(forWritingTo: URL(filePath: scratch("output")))

@@ -1,6 +1,7 @@
 import Checkpoints
 import JSONText
 import Tensors
+import TestSupport
 import Testing
 import Training
 
@@ -23,6 +24,36 @@ import Training
         #expect(moved.summary?.steps == 12)
         #expect(
             try training.bytes("moved/adapter_model.safetensors") != training.bytes("first/adapter_model.safetensors"))
+    }
+
+    @Test("takes along the tables of a resized vocabulary, which peft stores beside it, also after a stop")
+    func tables() throws {
+        let training = try TinyTraining()
+        try training.run(["training.max_steps=2"], into: "first")
+        let adapter = try AdapterFolder(path: training.scratch("first"), warn: { _ in })
+        let table = Tensor(noise(320 * 16, seed: 4, scale: 0.1), shape: [320, 16])
+        let names = ["transformer.wte.weight", "lm_head.weight"]
+        try FileSystem.createFolder(training.scratch("resized"))
+        try AdapterFolder.write(
+            configuration: adapter.configuration.plain,
+            tensors: try adapter.entries.map {
+                OutgoingTensor($0.tensor.name, try adapter.tensor($0), as: .float32)
+            } + names.map { OutgoingTensor("base_model.model." + $0, table, as: .float32) },
+            to: training.scratch("resized"))
+        let changes = ["peft.init_from=\(training.scratch("resized"))"]
+        try training.run(changes, into: "whole")
+        try training.run(changes, stoppingAfter: 5)
+        try training.run(changes, .resume)
+        #expect(
+            try training.bytes("run/adapter_model.safetensors") == training.bytes("whole/adapter_model.safetensors"))
+        try training.run(["peft.init_from=\(training.scratch("first"))"], into: "plain")
+        func values(_ folder: String, _ path: String) throws -> [Float]? {
+            let found = try AdapterFolder(path: training.scratch(folder), warn: { _ in })
+            return try found.entry(path).map { try found.tensor($0).values }
+        }
+        for name in names { #expect(try values("whole", name) == table.values && values("plain", name) == nil) }
+        let trained = "transformer.h.0.attn.c_attn.lora_B.weight"
+        #expect(try values("whole", trained) != values("plain", trained))
     }
 
     @Test("reports settings that contradict it")

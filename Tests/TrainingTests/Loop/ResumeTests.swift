@@ -12,6 +12,7 @@ import Training
         ["peft.r=2", "peft.lora_dropout=0.1", "peft.bias=all", "peft.modules_to_save=[ln_f, lm_head]"],
         ["peft.method=full"],
         ["peft.r=2", "peft.lora_dropout=0.1", "peft.use_dora=true", "peft.target_modules=[c_attn, wte]"],
+        ["peft.r=2", "peft.lora_dropout=0.1", "peft.target_modules=[lm_head, wte, c_attn]"],
         ["peft.r=2", "peft.init_lora_weights=pissa", "peft.trainable_token_indices=[3, 5]"],
         [
             "peft.method=adalora", "peft.init_r=4", "peft.target_r=2", "peft.tinit=1", "peft.tfinal=3",

@@ -135,6 +135,7 @@ import Training
         try scratch.write(
             JSONValue.object([.init("sequences", .array(sequences))]).text(.compact), to: "a/logits.json")
         try WrittenAdapterTests.check(
-            "check_adapterhub.py", by: try #require(Self.hubPython), scratch, ["a"], base: "classification/base")
+            "check_adapterhub.py", by: try #require(Self.hubPython), of: fixture("classification/base").path(), scratch,
+            ["a"])
     }
 }
