@@ -13,6 +13,9 @@ struct MergeCommand: ParsableCommand {
             same logits through base and adapter and through the written files. Without an adapter a model is written \
             again as it is, in another type.
 
+            Several adapters' changes are summed by their weights; of heads for a task, which the base hasn't got, the
+            mean by their weights is taken. All must be for the same task and labels.
+
             EXAMPLES:
               peft merge --adapter runs/demo --output runs/demo-merged
               peft merge --adapter runs/a:0.7 --adapter runs/b:0.3 --output runs/mixed --dtype float16

@@ -43,6 +43,8 @@ enum TaskLabels {
                 "the model has \(model.names.count) labels without names, and the data \(data.names.count): "
                     + "\(list(data)); name the model's in their order with data.labels")
         }
+        // As of an adapter whose files name none.
+        if data.isUnnamed, data.names.count == model.names.count { return model }
         if let other = data.names.first(where: { model.number(of: $0) == nil }) {
             throw problem("the model doesn't know the label '\(other)' of the data; it tells \(list(model))")
         }

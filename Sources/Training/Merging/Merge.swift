@@ -56,7 +56,7 @@ private func base(_ settings: MergeSettings, _ adapters: [AdapterFolder], warn: 
     }
     let wanted = labels.first ?? nil
     let base = try BaseModel.load(settings.base, randomSeed: nil, labels: wanted, headSeed: 0, warn: warn)
-    // Weighted heads are summed from nothing, not from a random beginning.
+    // Weighted heads are a mean of the adapters', without a random beginning.
     if let head = base.model.taskHead, base.weights?.entry(named: head.name) == nil {
         head.tensor = Tensor(zeros: head.shape)
     }

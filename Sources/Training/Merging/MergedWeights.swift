@@ -20,7 +20,10 @@ struct MergedWeights {
     /// Merges adapters into `base`, whose model has the merged weights afterwards.
     ///
     /// One adapter of weight 1 is merged as its method does it. Otherwise each changes the base W for itself, into Wᵢ,
-    /// and the weighted changes are summed: W + Σ wᵢ (Wᵢ − W).
+    /// and the weighted changes are summed: W + Σ wᵢ (Wᵢ − W). A task's head that the base hasn't got is no change of
+    /// anything, so the mean of the adapters' by their weights is taken: Σ wᵢ Wᵢ / Σ wᵢ.
+    ///
+    /// - Throws: `Problem` or `Problems` for adapters that don't fit or can't be merged.
     init(_ base: BaseModel, _ adapters: [(folder: AdapterFolder, weight: Float)], probe: MergeProbe) throws {
         let model = base.model
         let before = Originals(model)
@@ -56,6 +59,15 @@ struct MergedWeights {
                 sums[name] = sum
             }
             before.restore(model)
+        }
+        if let head = model.taskHead, base.weights?.entry(named: head.name) == nil, let sum = sums[head.name] {
+            let total = adapters.reduce(0) { $0 + Double($1.weight) }
+            if total == 0 {
+                throw Problem(
+                    "the adapters' weights sum to 0, and the base model has no \(head.name), so that nothing says what to "
+                        + "take of theirs: give weights with another sum", file: adapters.first?.folder.path)
+            }
+            sums[head.name] = sum.map { $0 / total }
         }
         if unties { model.untieHead() }
         var changed: [String: Tensor] = [:]
