@@ -42,7 +42,7 @@ struct AdapterHubHead: Sendable {
         else {
             throw own.problem(
                 "this head can't be used here: of AdapterHub's own heads only those for classification with one layer and "
-                    + "no bias are read; to use the adapter without it, save it with with_head=False")
+                    + "no bias are read; to use the adapter without it, take \(Self.weightsName) out of the folder")
         }
         ownName = "heads.\(try root.string("name")).1.weight"
     }

@@ -62,8 +62,8 @@ import Training
         #expect(
             complaint(in: folder) { _ = try AdapterFolder(path: folder, warn: { _ in }) }
                 == "head_config.json:2:13: error: config: this head can't be used here: of AdapterHub's own heads only those "
-                + "for classification with one layer and no bias are read; to use the adapter without it, save it with "
-                + "with_head=False")
+                + "for classification with one layer and no bias are read; to use the adapter without it, take "
+                + "model_head.safetensors out of the folder")
         let adapter = try AdapterFolder(path: Self.folder + "language-model", warn: { _ in })
         let base = try Self.load(nil)
         base.model.tokenEmbedding.tensor = Tensor(zeros: base.model.tokenEmbedding.shape)
