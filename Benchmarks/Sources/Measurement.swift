@@ -59,19 +59,17 @@ extension Measurement {
         var list = [
             Measurement(id: "ceiling", part: "ceiling", ours: ["ceiling"] + common + dense),
             step("lora", part: "steps", .lora, dense, isPaired: true),
-            step("long", part: "steps", .lora, long, isPaired: true),
         ]
-        list += memory(
-            paths,
-            step: {
-                step($0, part: "memory", .lora, dense, reference: false, model: $1, extra: $2, isPaired: true)
-            })
+        list += pairs(paths, common + dense, batch: batch, length: length)
         list += [
+            step("long", part: "steps", .lora, long, rounds: 2),
             step("all-linear", part: "steps", .allLinear, dense, rounds: 2),
             step("bias", part: "steps", .bias, dense, rounds: 2),
             step("full", part: "steps", .full, dense),
             step("records", part: "steps", .records, records),
         ]
+        list += memory(
+            paths, step: { step($0, part: "memory", .lora, dense, reference: false, model: $1, extra: $2, rounds: 1) })
         for count in [1, 2] where count < threads {
             let size = model + dense + ["--threads", "\(count)"]
             list += [
@@ -117,6 +115,20 @@ extension Measurement {
         var list = [step("checkpointing", nil, ["--set", "training.gradient_checkpointing=true"])]
         if let halfModel = paths.halfModel { list.append(step("bfloat16", halfModel, [])) }
         return list
+    }
+
+    /// The LoRA step beside one of the same tokens in a single sequence, one with checkpointing and one with BF16 weights.
+    private static func pairs(
+        _ paths: BenchPaths, _ common: [String], batch: Int, length: Int
+    ) -> [Measurement] {
+        var variants = [
+            ("long", ["--other-batch", "1", "--other-length", "\(batch * length)"]),
+            ("checkpointing", ["--other-set", "training.gradient_checkpointing=true"]),
+        ]
+        if let halfModel = paths.halfModel { variants.append(("bfloat16", ["--other-model", halfModel])) }
+        return variants.map { id, variant in
+            Measurement(id: "pair-\(id)", part: "pairs", ours: ["pair"] + common + variant, rounds: 2)
+        }
     }
 
     private static func generation(_ paths: BenchPaths, _ common: [String]) -> [Measurement] {

@@ -8,7 +8,8 @@ struct PeftBench: ParsableCommand {
         commandName: "peft-bench",
         abstract: "Measure training steps, the limit that matrix products set, and the reference beside them.",
         subcommands: [
-            CompareCommand.self, ReportCommand.self, StepCommand.self, CeilingCommand.self, ModelCommand.self,
+            CompareCommand.self, ReportCommand.self, StepCommand.self, PairCommand.self, CeilingCommand.self,
+            ModelCommand.self,
             StartCommand.self, TextCommand.self, DecodeCommand.self, RecordsGenerationCommand.self,
         ],
         defaultSubcommand: CompareCommand.self)

@@ -1,0 +1,65 @@
+import ArgumentParser
+import JSONText
+import Tensors
+import Training
+
+/// Takes steps of a LoRA workload and of a variant of it in turn, in one process: a machine whose speed changes from
+/// second to second does so for both.
+struct PairCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "pair", abstract: "Time the LoRA step's steps and those of a variant in turn, as JSON.")
+
+    @Option(help: "A model folder.")
+    var model: String
+
+    @Option(help: "The variant's model folder; by default the same.")
+    var otherModel: String?
+
+    @Option(help: "The variant's sequences in a batch; by default as many.")
+    var otherBatch: Int?
+
+    @Option(help: "The variant's tokens of each sequence; by default as many.")
+    var otherLength: Int?
+
+    @Option(
+        name: .customLong("other-set"), parsing: .unconditionalSingleValue,
+        help: "Put a value into the variant's configuration; may be repeated.")
+    var otherOverrides: [String] = []
+
+    @Option(help: "Steps that count, of each.")
+    var steps = 6
+
+    @OptionGroup var size: BatchOptions
+
+    func run() throws {
+        size.apply()
+        let plain = try PreparedWorkload(.lora, model: model, data: nil, batch: size.batch, length: size.length)
+        let variant = try PreparedWorkload(
+            .lora, model: otherModel ?? model, data: nil, batch: otherBatch ?? size.batch,
+            length: otherLength ?? size.length, overrides: otherOverrides)
+        var seconds: (plain: [Double], variant: [Double]) = ([], [])
+        for step in 0...steps {
+            let first = try time(plain, step)
+            let second = try time(variant, step)
+            if step == 0 { continue }
+            seconds.plain.append(first)
+            seconds.variant.append(second)
+        }
+        // The step after the variant's counts too, so that a slow second is on both sides.
+        let last = try time(plain, steps + 1)
+        let neighbours = zip(seconds.plain, seconds.plain.dropFirst() + [last]).map { ($0 + $1) / 2 }
+        let ratios = zip(seconds.variant, neighbours).map { $0 / $1 }
+        emit([
+            "side": "peft", "measurement": "pair", "kernel": .string(Processor.matrixKernel),
+            "threads": .integer(size.threads), "seconds": .array(seconds.plain.map { .number($0) }),
+            "other_seconds": .array(seconds.variant.map { .number($0) }), "ratio": .number(median(ratios)),
+        ])
+    }
+
+    private func time(_ workload: PreparedWorkload, _ step: Int) throws -> Double {
+        let batch = try workload.batch(step)
+        let start = ContinuousClock.now
+        _ = workload.runner.step([batch], firstPass: step, learningRate: 2e-4)
+        return start.duration(to: .now) / .seconds(1)
+    }
+}
