@@ -45,7 +45,7 @@ fixtures: ## make Tests/Fixtures again; REF=DIR is the reference environment (sc
 demo: build ## fine-tune the embedded model on the embedded data, and show what came of it
 	scripts/demo.sh $(PEFT)
 
-# Rates are chosen by the validation loss among three for each method, smaller ones for a new layer over few classes; a run
+# Rates are chosen by the validation loss among three or four for each method, smaller ones for a new layer over few classes; a run
 # that is finished isn't made again.
 COMPARE = $(PEFT) compare --variants configs/compare/methods.yaml --data embedded/e2e/dev.jsonl \
 	--set training.num_train_epochs=1 --resume --markdown
@@ -53,5 +53,5 @@ COMPARE = $(PEFT) compare --variants configs/compare/methods.yaml --data embedde
 compare: build ## every method on generation and on classification: two tables, and pages with curves
 	$(COMPARE) --config configs/demo.yaml --learning-rates x0.3,x1,x3 \
 		--output runs/compare/generation --html runs/compare/generation.html
-	$(COMPARE) --config configs/which-food.yaml --learning-rates x0.03,x0.1,x0.3 \
+	$(COMPARE) --config configs/which-food.yaml --learning-rates x0.03,x0.1,x0.3,x1 \
 		--output runs/compare/which-food --html runs/compare/which-food.html
