@@ -4,16 +4,13 @@ import Synchronization
 /// Keeps the memory of released tensors for the next ones of their size, so that a training step neither asks the
 /// kernel for pages nor has them zeroed again.
 ///
-/// What it holds unused never lifts the process above the most that tensors needed at one time: before new memory is
-/// taken, unused buffers are given back until the sum fits under that mark.
+/// What it holds unused never lifts the process above the most that tensors needed at one time (but for a megabyte): before
+/// new memory is taken, parts of unused buffers serve where they can, and others are given back until the sum fits under that mark.
 package final class BufferPool: Sendable {
     package static let shared = BufferPool()
 
     private struct State {
-        /// The addresses of unused buffers by their size in bytes; the last one released is the first one reused,
-        /// being warm in cache.
-        var unused: [Int: [UInt]] = [:]
-        var unusedBytes = 0
+        var unused = UnusedBuffers()
         var liveBytes = 0
         var peakLiveBytes = 0
     }
@@ -35,11 +32,22 @@ package final class BufferPool: Sendable {
         let kept: UInt? = state.withLock { state in
             state.liveBytes += capacity
             state.peakLiveBytes = max(state.peakLiveBytes, state.liveBytes)
-            if let buffer = state.unused[capacity]?.popLast() {
-                state.unusedBytes -= capacity
-                return buffer
+            if let buffer = state.unused.take(capacity) { return buffer }
+            var limit = state.peakLiveBytes - state.liveBytes
+            if capacity >= Self.mappingThreshold {
+                // Pages that are there already need no clearing by the kernel.
+                if state.unused.bytes > limit,
+                    let buffer = state.unused.takePart(capacity, leaving: Self.mappingThreshold)
+                {
+                    return buffer
+                }
+            } else {
+                // A large buffer isn't given up for a small one.
+                limit += Self.mappingThreshold
             }
-            Self.trim(&state, to: state.peakLiveBytes - state.liveBytes)
+            while state.unused.bytes > limit, let buffer = state.unused.remove(state.unused.bytes - limit) {
+                Self.release(buffer.address, buffer.size)
+            }
             return nil
         }
         return kept.flatMap { UnsafeMutableRawPointer(bitPattern: $0) } ?? Self.allocate(capacity)
@@ -50,29 +58,17 @@ package final class BufferPool: Sendable {
         let address = UInt(bitPattern: buffer)
         state.withLock { state in
             state.liveBytes -= capacity
-            state.unused[capacity, default: []].append(address)
-            state.unusedBytes += capacity
+            state.unused.add(address, capacity)
         }
     }
 
     package init() {}
 
     /// The bytes kept for reuse.
-    package var unusedBytes: Int { state.withLock(\.unusedBytes) }
+    package var unusedBytes: Int { state.withLock(\.unused.bytes) }
 
     /// The most bytes that tensors took up at one time, mapped files not counted.
     package var peakBytes: Int { state.withLock(\.peakLiveBytes) }
-
-    private static func trim(_ state: inout State, to limit: Int) {
-        guard state.unusedBytes > limit else { return }
-        for capacity in state.unused.keys.sorted(by: >) {
-            while state.unusedBytes > limit, let buffer = state.unused[capacity]?.popLast() {
-                release(buffer, capacity)
-                state.unusedBytes -= capacity
-            }
-            if state.unusedBytes <= limit { break }
-        }
-    }
 
     /// From this size on memory comes from the kernel page by page, so that giving it back really does.
     private static let mappingThreshold = 1 << 20

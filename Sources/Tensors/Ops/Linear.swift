@@ -24,8 +24,10 @@ public func linear(
     precondition(x.columnCount == weight.inputSize, "linear: \(x.shape) by a weight of \(weight.inputSize) inputs")
     let inputs = [x, weight.trainable, bias, lowRank?.u, lowRank?.b]
     let isRecorded = inputs.contains { $0?.needsGradient == true }
-    let y = Tensor(uninitialized: [x.rowCount, weight.outputSize])
-    let preActivation = activation != nil && isRecorded ? Tensor(uninitialized: y.shape) : nil
+    let shape = [x.rowCount, weight.outputSize]
+    // What lives longer comes first: memory cut from a larger buffer, which the pool has last, is soon whole again.
+    let preActivation = activation != nil && isRecorded ? Tensor(uninitialized: shape) : nil
+    let y = Tensor(uninitialized: shape)
     if !omitsValue { linearForward(x, weight, bias, lowRank, activation, y, preActivation: preActivation) }
     let sizes = (x.columnCount, y.columnCount)
     guard isRecorded else { return y.record([], sizes: sizes) }
