@@ -111,7 +111,8 @@ struct TileGrid {
             tileRows = rows
             tileColumns = columns
         } else {
-            let tall = min(rows, Self.share(rows, atMost: 256, multiple: 16))
+            let tall = min(
+                rows, Self.share(rows, atMost: columns >= 1 << 14 || depth >= 1 << 14 ? 352 : 256, multiple: 16))
             tileRows = tall
             let rowTiles = (rows + tall - 1) / tall
             // Narrow tiles cost some of the product's rate, but a deep sum can be shared out instead.

@@ -87,4 +87,4 @@ public func languageModelLoss(
 }
 
 /// The most memory that a chunk of logits may take.
-private let chunkBytes = 52 << 20
+private let chunkBytes = 70 << 20

@@ -48,7 +48,7 @@ public final class HalfWeight: BaseWeight {
         }
         let (inputs, outputs) = (inputSize, outputSize)
         WorkerPool.shared.run(over: outputs, grain: Self.blockColumns) { columns in
-            withConverted(outputs: columns) { block in
+            withConverted(outputs: columns, inputs: 0..<inputs) { block in
                 let right = Matrix(
                     block, rows: inputs, columns: columns.count, isTransposed: !isInputByOutput)
                 for tileRows in Self.rowTiles(rows) {
@@ -68,33 +68,54 @@ public final class HalfWeight: BaseWeight {
         if let whole {
             return withExtendedLifetime(whole) { whole.multiplyTransposed(dy, rows: rows, into: dx, beta: beta) }
         }
-        let (inputs, outputs) = (inputSize, outputSize)
         // Shares of the sum over the outputs, by the weight's shape alone, each with a result of its own.
-        let share = ((outputs + Self.depthParts - 1) / Self.depthParts + 15) & ~15
-        let parts = (outputs + share - 1) / share
-        let sums = Tensor(uninitialized: [parts, rows, inputs])
-        WorkerPool.shared.run(parts) { part in
-            let end = min(outputs, (part + 1) * share)
-            let sum = sums.data + part * rows * inputs
-            for first in stride(from: part * share, to: end, by: Self.blockColumns) {
-                let depth = first..<min(end, first + Self.blockColumns)
-                withConverted(outputs: depth) { block in
-                    let right = Matrix(block, rows: depth.count, columns: inputs, isTransposed: isInputByOutput)
-                    for tileRows in Self.rowTiles(rows) {
-                        gemm(
-                            Matrix(
-                                dy + tileRows.lowerBound * outputs + first, rows: tileRows.count, columns: depth.count,
-                                stride: outputs), right, into: sum + tileRows.lowerBound * inputs, stride: inputs,
-                            alpha: 1, beta: first == part * share ? 0 : 1)
-                    }
+        let share = ((outputSize + Self.depthParts - 1) / Self.depthParts + 15) & ~15
+        let parts = (outputSize + share - 1) / share
+        let count = rows * inputSize
+        let sums = Tensor(uninitialized: [Self.partsAtOnce, rows, inputSize])
+        let total = beta == 0 ? nil : Tensor(uninitialized: [rows, inputSize])
+        let target = total?.data ?? dx
+        for firstPart in stride(from: 0, to: parts, by: Self.partsAtOnce) {
+            let partsHere = min(Self.partsAtOnce, parts - firstPart)
+            let across = (inputSize + Self.blockInputs - 1) / Self.blockInputs
+            WorkerPool.shared.run(partsHere * across) { index in
+                let (part, block) = index.quotientAndRemainder(dividingBy: across)
+                let start = (firstPart + part) * share
+                let inputs = block * Self.blockInputs..<min(inputSize, (block + 1) * Self.blockInputs)
+                sumShare(
+                    dy, rows: rows, outputs: start..<min(outputSize, start + share), inputs: inputs,
+                    into: sums.data + part * count + inputs.lowerBound)
+            }
+            WorkerPool.shared.run(over: count, grain: elementGrain) { range in
+                for i in range {
+                    var sum = firstPart == 0 ? 0 : target[i]
+                    for part in 0..<partsHere { sum += sums.data[part * count + i] }
+                    target[i] = sum
                 }
             }
         }
-        WorkerPool.shared.run(over: rows * inputs, grain: elementGrain) { range in
-            for i in range {
-                var sum: Float = 0
-                for part in 0..<parts { sum += sums.data[part * rows * inputs + i] }
-                dx[i] = beta == 0 ? sum : beta * dx[i] + sum
+        guard let total else { return }
+        WorkerPool.shared.run(over: count, grain: elementGrain) { range in
+            for i in range { dx[i] = beta * dx[i] + total.data[i] }
+        }
+    }
+
+    /// sum [rows, some inputs], rows `inputSize` apart, ← dy · W for a share of the outputs.
+    private func sumShare(
+        _ dy: UnsafePointer<Float>, rows: Int, outputs: Range<Int>, inputs: Range<Int>,
+        into sum: UnsafeMutablePointer<Float>
+    ) {
+        for first in stride(from: outputs.lowerBound, to: outputs.upperBound, by: Self.blockDepth) {
+            let depth = first..<min(outputs.upperBound, first + Self.blockDepth)
+            withConverted(outputs: depth, inputs: inputs) { block in
+                let right = Matrix(block, rows: depth.count, columns: inputs.count, isTransposed: isInputByOutput)
+                for tileRows in Self.rowTiles(rows) {
+                    gemm(
+                        Matrix(
+                            dy + tileRows.lowerBound * outputSize + first, rows: tileRows.count, columns: depth.count,
+                            stride: outputSize), right, into: sum + tileRows.lowerBound * inputSize,
+                        stride: inputSize, alpha: 1, beta: first == outputs.lowerBound ? 0 : 1)
+                }
             }
         }
     }
@@ -103,23 +124,28 @@ public final class HalfWeight: BaseWeight {
     private static let blockColumns = 384
     /// Eight parts serve 2, 4 and 8 threads evenly.
     private static let depthParts = 8
+    /// Parts whose results wait to be added up, and the outputs and inputs of a block on the way back: with half of the
+    /// results in memory there is still work for eight threads where the inputs are cut in two.
+    private static let partsAtOnce = 4
+    private static let blockDepth = 192
+    private static let blockInputs = 384
 
     private static func rowTiles(_ rows: Int) -> [Range<Int>] {
         stride(from: 0, to: rows, by: 256).map { $0..<min(rows, $0 + 256) }
     }
 
-    /// Calls `body` with the weights of some outputs as floats, [inputs, outputs] or [outputs, inputs] as in the file.
-    private func withConverted(outputs: Range<Int>, _ body: (UnsafePointer<Float>) -> Void) {
-        let block = TensorStorage(count: outputs.count * inputSize)
-        if isInputByOutput {
-            for row in 0..<inputSize {
-                tensor.format.convert(
-                    tensor.data + row * outputSize + outputs.lowerBound, to: block.base + row * outputs.count,
-                    count: outputs.count)
-            }
-        } else {
+    /// Calls `body` with the weights between some outputs and some inputs as floats, [inputs, outputs] or
+    /// [outputs, inputs] as in the file.
+    private func withConverted(
+        outputs: Range<Int>, inputs: Range<Int>, _ body: (UnsafePointer<Float>) -> Void
+    ) {
+        let block = TensorStorage(count: outputs.count * inputs.count)
+        let (rows, columns) = isInputByOutput ? (inputs, outputs) : (outputs, inputs)
+        let stride = tensor.shape[1]
+        for row in rows {
             tensor.format.convert(
-                tensor.data + outputs.lowerBound * inputSize, to: block.base, count: outputs.count * inputSize)
+                tensor.data + row * stride + columns.lowerBound,
+                to: block.base + (row - rows.lowerBound) * columns.count, count: columns.count)
         }
         withExtendedLifetime(block) { body(block.base) }
     }
