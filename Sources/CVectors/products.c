@@ -1,4 +1,4 @@
-#include "CProducts.h"
+#include "CVectors.h"
 #include <stdlib.h>
 
 // Everything that passes vectors is inlined, so that no calling convention is at stake.
@@ -39,26 +39,6 @@ struct peft_ahead {
 #define PEFT_DOT_COLUMNS 3
 #include "products.h"
 
-/// 1 where the registers of 512 bits are to be used, -1 as long as nobody asked.
-static int wide = -1;
-
-static int is_wide(void) {
-#if defined(__x86_64__)
-    int value = __atomic_load_n(&wide, __ATOMIC_RELAXED);
-    if (value < 0) {
-        __builtin_cpu_init();
-        value = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
-                __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq");
-        __atomic_store_n(&wide, value, __ATOMIC_RELAXED);
-    }
-    return value;
-#else
-    return 0;
-#endif
-}
-
-void peft_product_use_narrow(int narrow) { __atomic_store_n(&wide, narrow ? 0 : -1, __ATOMIC_RELAXED); }
-
 /// This thread's memory for sums and panels; it is used again by the next product, and so stays in cache.
 static float *scratch(long count) {
     static _Thread_local float *memory;
@@ -78,7 +58,7 @@ int peft_product_by_depth(const struct peft_product *product, long step) {
     float *memory = scratch((product->rows + step) * padded);
     if (memory == NULL) return 0;
 #if defined(__x86_64__)
-    if (is_wide()) {
+    if (peft_uses_wide_vectors()) {
         by_depth_wide(product, step, memory);
         return 1;
     }
@@ -89,7 +69,7 @@ int peft_product_by_depth(const struct peft_product *product, long step) {
 
 void peft_product_by_columns(const struct peft_product *product) {
 #if defined(__x86_64__)
-    if (is_wide()) return by_columns_wide(product);
+    if (peft_uses_wide_vectors()) return by_columns_wide(product);
 #endif
     by_columns_narrow(product);
 }

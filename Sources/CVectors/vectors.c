@@ -54,7 +54,8 @@ PEFT_WIDE void peft_wide_panel_product(
 
 int peft_has_wide_vectors(void) {
     __builtin_cpu_init();
-    return __builtin_cpu_supports("avx512f");
+    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
+           __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq");
 }
 
 #else
@@ -68,3 +69,17 @@ void peft_wide_panel_product(
 int peft_has_wide_vectors(void) { return 0; }
 
 #endif
+
+/// 1 where they are to be used, -1 as long as nobody asked.
+static int wide = -1;
+
+int peft_uses_wide_vectors(void) {
+    int value = __atomic_load_n(&wide, __ATOMIC_RELAXED);
+    if (value < 0) {
+        value = peft_has_wide_vectors();
+        __atomic_store_n(&wide, value, __ATOMIC_RELAXED);
+    }
+    return value;
+}
+
+void peft_use_narrow_vectors(int narrow) { __atomic_store_n(&wide, narrow ? 0 : -1, __ATOMIC_RELAXED); }

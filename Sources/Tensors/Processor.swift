@@ -1,4 +1,5 @@
 import COpenBLAS
+import CVectors
 
 /// The processor that the process runs on.
 public enum Processor {
@@ -14,6 +15,9 @@ public enum Processor {
         "nothing special"
         #endif
     }
+
+    /// Keeps the kernels to vectors of 256 bits where there are wider ones too; no result depends on it.
+    package static func useNarrowVectors(_ isNarrow: Bool) { peft_use_narrow_vectors(isNarrow ? 1 : 0) }
 
     /// The set of kernels that OpenBLAS chose for it, such as `Haswell`, or that `OPENBLAS_CORETYPE` named.
     public static var matrixKernel: String { String(cString: openblas_get_corename()) }

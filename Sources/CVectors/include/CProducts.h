@@ -26,7 +26,4 @@ int peft_product_by_depth(const struct peft_product *product, long step);
 /// and so on, and what is left of the depth at the end.
 void peft_product_by_columns(const struct peft_product *product);
 
-/// Keeps to vectors of 256 bits on processors with wider ones too; no result depends on it.
-void peft_product_use_narrow(int narrow);
-
 #endif

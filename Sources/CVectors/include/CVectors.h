@@ -2,6 +2,7 @@
 #define PEFT_VECTORS_H
 
 #include "CProducts.h"
+#include "CSoftmax.h"
 
 /// Eight floats, seen as SIMD8<Float> from Swift. Comparisons and selections between them are written here: through
 /// Swift's masks the compiler falls back to one lane at a time.
@@ -82,10 +83,16 @@ PEFT_INLINE peft_double_lanes peft_add_square(peft_double_lanes sum, peft_lanes 
 }
 
 /// Asks memory for the cache line at `from`, which will be read soon.
-PEFT_INLINE void peft_prefetch(const float *from) { __builtin_prefetch(from, 0, 2); }
+PEFT_INLINE void peft_prefetch(const void *from) { __builtin_prefetch(from, 0, 2); }
 
 /// Whether this processor has vectors of sixteen floats (AVX-512).
 int peft_has_wide_vectors(void);
+
+/// Whether kernels take them.
+int peft_uses_wide_vectors(void);
+
+/// Keeps kernels to vectors of 256 bits on processors with wider ones too; no result depends on it.
+void peft_use_narrow_vectors(int narrow);
 
 /// The product of `PanelProduct.swift`, of the same bits, sixteen floats at a time; only where `peft_has_wide_vectors`.
 void peft_wide_panel_product(

@@ -125,12 +125,9 @@ private func queryBlockBackward(
                 workspace.outputGradients + row * width, rowStep: width, depthStep: 1,
                 workspace.valuesTransposed + key * width, panelStride: width * Panel.width, into: scoreGradients,
                 stride: blockKeys, rows: band.rows.count, columns: band.paddedKeys, depth: headSize, adding: false)
-            for row in band.rows {
-                softmaxBackward(
-                    head, probabilities: workspace.probabilities + row * blockKeys,
-                    scoreGradients: workspace.scoreGradients + row * blockKeys, query: first + row, key: key,
-                    band: band, logSum: logSums[row], dot: dots[row])
-            }
+            softmaxBackward(
+                head, probabilities: probabilities, scoreGradients: scoreGradients, query: first + row, key: key,
+                band: band, logSums: logSums + row, dots: dots + row)
             panelProduct(
                 scoreGradients, rowStep: blockKeys, depthStep: 1, workspace.keys + key * Panel.width,
                 panelStride: workspace.paddedKeys * Panel.width, into: workspace.queryGradient + row * width,
@@ -168,7 +165,24 @@ private func keyBlockBackward(
     }
 }
 
-/// Turns a row of scores into probabilities with dropout applied, and what reaches them into the scores' gradients.
+/// Turns a band's scores into probabilities with dropout applied, and what reaches them into the scores' gradients; the
+/// band's first query is `query`, its first key `key`.
+private func softmaxBackward(
+    _ head: AttentionHead, probabilities: UnsafeMutablePointer<Float>, scoreGradients: UnsafeMutablePointer<Float>,
+    query: Int, key: Int, band: KeyBand, logSums: UnsafePointer<Float>, dots: UnsafePointer<Float>
+) {
+    if peft_uses_wide_vectors() != 0 {
+        var block = peft_scores(head, probabilities, query: query, key: key, band: band)
+        return peft_wide_softmax_backward(&block, scoreGradients, logSums, dots)
+    }
+    for row in 0..<band.rows.count {
+        let start = row * AttentionBlock.keys
+        softmaxBackward(
+            head, probabilities: probabilities + start, scoreGradients: scoreGradients + start, query: query + row,
+            key: key, band: band, logSum: logSums[row], dot: dots[row])
+    }
+}
+
 @inline(__always)
 private func softmaxBackward(
     _ head: AttentionHead, probabilities: UnsafeMutablePointer<Float>, scoreGradients: UnsafeMutablePointer<Float>,
@@ -176,13 +190,14 @@ private func softmaxBackward(
 ) {
     let seen = band.visibleKeys(query: query, head: head, key: key)
     for j in seen..<band.paddedKeys { probabilities[j] = -.infinity }
+    let number = head.number(query: query, key: key)
     var j = 0
     while j < band.paddedKeys {
         let p = exponentialOfNonPositive(probabilities.lanes(j) - logSum)
         var dp = scoreGradients.lanes(j)
         var thinned = p
         if let dropout = head.dropout {
-            let factors = dropout.factors(head.firstElement + query * head.elementStride + key + j)
+            let factors = dropout.factors(number + j)
             dp *= factors
             thinned *= factors
         }

@@ -18,6 +18,9 @@ struct AttentionHead {
     var firstElement = 0
     var elementStride = 0
 
+    /// The number of an element of the probability matrix.
+    @inline(__always) func number(query: Int, key: Int) -> Int { firstElement + query * elementStride + key }
+
     /// The number of keys that some query below `end` sees.
     @inline(__always) func visibleKeys(before end: Int) -> Int {
         isCausal ? min(keys.count, past + end) : keys.count
@@ -75,12 +78,9 @@ func attentionForward(
                     queries + row * width, rowStep: width, depthStep: 1, keys + key * width,
                     panelStride: width * Panel.width, into: scores + row * blockKeys, stride: blockKeys,
                     rows: band.rows.count, columns: band.paddedKeys, depth: head.queries.width, adding: false)
-                for row in band.rows {
-                    softmaxStep(
-                        head, scores: scores + row * blockKeys, query: min(first + row, range.upperBound - 1), key: key,
-                        band: band, maximum: maxima + row, total: totals + row, sums: sums + row * width,
-                        width: width)
-                }
+                softmaxStep(
+                    head, scores: scores + row * blockKeys, query: first + row, key: key, band: band,
+                    maxima: maxima + row, totals: totals + row, sums: sums + row * width, width: width)
                 panelProduct(
                     scores + row * blockKeys, rowStep: blockKeys, depthStep: 1, values + key * Panel.width,
                     panelStride: paddedKeys * Panel.width, into: sums + row * width, stride: width,
@@ -98,8 +98,25 @@ func attentionForward(
     }
 }
 
-/// Takes a row of scores of the keys from `key` on into the running softmax of its query: the scores become
-/// exponentials relative to the new maximum, dropout applied, and what was summed before is rescaled.
+/// Takes a band's scores of the keys from `key` on into the running softmax of its queries, the first of which is
+/// `query`: the scores become exponentials relative to the new maximum, dropout applied, and what was summed before is
+/// rescaled.
+private func softmaxStep(
+    _ head: AttentionHead, scores: UnsafeMutablePointer<Float>, query: Int, key: Int, band: KeyBand,
+    maxima: UnsafeMutablePointer<Float>, totals: UnsafeMutablePointer<Float>, sums: UnsafeMutablePointer<Float>,
+    width: Int
+) {
+    if peft_uses_wide_vectors() != 0 {
+        var block = peft_scores(head, scores, query: query, key: key, band: band)
+        return peft_wide_softmax(&block, maxima, totals, sums, width)
+    }
+    for row in 0..<band.rows.count {
+        softmaxStep(
+            head, scores: scores + row * AttentionBlock.keys, query: query + row, key: key, band: band,
+            maximum: maxima + row, total: totals + row, sums: sums + row * width, width: width)
+    }
+}
+
 @inline(__always)
 private func softmaxStep(
     _ head: AttentionHead, scores: UnsafeMutablePointer<Float>, query: Int, key: Int, band: KeyBand,
@@ -127,18 +144,35 @@ private func softmaxStep(
     }
     // A row of nothing but −∞ so far keeps a maximum of −∞; its scores count 0.
     let shift = new == -.infinity ? 0 : new
-    var sum = Lanes(repeating: 0)
+    let number = head.number(query: query, key: key)
+    @inline(__always) func exponentials(_ j: Int) -> Lanes {
+        let p = exponentialOfNonPositive(scores.lanes(j) - shift)
+        scores.setLanes(j, head.dropout.map { p * $0.factors(number + j) } ?? p)
+        return p
+    }
+    var sum = (Lanes(repeating: 0), Lanes(repeating: 0))
     j = 0
     while j < band.paddedKeys {
-        var p = exponentialOfNonPositive(scores.lanes(j) - shift)
-        sum += p
-        if let dropout = head.dropout {
-            p *= dropout.factors(head.firstElement + query * head.elementStride + key + j)
-        }
-        scores.setLanes(j, p)
-        j += 8
+        sum.0 += exponentials(j)
+        sum.1 += exponentials(j + 8)
+        j += 16
     }
-    total[0] += sum.total
+    total[0] += (sum.0 + sum.1).total
+}
+
+extension peft_scores {
+    /// The scores of a band whose first query is `query`, for the keys from `key` on.
+    init(_ head: AttentionHead, _ scores: UnsafeMutablePointer<Float>, query: Int, key: Int, band: KeyBand) {
+        let dropout = head.dropout
+        self.init(
+            scores: scores, stride: AttentionBlock.keys, rows: band.rows.count, columns: band.paddedKeys,
+            seen: head.isCausal ? head.past + query + 1 - key : band.keys, seen_step: head.isCausal ? 1 : 0,
+            keys: band.keys, drops: dropout == nil ? 0 : 1, threshold: dropout?.threshold ?? 0,
+            low: UInt32(truncatingIfNeeded: dropout?.key ?? 0),
+            high: UInt32(truncatingIfNeeded: (dropout?.key ?? 0) >> 32),
+            number: UInt32(truncatingIfNeeded: head.number(query: query, key: key)),
+            number_step: UInt32(truncatingIfNeeded: head.elementStride), scale: dropout?.scale ?? 1)
+    }
 }
 
 /// Rows of queries of a block, and how many of the block's keys the last of them sees.

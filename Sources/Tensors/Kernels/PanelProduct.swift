@@ -21,7 +21,7 @@ package func panelProduct(
     _ a: UnsafePointer<Float>, rowStep: Int, depthStep: Int, _ b: UnsafePointer<Float>, panelStride: Int,
     into c: UnsafeMutablePointer<Float>, stride: Int, rows: Int, columns: Int, depth: Int, adding: Bool
 ) {
-    if hasWideVectors {
+    if peft_uses_wide_vectors() != 0 {
         return peft_wide_panel_product(
             a, rowStep, depthStep, b, panelStride, c, stride, rows, columns, depth, adding ? 1 : 0)
     }
@@ -29,8 +29,6 @@ package func panelProduct(
         a, rowStep: rowStep, depthStep: depthStep, b, panelStride: panelStride, into: c, stride: stride, rows: rows,
         columns: columns, depth: depth, adding: adding)
 }
-
-private let hasWideVectors = peft_has_wide_vectors() != 0
 
 /// The same with vectors of eight floats, which every supported processor has.
 @inline(__always)

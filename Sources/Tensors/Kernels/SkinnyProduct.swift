@@ -29,9 +29,6 @@ package enum SkinnyProduct {
         }
     }
 
-    /// Keeps the kernels to vectors of 256 bits on processors with wider ones too; no result depends on it.
-    package static func useNarrowVectors(_ isNarrow: Bool) { peft_product_use_narrow(isNarrow ? 1 : 0) }
-
     /// Weights that one part of the work reads, so that handing it out doesn't show.
     private static let grain = 1 << 14
 
@@ -75,7 +72,7 @@ package enum SkinnyProduct {
         let (n, k) = (b.columns, a.columns)
         let share = max((k + depthParts - 1) / depthParts, grain / max(1, n))
         let depth = max(8, (share + 7) & ~7)
-        if a.rows > 1 || b.isHalf {
+        if a.rows > 1 {
             return byBlocks(a, b, into: c, stride: stride, alpha: alpha, beta: beta, step: depth, epilogue: epilogue)
         }
         let parts = max(1, (k + depth - 1) / depth)
@@ -130,24 +127,50 @@ package enum SkinnyProduct {
     private static func sumRows(
         _ a: Matrix, _ b: Matrix, _ range: Range<Int>, into sums: UnsafeMutablePointer<Float>
     ) {
+        if b.isHalf {
+            let data = UnsafeRawPointer(b.data)
+            sumRows(a, b, range, into: sums, prefetch: { peft_prefetch(data + 2 * $0) }) {
+                Lanes(upperHalves: data + 2 * $0)
+            } element: {
+                Float(bitPattern: UInt32(data.loadUnaligned(fromByteOffset: 2 * $0, as: UInt16.self)) << 16)
+            }
+        } else {
+            let data = b.data
+            sumRows(a, b, range, into: sums, prefetch: { peft_prefetch(data + $0) }) {
+                data.lanes($0)
+            } element: {
+                data[$0]
+            }
+        }
+    }
+
+    @inline(__always)
+    private static func sumRows(
+        _ a: Matrix, _ b: Matrix, _ range: Range<Int>, into sums: UnsafeMutablePointer<Float>,
+        prefetch: (Int) -> Void, lanes: (Int) -> Lanes, element: (Int) -> Float
+    ) {
         let n = b.columns
+        // Columns that share a line of memory of 64 bytes are asked for once.
+        let perLine = b.isHalf ? 32 : 16
         sums.update(repeating: 0, count: n)
         var first = range.lowerBound
         while first < range.upperBound {
             let count = min(8, range.upperBound - first)
-            let rows = b.data + first * b.stride
+            let start = first * b.stride
             let left = a.data + first
             var j = 0
             if count == 8 {
-                let coming = rows + 8 * b.stride
+                let coming = start + 8 * b.stride
                 let comingCount = min(8, range.upperBound - first - 8)
                 while j + 16 <= n {
-                    for row in 0..<comingCount { peft_prefetch(coming + row * b.stride + j) }
+                    if j % perLine == 0 {
+                        for row in 0..<comingCount { prefetch(coming + row * b.stride + j) }
+                    }
                     var (p, q) = (sums.lanes(j), sums.lanes(j + 8))
                     for row in 0..<8 {
                         let x = Lanes(repeating: left[row])
-                        p.addProduct(rows.lanes(row * b.stride + j), x)
-                        q.addProduct(rows.lanes(row * b.stride + j + 8), x)
+                        p.addProduct(lanes(start + row * b.stride + j), x)
+                        q.addProduct(lanes(start + row * b.stride + j + 8), x)
                     }
                     sums.setLanes(j, p)
                     sums.setLanes(j + 8, q)
@@ -156,7 +179,7 @@ package enum SkinnyProduct {
             }
             while j < n {
                 var sum = sums[j]
-                for row in 0..<count { sum.addProduct(rows[row * b.stride + j], left[row]) }
+                for row in 0..<count { sum.addProduct(element(start + row * b.stride + j), left[row]) }
                 sums[j] = sum
                 j += 1
             }

@@ -7,6 +7,12 @@ extension SIMD8<Float> {
         for i in 0..<count { self[i] = values[i] }
     }
 
+    /// The eight numbers of 16 bits at `values` that are the upper halves of floats (BF16).
+    @inline(__always) init(upperHalves values: UnsafeRawPointer) {
+        let halves = values.loadUnaligned(as: SIMD8<UInt16>.self)
+        self = unsafeBitCast(SIMD8<UInt32>(truncatingIfNeeded: halves) &<< 16, to: Lanes.self)
+    }
+
     /// Writes the first `count` lanes.
     @inline(__always) func store(_ target: UnsafeMutablePointer<Float>, count: Int) {
         for i in 0..<count { target[i] = self[i] }

@@ -68,8 +68,8 @@ import Testing
     @Test(arguments: cases.indices) func `have the same bits with narrow vectors`(index: Int) {
         let test = Self.cases[index]
         let widest = test.run(test.left, test.right, alpha: 0.5, beta: 1, start: 0.5)
-        SkinnyProduct.useNarrowVectors(true)
-        defer { SkinnyProduct.useNarrowVectors(false) }
+        Processor.useNarrowVectors(true)
+        defer { Processor.useNarrowVectors(false) }
         #expect(test.run(test.left, test.right, alpha: 0.5, beta: 1, start: 0.5) == widest, "\(test)")
     }
 

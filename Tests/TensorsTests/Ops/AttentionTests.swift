@@ -1,3 +1,4 @@
+import CVectors
 import Glibc
 import Tensors
 import TestSupport
@@ -60,6 +61,28 @@ struct AttentionTests {
             at: [qkv] + (given.prefix > 0 ? prefix : []), elementsPerInput: 120)
         #expect(found.forward < 1e-5)
         #expect(found.backward < 1e-4)
+    }
+
+    @Test(
+        "sixteen floats at a time give the bits of eight, where the processor has them",
+        .enabled(if: peft_has_wide_vectors() != 0), arguments: cases)
+    func widths(_ given: Case) {
+        let rows = given.offsets.last ?? 0
+        let results = [false, true].map { isNarrow in
+            Processor.useNarrowVectors(isNarrow)
+            defer { Processor.useNarrowVectors(false) }
+            let qkv = Tensor(
+                noise(rows * given.heads.packedWidth, seed: 3, scale: 20), shape: [rows, given.heads.packedWidth])
+            qkv.track()
+            let y = attention(
+                qkv, offsets: given.offsets, heads: given.heads, scale: 0.37, isCausal: given.isCausal,
+                dropout: given.dropout)
+            let values = y.values
+            y.backward(seed: Tensor(noise(y.count, seed: 4), shape: y.shape))
+            return (values + (qkv.gradient?.values ?? [])).map(\.bitPattern)
+        }
+        #expect(
+            results[0] == results[1] && results[0].count == rows * (given.heads.packedWidth + given.heads.outputWidth))
     }
 
     /// The factors that the op applies, read off by attending to values of which one is 1: with all scores equal the
