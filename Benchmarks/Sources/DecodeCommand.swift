@@ -45,6 +45,7 @@ struct DecodeCommand: ParsableCommand {
         var prefill: [Double] = []
         var steps: [Double] = []
         var rates: [Double] = []
+        var shares: [Double] = []
         var texts: [Generation] = []
         for round in 0...rounds {
             let rate = memory.bytesPerSecond()
@@ -57,12 +58,14 @@ struct DecodeCommand: ParsableCommand {
             // The second run does the first's work again, before what it adds.
             let prompt = start.duration(to: first) / .seconds(1)
             prefill.append(prompt)
-            steps.append((first.duration(to: end) / .seconds(1) - prompt) / Double(max(1, newTokens - 1)))
-            rates.append(max(rate, memory.bytesPerSecond()))
+            let step = (first.duration(to: end) / .seconds(1) - prompt) / Double(max(1, newTokens - 1))
+            let fastest = max(rate, memory.bytesPerSecond())
+            steps.append(step)
+            rates.append(fastest)
+            shares.append(Double(weightBytes) / step / fastest)
         }
         if let output { try writeTokens(texts, to: output) }
         let step = median(steps)
-        let rate = median(rates)
         emit([
             "side": "peft", "measurement": "decode", "threads": .integer(threads), "batch": .integer(batch),
             "kernel": .string(Processor.matrixKernel), "prompt_length": .integer(promptLength),
@@ -70,8 +73,7 @@ struct DecodeCommand: ParsableCommand {
             "prefill_tokens_per_second": .number(Double(batch * promptLength) / median(prefill)),
             "seconds_per_token": .number(step), "tokens_per_second": .number(Double(batch) / step),
             "weight_bytes": .integer(weightBytes), "weight_bytes_per_second": .number(Double(weightBytes) / step),
-            "memory_bytes_per_second": .number(rate),
-            "bandwidth_share": .number(Double(weightBytes) / step / rate),
+            "memory_bytes_per_second": .number(median(rates)), "bandwidth_share": .number(median(shares)),
         ])
     }
 

@@ -1,5 +1,4 @@
 import CVectors
-import Synchronization
 
 /// Products of a few rows with a large matrix, as a language model makes for each new token: the time goes into reading
 /// the matrix once from memory, in the order in which it lies there, on all threads.
@@ -38,7 +37,8 @@ package enum SkinnyProduct {
         _ a: Matrix, _ b: Matrix, into c: UnsafeMutablePointer<Float>, stride: Int, alpha: Float, beta: Float,
         epilogue: ((Tile) -> Void)?
     ) {
-        let columnsPerPart = max(6, grain * 2 / max(1, a.columns) / 6 * 6)
+        // Large matrices in about 128 parts: each waits for memory when it begins.
+        let columnsPerPart = max(6, grain * 2 / max(1, a.columns) / 6 * 6, b.columns / 128 / 6 * 6)
         WorkerPool.shared.run(over: b.columns, grain: min(columnsPerPart, 504)) { columns in
             let tile = Tile(rows: 0..<a.rows, columns: columns)
             var part = part(of: a, b, tile, into: c, stride: stride, alpha: alpha, beta: beta)
@@ -80,26 +80,24 @@ package enum SkinnyProduct {
         let scratch = TensorStorage(count: parts * width)
         defer { withExtendedLifetime(scratch) {} }
         let sums = scratch.base
-        // Whoever ends the last part adds the sums up, so that nobody waits for the others in between.
-        let ended = Atomic(0)
+        let order = OrderedParts(count: parts)
         WorkerPool.shared.run(parts) { part in
             sumRows(a, b, part * depth..<min(k, (part + 1) * depth), into: sums + part * width)
-            guard ended.add(1, ordering: .acquiringAndReleasing).newValue == parts else { return }
-            var j = 0
-            while j < n {
-                var sum = sums.lanes(j)
-                for part in 1..<max(1, parts) { sum += sums.lanes(part * width + j) }
-                sum *= alpha
-                if j + 8 <= n {
-                    c.setLanes(j, beta == 0 ? sum : sum + beta * c.lanes(j))
-                } else {
-                    for lane in 0..<n - j {
-                        c[j + lane] = beta == 0 ? sum[lane] : sum[lane] + beta * c[j + lane]
+            order.finish(part) { next in
+                if next > 0 { addInPlace(sums + next * width, to: sums, count: width) }
+                guard next == parts - 1 else { return }
+                for j in Swift.stride(from: 0, to: n, by: 8) {
+                    let sum = sums.lanes(j) * alpha
+                    if j + 8 <= n {
+                        c.setLanes(j, beta == 0 ? sum : sum + beta * c.lanes(j))
+                    } else {
+                        for lane in 0..<n - j {
+                            c[j + lane] = beta == 0 ? sum[lane] : sum[lane] + beta * c[j + lane]
+                        }
                     }
                 }
-                j += 8
+                epilogue?(Tile(rows: 0..<1, columns: 0..<n))
             }
-            epilogue?(Tile(rows: 0..<1, columns: 0..<n))
         }
     }
 
@@ -123,7 +121,7 @@ package enum SkinnyProduct {
     }
 
     /// sums ← the rows `range` of B, weighed by A's one row; eight rows at a time, so that the sums are seldom touched,
-    /// while memory sends the next eight.
+    /// while memory sends what comes next.
     private static func sumRows(
         _ a: Matrix, _ b: Matrix, _ range: Range<Int>, into sums: UnsafeMutablePointer<Float>
     ) {
@@ -152,6 +150,7 @@ package enum SkinnyProduct {
         let n = b.columns
         // Columns that share a line of memory of 64 bytes are asked for once.
         let perLine = b.isHalf ? 32 : 16
+        let lead = min(n, perLine * 16)
         sums.update(repeating: 0, count: n)
         var first = range.lowerBound
         while first < range.upperBound {
@@ -160,11 +159,14 @@ package enum SkinnyProduct {
             let left = a.data + first
             var j = 0
             if count == 8 {
-                let coming = start + 8 * b.stride
-                let comingCount = min(8, range.upperBound - first - 8)
                 while j + 16 <= n {
                     if j % perLine == 0 {
-                        for row in 0..<comingCount { prefetch(coming + row * b.stride + j) }
+                        // What is read a little later: further on in these rows, or where they end, in the next ones.
+                        let ahead = j + lead
+                        let isHere = ahead < n
+                        let coming = isHere ? start + ahead : start + 8 * b.stride + ahead - n
+                        let comingCount = isHere ? 8 : min(8, range.upperBound - first - 8)
+                        for row in 0..<comingCount { prefetch(coming + row * b.stride) }
                     }
                     var (p, q) = (sums.lanes(j), sums.lanes(j + 8))
                     for row in 0..<8 {
