@@ -18,7 +18,7 @@ public struct Dropout: Sendable, Hashable {
         threshold = Int32(Double(probability) * 2_147_483_648)
     }
 
-    /// The factors (0 or `scale`) of the eight elements from `index` on.
+    /// The factors (0 or `scale`) of the eight elements from `index` on; `softmax.c` has the same for sixteen.
     @inline(__always) func factors(_ index: Int) -> Lanes {
         let counter = UInt32(truncatingIfNeeded: index)
         let low = UInt32(truncatingIfNeeded: key)

@@ -1,7 +1,7 @@
 import Synchronization
 
-/// Parts of a piece of work that end in any order, and whose results are taken in the order of their numbers, by whichever
-/// thread ends the one that is due, while the others go on.
+/// Parts of a piece of work that end in any order, and whose results are taken in the order of their numbers, by
+/// whichever thread ends the one that is due, while the others go on.
 package final class OrderedParts: Sendable {
     private let count: Int
     /// A bit for each part that has ended, the number of parts taken, and whether a thread is taking one.
@@ -16,7 +16,8 @@ package final class OrderedParts: Sendable {
         self.count = count
     }
 
-    /// Calls `take` for each part that is due, one at a time over all threads; all are taken when every call has returned.
+    /// Calls `take` for each part that is due, one at a time over all threads; all are taken when every call has
+    /// returned.
     package func finish(_ part: Int, _ take: (Int) -> Void) {
         var current = state.bitwiseOr(1 << UInt64(part), ordering: .acquiringAndReleasing).newValue
         while true {

@@ -41,6 +41,27 @@ struct ThreadTests {
         #expect(same)
     }
 
+    @Test("a large weight of 16-bit numbers, both ways")
+    func halfWeightBits() {
+        let (rows, inputs) = (70, 900)
+        let outputs = HalfWeight.wholeLimit / inputs + 1001
+        let bits = noise(inputs * outputs).map { UInt16(truncatingIfNeeded: $0.bitPattern >> 16) }
+        let (x, dy) = (Tensor(noise(rows * inputs), shape: [rows, inputs]), noise(rows * outputs, seed: 2))
+        bits.withUnsafeBufferPointer { bits in
+            guard let data = bits.baseAddress else { return }
+            let tensor = HalfTensor(data, .bfloat16, shape: [outputs, inputs], owner: x)
+            let weight = HalfWeight(tensor, isInputByOutput: false)
+            let same = isIndependentOfThreads {
+                let y = Tensor(uninitialized: [rows, outputs])
+                let dx = Tensor(uninitialized: [rows, inputs])
+                weight.multiply(x.data, rows: rows, into: y.data, beta: 0, epilogue: nil)
+                weight.multiplyTransposed(dy, rows: rows, into: dx.data, beta: 0)
+                return [y.values, dx.values]
+            }
+            #expect(same)
+        }
+    }
+
     @Test("attention, both ways")
     func attentionBits() {
         let heads = AttentionHeads(count: 4, keyValueCount: 2, size: 24)

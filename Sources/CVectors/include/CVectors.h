@@ -85,7 +85,7 @@ PEFT_INLINE peft_double_lanes peft_add_square(peft_double_lanes sum, peft_lanes 
 /// Asks memory for the cache line at `from`, which will be read soon.
 PEFT_INLINE void peft_prefetch(const void *from) { __builtin_prefetch(from, 0, 2); }
 
-/// Whether this processor has vectors of sixteen floats (AVX-512).
+/// Whether this processor has vectors of sixteen floats (AVX-512 F, VL, BW and DQ).
 int peft_has_wide_vectors(void);
 
 /// Whether kernels take them.

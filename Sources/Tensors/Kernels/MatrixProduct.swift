@@ -111,8 +111,9 @@ struct TileGrid {
             tileRows = rows
             tileColumns = columns
         } else {
-            let tall = min(
-                rows, Self.share(rows, atMost: columns >= 1 << 14 || depth >= 1 << 14 ? 352 : 256, multiple: 16))
+            // Each row of tiles copies the whole of B: of an output layer's that costs more than high tiles do.
+            let isVast = max(columns, depth) >= 1 << 14
+            let tall = min(rows, Self.share(rows, atMost: isVast ? 352 : 256, multiple: 16))
             tileRows = tall
             let rowTiles = (rows + tall - 1) / tall
             // Narrow tiles cost some of the product's rate, but a deep sum can be shared out instead.
@@ -124,7 +125,7 @@ struct TileGrid {
     }
 
     /// The size of equal shares of `total`, each at most `limit` and a multiple of `multiple`.
-    private static func share(_ total: Int, atMost limit: Int, multiple: Int) -> Int {
+    static func share(_ total: Int, atMost limit: Int, multiple: Int) -> Int {
         let shares = (total + limit - 1) / limit
         let size = (total + shares - 1) / shares
         return (size + multiple - 1) / multiple * multiple

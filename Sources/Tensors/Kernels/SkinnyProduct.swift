@@ -37,7 +37,7 @@ package enum SkinnyProduct {
         _ a: Matrix, _ b: Matrix, into c: UnsafeMutablePointer<Float>, stride: Int, alpha: Float, beta: Float,
         epilogue: ((Tile) -> Void)?
     ) {
-        // Large matrices in about 128 parts: each waits for memory when it begins.
+        // Large matrices in 128 parts or so: each waits for memory when it begins.
         let columnsPerPart = max(6, grain * 2 / max(1, a.columns) / 6 * 6, b.columns / 128 / 6 * 6)
         WorkerPool.shared.run(over: b.columns, grain: min(columnsPerPart, 504)) { columns in
             let tile = Tile(rows: 0..<a.rows, columns: columns)

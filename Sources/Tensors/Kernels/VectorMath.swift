@@ -75,7 +75,7 @@ extension SIMD8<Float> {
     return fraction * powerOfTwo(half) * powerOfTwo(n &- half)
 }
 
-/// eˣ for x ≤ 0, and 0 where it would be below the smallest normal number.
+/// eˣ for x ≤ 0, and 0 where it would be below the smallest normal number; `softmax.c` has the same for sixteen.
 @inline(__always) package func exponentialOfNonPositive(_ x: Lanes) -> Lanes {
     let limited = peft_max(Lanes(repeating: -87.336_54), x)
     let (fraction, n) = splitExponential(limited)

@@ -1,11 +1,12 @@
 import Glibc
 import Synchronization
 
-/// Keeps the memory of released tensors for the next ones of their size, so that a training step neither asks the
-/// kernel for pages nor has them zeroed again.
+/// Keeps the memory of released tensors for the next ones, so that a training step neither asks the kernel for pages nor
+/// has them zeroed again.
 ///
-/// What it holds unused never lifts the process above the most that tensors needed at one time (but for a megabyte): before
-/// new memory is taken, parts of unused buffers serve where they can, and others are given back until the sum fits under that mark.
+/// What it holds unused never lifts the process above the most that tensors needed at one time, but for a megabyte:
+/// before new memory is taken, parts of unused buffers serve where they can, and others are given back until the sum fits
+/// under that mark.
 package final class BufferPool: Sendable {
     package static let shared = BufferPool()
 
@@ -42,7 +43,7 @@ package final class BufferPool: Sendable {
                     return buffer
                 }
             } else {
-                // A large buffer isn't given up for a small one.
+                // A large buffer isn't given up for less than a megabyte of small ones.
                 limit += Self.mappingThreshold
             }
             while state.unused.bytes > limit, let buffer = state.unused.remove(state.unused.bytes - limit) {

@@ -1,5 +1,5 @@
-/// Memory that waits to be used again: buffers by their size, of which a large one is cut where a smaller one is wanted, and
-/// made whole again once all its parts wait.
+/// Memory that waits to be used again: buffers by their size, of which a large one is cut where a smaller one is wanted,
+/// and made whole again once all its parts wait.
 struct UnusedBuffers {
     private(set) var bytes = 0
     /// Addresses by size, the last one released last; it is taken first, being warm in cache.
@@ -77,19 +77,20 @@ struct UnusedBuffers {
         return address
     }
 
-    /// A buffer to be given back for good: the smallest of at least `size` bytes or else the largest; nil where there is
-    /// none.
+    /// A buffer to be given back for good: the smallest of at least `size` bytes or else the largest, be it whole or a part;
+    /// nil where there is none.
     mutating func remove(_ size: Int) -> (address: UInt, size: Int)? {
         func fitting(_ lists: [Int: [UInt]]) -> Int? {
             let sizes = lists.keys.filter { lists[$0]?.isEmpty == false }
             return sizes.filter { $0 >= size }.min() ?? sizes.max()
         }
-        if fitting(wholes) == nil, let part = fitting(parts), let owner = parts[part]?.last.flatMap({ owners[$0] }) {
-            dissolve(owner)
+        if let part = fitting(parts), let owner = parts[part]?.last.flatMap({ owners[$0] }) {
+            let whole = fitting(wholes) ?? 0
+            if min(part, whole) >= size ? part < whole : part > whole { dissolve(owner) }
         }
-        guard let size = fitting(wholes), let address = wholes[size]?.popLast() else { return nil }
-        bytes -= size
-        return (address, size)
+        guard let fit = fitting(wholes), let address = wholes[fit]?.popLast() else { return nil }
+        bytes -= fit
+        return (address, fit)
     }
 
     private mutating func reassemble(_ address: UInt) {

@@ -46,16 +46,19 @@ public final class HalfWeight: BaseWeight {
                 whole.multiply(x, rows: rows, into: y, beta: beta, epilogue: epilogue)
             }
         }
+        if rows == 0 { return }
         let (inputs, outputs) = (inputSize, outputSize)
-        WorkerPool.shared.run(over: outputs, grain: Self.blockColumns) { columns in
+        // The tiles of the same weight as floats, which have the same bits then.
+        let grid = TileGrid(rows: rows, columns: outputs, depth: inputs)
+        WorkerPool.shared.run(over: outputs, grain: min(grid.tileColumns, Self.blockColumns)) { columns in
             withConverted(outputs: columns, inputs: 0..<inputs) { block in
                 let right = Matrix(
                     block, rows: inputs, columns: columns.count, isTransposed: !isInputByOutput)
-                for tileRows in Self.rowTiles(rows) {
+                for start in stride(from: 0, to: rows, by: grid.tileRows) {
+                    let tileRows = start..<min(rows, start + grid.tileRows)
                     gemm(
-                        Matrix(x + tileRows.lowerBound * inputs, rows: tileRows.count, columns: inputs), right,
-                        into: y + tileRows.lowerBound * outputs + columns.lowerBound, stride: outputs, alpha: 1,
-                        beta: beta)
+                        Matrix(x + start * inputs, rows: tileRows.count, columns: inputs), right,
+                        into: y + start * outputs + columns.lowerBound, stride: outputs, alpha: 1, beta: beta)
                     epilogue?(Tile(rows: tileRows, columns: columns))
                 }
             }
@@ -68,20 +71,24 @@ public final class HalfWeight: BaseWeight {
         if let whole {
             return withExtendedLifetime(whole) { whole.multiplyTransposed(dy, rows: rows, into: dx, beta: beta) }
         }
+        if rows == 0 { return }
         // Shares of the sum over the outputs, by the weight's shape alone, each with a result of its own.
         let share = ((outputSize + Self.depthParts - 1) / Self.depthParts + 15) & ~15
         let parts = (outputSize + share - 1) / share
+        // Equal blocks of the inputs, at least two, so that four parts are work for eight threads.
+        let width = TileGrid.share(
+            inputSize, atMost: min(Self.blockInputs, max(16, (inputSize + 1) / 2)), multiple: 16)
+        let across = (inputSize + width - 1) / width
         let count = rows * inputSize
         let sums = Tensor(uninitialized: [Self.partsAtOnce, rows, inputSize])
         let total = beta == 0 ? nil : Tensor(uninitialized: [rows, inputSize])
         let target = total?.data ?? dx
         for firstPart in stride(from: 0, to: parts, by: Self.partsAtOnce) {
             let partsHere = min(Self.partsAtOnce, parts - firstPart)
-            let across = (inputSize + Self.blockInputs - 1) / Self.blockInputs
             WorkerPool.shared.run(partsHere * across) { index in
                 let (part, block) = index.quotientAndRemainder(dividingBy: across)
                 let start = (firstPart + part) * share
-                let inputs = block * Self.blockInputs..<min(inputSize, (block + 1) * Self.blockInputs)
+                let inputs = block * width..<min(inputSize, (block + 1) * width)
                 sumShare(
                     dy, rows: rows, outputs: start..<min(outputSize, start + share), inputs: inputs,
                     into: sums.data + part * count + inputs.lowerBound)
@@ -105,15 +112,16 @@ public final class HalfWeight: BaseWeight {
         _ dy: UnsafePointer<Float>, rows: Int, outputs: Range<Int>, inputs: Range<Int>,
         into sum: UnsafeMutablePointer<Float>
     ) {
+        let tileHeight = TileGrid(rows: rows, columns: inputSize, depth: outputSize).tileRows
         for first in stride(from: outputs.lowerBound, to: outputs.upperBound, by: Self.blockDepth) {
             let depth = first..<min(outputs.upperBound, first + Self.blockDepth)
             withConverted(outputs: depth, inputs: inputs) { block in
                 let right = Matrix(block, rows: depth.count, columns: inputs.count, isTransposed: isInputByOutput)
-                for tileRows in Self.rowTiles(rows) {
+                for start in stride(from: 0, to: rows, by: tileHeight) {
                     gemm(
                         Matrix(
-                            dy + tileRows.lowerBound * outputSize + first, rows: tileRows.count, columns: depth.count,
-                            stride: outputSize), right, into: sum + tileRows.lowerBound * inputSize,
+                            dy + start * outputSize + first, rows: min(tileHeight, rows - start),
+                            columns: depth.count, stride: outputSize), right, into: sum + start * inputSize,
                         stride: inputSize, alpha: 1, beta: first == outputs.lowerBound ? 0 : 1)
                 }
             }
@@ -124,15 +132,10 @@ public final class HalfWeight: BaseWeight {
     private static let blockColumns = 384
     /// Eight parts serve 2, 4 and 8 threads evenly.
     private static let depthParts = 8
-    /// Parts whose results wait to be added up, and the outputs and inputs of a block on the way back: with half of the
-    /// results in memory there is still work for eight threads where the inputs are cut in two.
+    /// Parts whose results wait to be added up, and the most outputs and inputs of a block on the way back.
     private static let partsAtOnce = 4
     private static let blockDepth = 192
     private static let blockInputs = 384
-
-    private static func rowTiles(_ rows: Int) -> [Range<Int>] {
-        stride(from: 0, to: rows, by: 256).map { $0..<min(rows, $0 + 256) }
-    }
 
     /// Calls `body` with the weights between some outputs and some inputs as floats, [inputs, outputs] or
     /// [outputs, inputs] as in the file.

@@ -67,10 +67,8 @@ import Testing
 
     @Test(arguments: cases.indices) func `have the same bits with narrow vectors`(index: Int) {
         let test = Self.cases[index]
-        let widest = test.run(test.left, test.right, alpha: 0.5, beta: 1, start: 0.5)
-        Processor.useNarrowVectors(true)
-        defer { Processor.useNarrowVectors(false) }
-        #expect(test.run(test.left, test.right, alpha: 0.5, beta: 1, start: 0.5) == widest, "\(test)")
+        let (wide, narrow) = byVectorWidth { test.run(test.left, test.right, alpha: 0.5, beta: 1, start: 0.5) }
+        #expect(wide == narrow, "\(test)")
     }
 
     @Test(arguments: [1, 8, 16, 64]) func `give a row the same bits with a low-rank term too`(rank: Int) {

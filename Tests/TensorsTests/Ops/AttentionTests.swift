@@ -38,6 +38,10 @@ struct AttentionTests {
         Case(
             lengths: [20, 66], heads: AttentionHeads(count: 2, keyValueCount: 1, size: 7),
             dropout: Dropout(probability: 0.3, key: 77), prefix: 5),
+        Case(
+            lengths: [200], heads: AttentionHeads(count: 1, keyValueCount: 1, size: 8),
+            dropout: Dropout(probability: 0.2, key: 78)),
+        Case(lengths: [130], heads: AttentionHeads(count: 1, keyValueCount: 1, size: 4), prefix: 20),
     ]
 
     @Test("output and gradients match the formula in double precision", arguments: cases)
@@ -68,21 +72,21 @@ struct AttentionTests {
         .enabled(if: peft_has_wide_vectors() != 0), arguments: cases)
     func widths(_ given: Case) {
         let rows = given.offsets.last ?? 0
-        let results = [false, true].map { isNarrow in
-            Processor.useNarrowVectors(isNarrow)
-            defer { Processor.useNarrowVectors(false) }
+        let (wide, narrow) = byVectorWidth {
             let qkv = Tensor(
                 noise(rows * given.heads.packedWidth, seed: 3, scale: 20), shape: [rows, given.heads.packedWidth])
-            qkv.track()
+            let shape = [given.prefix, given.heads.keyValueCount * given.heads.size]
+            let prefix = [4, 5].map { Tensor(noise(shape[0] * shape[1], seed: $0, scale: 20), shape: shape) }
+            for input in [qkv] + prefix { input.track() }
             let y = attention(
-                qkv, offsets: given.offsets, heads: given.heads, scale: 0.37, isCausal: given.isCausal,
+                qkv, prefix: given.prefix > 0 ? KeyValuePrefix(keys: prefix[0], values: prefix[1]) : nil,
+                offsets: given.offsets, heads: given.heads, scale: 0.37, isCausal: given.isCausal,
                 dropout: given.dropout)
             let values = y.values
             y.backward(seed: Tensor(noise(y.count, seed: 4), shape: y.shape))
-            return (values + (qkv.gradient?.values ?? [])).map(\.bitPattern)
+            return ([values] + ([qkv] + prefix).map { $0.gradient?.values ?? [] }).map { $0.map(\.bitPattern) }
         }
-        #expect(
-            results[0] == results[1] && results[0].count == rows * (given.heads.packedWidth + given.heads.outputWidth))
+        #expect(wide == narrow && wide[1].count == rows * given.heads.packedWidth)
     }
 
     /// The factors that the op applies, read off by attending to values of which one is 1: with all scores equal the
