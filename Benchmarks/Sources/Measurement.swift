@@ -117,11 +117,13 @@ extension Measurement {
         return list
     }
 
-    /// The LoRA step beside one of the same tokens in a single sequence, one with checkpointing and one with BF16 weights.
+    /// The LoRA step beside its matrix products alone, one of the same tokens in a single sequence, one with checkpointing
+    /// and one with BF16 weights.
     private static func pairs(
         _ paths: BenchPaths, _ common: [String], batch: Int, length: Int
     ) -> [Measurement] {
         var variants = [
+            ("ceiling", ["--ceiling"]),
             ("long", ["--other-batch", "1", "--other-length", "\(batch * length)"]),
             ("checkpointing", ["--other-set", "training.gradient_checkpointing=true"]),
         ]

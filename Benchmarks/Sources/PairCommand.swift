@@ -3,8 +3,8 @@ import JSONText
 import Tensors
 import Training
 
-/// Takes steps of a LoRA workload and of a variant of it in turn, in one process: a machine whose speed changes from
-/// second to second does so for both.
+/// Takes steps of a LoRA workload and of a variant of it, or its bare matrix products, in turn, in one process: a machine
+/// whose speed changes from second to second does so for both.
 struct PairCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "pair", abstract: "Time the LoRA step's steps and those of a variant in turn, as JSON.")
@@ -26,6 +26,9 @@ struct PairCommand: ParsableCommand {
         help: "Put a value into the variant's configuration; may be repeated.")
     var otherOverrides: [String] = []
 
+    @Flag(help: "Instead of a variant the step's bare matrix products, each by OpenBLAS's fastest way.")
+    var ceiling = false
+
     @Option(help: "Steps that count, of each.")
     var steps = 6
 
@@ -34,19 +37,17 @@ struct PairCommand: ParsableCommand {
     func run() throws {
         size.apply()
         let plain = try PreparedWorkload(.lora, model: model, data: nil, batch: size.batch, length: size.length)
-        let variant = try PreparedWorkload(
-            .lora, model: otherModel ?? model, data: nil, batch: otherBatch ?? size.batch,
-            length: otherLength ?? size.length, overrides: otherOverrides)
+        let variant = try ceiling ? bareProducts() : step(of: preparedVariant())
         var seconds: (plain: [Double], variant: [Double]) = ([], [])
         for step in 0...steps {
-            let first = try time(plain, step)
-            let second = try time(variant, step)
+            let first = try time { try self.step(of: plain)(step) }
+            let second = try time { try variant(step) }
             if step == 0 { continue }
             seconds.plain.append(first)
             seconds.variant.append(second)
         }
         // The step after the variant's counts too, so that a slow second is on both sides.
-        let last = try time(plain, steps + 1)
+        let last = try time { try self.step(of: plain)(steps + 1) }
         let neighbours = zip(seconds.plain, seconds.plain.dropFirst() + [last]).map { ($0 + $1) / 2 }
         let ratios = zip(seconds.variant, neighbours).map { $0 / $1 }
         emit([
@@ -56,10 +57,32 @@ struct PairCommand: ParsableCommand {
         ])
     }
 
-    private func time(_ workload: PreparedWorkload, _ step: Int) throws -> Double {
-        let batch = try workload.batch(step)
+    private func preparedVariant() throws -> PreparedWorkload {
+        try PreparedWorkload(
+            .lora, model: otherModel ?? model, data: nil, batch: otherBatch ?? size.batch,
+            length: otherLength ?? size.length, overrides: otherOverrides)
+    }
+
+    private func step(of workload: PreparedWorkload) -> (Int) throws -> Void {
+        { step in
+            let batch = try workload.batch(step)
+            _ = workload.runner.step([batch], firstPass: step, learningRate: 2e-4)
+        }
+    }
+
+    /// All products of a step, one after the other.
+    private func bareProducts() throws -> (Int) throws -> Void {
+        let products = try StepProducts(
+            model: model, rows: size.batch * (size.length - 1), targets: nil, threads: size.threads)
+        let ways = (products.forward + products.innerGradients).map { ($0.count, $0.product.fastest().way) }
+        return { _ in
+            for (count, way) in ways { for _ in 0..<count { way() } }
+        }
+    }
+
+    private func time(_ body: () throws -> Void) rethrows -> Double {
         let start = ContinuousClock.now
-        _ = workload.runner.step([batch], firstPass: step, learningRate: 2e-4)
+        try body()
         return start.duration(to: .now) / .seconds(1)
     }
 }
