@@ -34,6 +34,11 @@ struct PairCommand: ParsableCommand {
 
     @OptionGroup var size: BatchOptions
 
+    func validate() throws {
+        let isVariant = otherModel != nil || otherBatch != nil || otherLength != nil || !otherOverrides.isEmpty
+        if ceiling && isVariant { throw ValidationError("--ceiling takes the place of a variant: leave --other-… out") }
+    }
+
     func run() throws {
         size.apply()
         let plain = try PreparedWorkload(.lora, model: model, data: nil, batch: size.batch, length: size.length)
