@@ -106,7 +106,8 @@ let package = Package(
         .testTarget(
             name: "CommandTests",
             dependencies: [
-                "peft", "TestSupport", "Training", "JSONText", "Checkpoints", "Tensors", "Configuration", "Diagnostics",
+                "peft", "TestSupport", "Training", "Methods", "JSONText", "Checkpoints", "Tensors", "Configuration",
+                "Diagnostics",
             ],
             swiftSettings: strict),
     ]

@@ -9,7 +9,7 @@
 #   ONLY=a,b      some parts only: ONLY=? names them
 #   TEXT=FILE     the text for the tokenizer; by default this project's own texts and sources
 #   LARGE=1       make the models of 355M and 774M parameters and measure them too
-#   README=1      put a complete run's tables into README.md
+#   PAGE=1      put a complete run's tables into docs/speed.md
 #
 # Results: benchmarks-out/results.json and results.md; the run before in results-before.json.
 set -euo pipefail
@@ -37,4 +37,4 @@ if [[ -z ${TEXT:-} ]]; then
 fi
 exec "$bench" compare --model $model --data embedded/e2e/train.jsonl --evaluation-data embedded/e2e/dev.jsonl \
     --text "$text" --peft "$peft" ${REF:+--reference "$REF/bin/python"} ${ONLY:+--only "$ONLY"} \
-    ${README:+--into README.md} "$@"
+    ${PAGE:+--into docs/speed.md} "$@"

@@ -1,6 +1,6 @@
 import JSONText
 
-/// A run's results as Markdown: what README shows.
+/// A run's results as Markdown: what docs/speed.md shows.
 struct Report {
     let results: Results
     /// An earlier run, which the differences are from.

@@ -1,5 +1,5 @@
 /// The exit codes of the tool, after `sysexits.h`.
-public enum ExitStatus: Int32, Sendable {
+public enum ExitStatus: Int32, CaseIterable, Sendable {
     case success = 0
     /// The command line is wrong.
     case usage = 64
