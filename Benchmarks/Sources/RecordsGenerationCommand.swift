@@ -38,7 +38,8 @@ struct RecordsGenerationCommand: ParsableCommand {
         WorkerPool.shared.threadCount = threads
         let base = try BaseModel.load(model, randomSeed: nil, warn: { _ in })
         guard let tokenizer = base.tokenizer else { throw Problem("no tokenizer in this folder", file: model) }
-        let groups = try PromptGroup.load(paths: [data], prompt: Template("{mr}\n"), completion: Template("{ref}"))
+        let groups = try PromptGroup.load(
+            paths: [data], prompt: Template("{mr}\n"), completion: Template("{ref}"), limit: nil)
         let chosen = groups.prefix(count ?? groups.count)
         let prompts = chosen.map { tokenizer.encode($0.prompt.source) }
         let limits = chosen.map { newTokens ?? tokenizer.encode($0.references.first ?? "").count + 1 }

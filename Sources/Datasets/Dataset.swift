@@ -39,7 +39,12 @@ public final class Dataset: Sendable {
     ///
     /// Throws a `Problem` with file and line where a record is broken or empty, and where nothing is left.
     public convenience init(paths: [String], encoder: ExampleEncoder) throws {
-        try self.init(records: RecordSet(paths: paths), encoder: encoder)
+        try self.init(paths: paths, limit: nil, encoder: encoder)
+    }
+
+    /// - Parameter limit: Only so many records, from the first on; nil for all.
+    public convenience init(paths: [String], limit: Int?, encoder: ExampleEncoder) throws {
+        try self.init(records: RecordSet(paths: paths, limit: limit), encoder: encoder)
     }
 
     init(records: RecordSet, encoder: ExampleEncoder) throws {
@@ -82,9 +87,14 @@ public final class Dataset: Sendable {
     /// all but the first take part in the loss; what is left at the end is dropped, as transformers' run_clm does.
     ///
     /// Lines of a text file keep their line breaks and get no end-of-text token; other records get one.
-    public init(paths: [String], blockSize: Int, encoder: ExampleEncoder) throws {
+    public convenience init(paths: [String], blockSize: Int, encoder: ExampleEncoder) throws {
+        try self.init(paths: paths, limit: nil, blockSize: blockSize, encoder: encoder)
+    }
+
+    /// - Parameter limit: Only so many records, from the first on; nil for all.
+    public init(paths: [String], limit: Int?, blockSize: Int, encoder: ExampleEncoder) throws {
         precondition(blockSize >= 2, "Dataset: blocks of \(blockSize) tokens have no target")
-        records = try RecordSet(paths: paths)
+        records = try RecordSet(paths: paths, limit: limit)
         self.encoder = encoder
         kept = nil
         isInBlocks = true
@@ -145,8 +155,12 @@ public final class Dataset: Sendable {
 
     /// The file and line of the record that example `index` was made from; nil where examples are blocks.
     public func place(of index: Int) -> (file: String, line: Int)? {
-        if isInBlocks { return nil }
-        let (file, local) = records.locate(kept.map { Int($0[index]) } ?? index)
+        isInBlocks ? nil : place(ofRecord: kept.map { Int($0[index]) } ?? index)
+    }
+
+    /// The file and line of a record, dropped ones counted too.
+    public func place(ofRecord record: Int) -> (file: String, line: Int) {
+        let (file, local) = records.locate(record)
         return (file.path, file.line(of: local))
     }
 

@@ -89,7 +89,7 @@ public struct ExampleEncoder: Sendable {
         var isTruncated = false
         if let maximumLength, start.count + prompt.count + completion.count > maximumLength {
             let length = start.count + prompt.count + completion.count
-            if let shots {
+            if let shots, policy != .drop {
                 throw file.problem(
                     "\(length) tokens, those of \(shots.count) shots among them, are more than \(limitName) "
                         + "(\(maximumLength)): give fewer --shots", at: index)

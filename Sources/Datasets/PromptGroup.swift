@@ -3,28 +3,35 @@ public struct PromptGroup: Sendable, Hashable {
     public var prompt: PlacedText
     /// In the order of the files.
     public var references: [String]
+    /// The first record that has the prompt, counted from 0.
+    public let record: Int
 
-    public init(prompt: PlacedText, references: [String]) {
+    public init(prompt: PlacedText, references: [String], record: Int) {
         self.prompt = prompt
         self.references = references
+        self.record = record
     }
 
     /// Groups the records of the files by their rendered prompts, in the order of first appearance. Throws a `Problem`
     /// with file and line where a record is broken or lacks a field.
-    public static func load(paths: [String], prompt: Template, completion: Template) throws -> [PromptGroup] {
-        let records = try RecordSet(paths: paths)
+    ///
+    /// - Parameter limit: Only so many records, from the first on; nil for all.
+    public static func load(
+        paths: [String], prompt: Template, completion: Template, limit: Int?
+    ) throws -> [PromptGroup] {
+        let records = try RecordSet(paths: paths, limit: limit)
         let promptFields = prompt.fieldNames.count
         var groups: [PromptGroup] = []
         var places: [Bytes: Int] = [:]
         try records.forEachInParallel({ file, index in
             let values = try file.texts(of: prompt.fieldNames + completion.fieldNames, at: index)
             return (prompt.renderPlaces(values[..<promptFields]), completion.render(values[promptFields...]))
-        }) { _, texts in
+        }) { index, texts in
             if let place = places[Bytes(text: texts.0.source)] {
                 groups[place].references.append(texts.1)
             } else {
                 places[Bytes(text: texts.0.source)] = groups.count
-                groups.append(PromptGroup(prompt: texts.0, references: [texts.1]))
+                groups.append(PromptGroup(prompt: texts.0, references: [texts.1], record: index))
             }
         }
         return groups

@@ -9,7 +9,10 @@ package struct RecordSet: Sendable {
     private let offsets: [Int]
     package let count: Int
 
-    package init(paths: [String]) throws {
+    package init(paths: [String]) throws { try self.init(paths: paths, limit: nil) }
+
+    /// - Parameter limit: So many records from the first on are all; nil for all there are.
+    package init(paths: [String], limit: Int?) throws {
         files = try paths.map { try RecordFile(path: $0) }
         var offsets: [Int] = []
         var count = 0
@@ -18,7 +21,7 @@ package struct RecordSet: Sendable {
             count += file.count
         }
         self.offsets = offsets
-        self.count = count
+        self.count = min(count, limit ?? count)
     }
 
     func locate(_ index: Int) -> (RecordFile, Int) {

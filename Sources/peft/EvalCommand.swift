@@ -72,7 +72,7 @@ struct EvalCommand: ParsableCommand {
     @Option(help: ArgumentHelp("Tokens to generate at most.", valueName: "n"))
     var maxNewTokens = 128
 
-    @Option(help: ArgumentHelp("Generate for the first n prompts only.", valueName: "n"))
+    @Option(help: ArgumentHelp("Use the first n records only, for every measure.", valueName: "n"))
     var limit: Int?
 
     @Option(
@@ -104,6 +104,9 @@ struct EvalCommand: ParsableCommand {
             {
                 throw ValidationError("--predictions scores texts without any model: leave out the models and the data")
             }
+            if limit != nil {
+                throw ValidationError("--limit counts records of --data: --predictions scores all lines")
+            }
             return
         }
         if base == nil, adapter.isEmpty, config == nil {
@@ -116,7 +119,6 @@ struct EvalCommand: ParsableCommand {
         if label != nil, text == nil { throw ValidationError("--label belongs to a text: give --text too") }
         if shots < 0 { throw ValidationError("--shots must not be negative, got \(shots)") }
         if text != nil, prompt != nil { throw ValidationError("--text can't be used together with --prompt") }
-        if !rouge, limit != nil { throw ValidationError("--limit concerns generated texts: give --rouge too") }
     }
 
     var scoring: RougeSettings { RougeSettings(usesStemmer: !noStemmer, seed: seed) }
@@ -124,22 +126,26 @@ struct EvalCommand: ParsableCommand {
     func run() throws {
         common.apply()
         let reports: [EvaluationReport]
+        let isTable: Bool
         if let predictions {
-            let texts = try readPredictions(predictions)
-            let scores = Training.rouge(of: texts, scoring)
-            reports = [EvaluationReport(adapter: nil, loss: nil, rouge: (texts.count, scores))]
+            let rows = try readPredictions(predictions)
+            reports = rows.map { row in
+                EvaluationReport(
+                    adapter: row.adapter, loss: nil, rouge: (row.texts.count, Training.rouge(of: row.texts, scoring)))
+            }
+            isTable = rows[0].isNamed
         } else {
             reports = try EvaluationSession(self).run()
+            isTable = adapter.count > 1 || compareBase
         }
         if json {
-            let isTable = adapter.count > 1 || compareBase
             Console.line((isTable ? EvaluationReport.json(reports) : reports[0].json).text(.indented))
         } else {
-            Console.write(EvaluationTable(reports, isNamed: predictions == nil).text)
+            Console.write(EvaluationTable(reports, isNamed: predictions == nil || isTable).text)
         }
     }
 
-    private func readPredictions(_ path: String) throws -> [ScoredText] {
+    private func readPredictions(_ path: String) throws -> [PredictionFile.Row] {
         if path == "-" {
             var input = LineInput(name: "stdin")
             let bytes = try input.rest()

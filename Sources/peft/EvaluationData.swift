@@ -12,7 +12,7 @@ struct EvaluationData {
     let files: [String]
     let templates: ExampleTemplates
     /// The prompts to generate for; empty without --rouge.
-    let groups: [PromptGroup]
+    private(set) var groups: [PromptGroup] = []
     private let command: EvalCommand
     private let settings: DataSettings?
 
@@ -20,42 +20,78 @@ struct EvaluationData {
     var hasLabels: Bool { if case .labelled = templates { true } else { false } }
 
     /// Whether `[P3]` in the templates is a place for virtual tokens, because one of the adapters has some to place.
-    let hasPlaces: Bool
+    var hasPlaces = false
 
-    init(_ command: EvalCommand, _ selection: ModelSelection, _ variants: [ModelSelection.Variant]) throws {
+    /// - Parameter owner: The adapter or model that the configuration belongs to, for messages; nil where there is one alone.
+    init(_ command: EvalCommand, _ document: ConfigDocument?, owner: String?) throws {
         self.command = command
-        hasPlaces = try variants.contains { variant in
-            try variant.adapter.map { try AdapterFolder(path: $0, warn: { _ in }).placesVirtualTokens } ?? false
-        }
         let given = try Self.templates(command)
         let wants = given == nil || command.data.isEmpty || command.shots > 0
-        settings = wants ? try selection.document.map(Self.settings) : nil
+        settings = wants ? try document.map(Self.settings) : nil
         files = command.data.isEmpty ? settings?.validation ?? [] : command.data
         if files.isEmpty {
             throw Problem(
-                "no data to evaluate on: give --data, or data.validation in the configuration", exitStatus: .usage)
+                "no data to evaluate on: give --data, or data.validation in the configuration", file: owner,
+                exitStatus: .usage)
         }
         guard let templates = try given ?? settings?.templates ?? Self.lines(files) else {
             throw Problem(
                 "no template says how prompts are made of the records: give --prompt and --completion, --text, or --config",
-                exitStatus: .usage)
+                file: owner, exitStatus: .usage)
         }
         self.templates = templates
         if command.shots > 0, settings?.train.isEmpty != false {
             throw Problem(
-                "--shots takes records from data.train: give the run's configuration with --config", exitStatus: .usage)
+                "--shots takes records from data.train: give the run's configuration with --config", file: owner,
+                exitStatus: .usage)
         }
-        groups = try Self.groups(command, templates, files)
     }
 
-    private static func groups(
-        _ command: EvalCommand, _ templates: ExampleTemplates, _ files: [String]
-    ) throws -> [PromptGroup] {
+    /// Whether a model gets the same records in the same form from both.
+    func isSame(as other: EvaluationData) -> Bool {
+        files == other.files && templates == other.templates && hasPlaces == other.hasPlaces
+            && (settings == nil) == (other.settings == nil)
+            && settings?.maximumLength == other.settings?.maximumLength && settings?.policy == other.settings?.policy
+            && settings?.blockSize == other.settings?.blockSize && settings?.labels == other.settings?.labels
+            && settings?.problemType == other.settings?.problemType
+            && (command.shots == 0 && !hasLabels || settings?.train == other.settings?.train)
+    }
+
+    /// What a table's rows must have in common; nil where this goes into a table with `other`.
+    func conflict(with other: EvaluationData) -> String? {
+        if files != other.files {
+            return "are evaluated on different files, \(files.joined(separator: ", ")) and "
+                + "\(other.files.joined(separator: ", ")): give --data"
+        }
+        func list(_ template: Template) -> String { template.fieldNames.map { "{\($0)}" }.joined(separator: ", ") }
+        switch (templates, other.templates) {
+        case (.completion(_, let mine), .completion(_, let others)):
+            if Set(mine.fieldNames) == Set(others.fieldNames) { return nil }
+            return "complete prompts with different fields, \(list(mine)) and \(list(others))"
+        case (.labelled(_, let mine), .labelled(_, let others)):
+            return mine == others
+                ? nil : "take labels from different places, '\(mine.template.source)' and '\(others.template.source)'"
+        case (.text(let mine), .text(let others)):
+            if Set(mine.fieldNames) == Set(others.fieldNames) { return nil }
+            return "learn texts of different fields, \(list(mine)) and \(list(others))"
+        default:
+            return "have different tasks"
+        }
+    }
+
+    /// The same with the prompts to generate for.
+    func withGroups() throws -> EvaluationData {
+        var copy = self
+        copy.groups = try loadGroups()
+        return copy
+    }
+
+    private func loadGroups() throws -> [PromptGroup] {
         switch templates {
         case .completion(let prompt, let completion):
             if command.rouge {
-                let all = try PromptGroup.load(paths: files, prompt: prompt, completion: completion)
-                return Array(all.prefix(command.limit ?? all.count))
+                return try PromptGroup.load(
+                    paths: files, prompt: prompt, completion: completion, limit: command.limit)
             }
             if command.savePredictions != nil {
                 throw Problem("--save-predictions writes generated texts: give --rouge too", exitStatus: .usage)
@@ -88,7 +124,10 @@ struct EvaluationData {
     /// The examples for a model; `labels` are those that it tells, or is asked for.
     func dataset(for base: BaseModel, labels: LabelSet?, shots: FewShot?) throws -> Dataset {
         let limit = base.model.maximumLength
-        let length = shots == nil ? min(limit, settings?.maximumLength ?? limit) : limit
+        var length = shots == nil ? min(limit, settings?.maximumLength ?? limit) : limit
+        if policy == .drop, let labels, base.labels == nil {
+            length = max(1, min(length, limit - LabelQuestions.reserve(for: labels, shots, base)))
+        }
         var encoder = try encoder(for: base, labels, length: length)
         if length != settings?.maximumLength {
             encoder.limitName = ExampleEncoder.limitName(
@@ -99,9 +138,9 @@ struct EvaluationData {
             if blockSize > limit {
                 throw Problem("\(blockSize) is more than what the model takes (\(limit))", key: "data.block_size")
             }
-            return try Dataset(paths: files, blockSize: blockSize, encoder: encoder)
+            return try Dataset(paths: files, limit: command.limit, blockSize: blockSize, encoder: encoder)
         }
-        return try Dataset(paths: files, encoder: encoder)
+        return try Dataset(paths: files, limit: command.limit, encoder: encoder)
     }
 
     /// The records that a model is shown; nil without --shots.
@@ -110,15 +149,18 @@ struct EvaluationData {
         if base.labels != nil {
             throw Problem("--shots shows records to a language model, and this one tells labels", file: base.folder)
         }
-        let encoder = try encoder(for: base, labels, length: nil)
         return try FewShot(
-            command.shots, of: Dataset(paths: settings.train, encoder: encoder), seed: command.seed)
+            command.shots, for: base, settings, encoder: try encoder(for: base, labels, length: nil), seed: command.seed
+        )
     }
+
+    /// The policy for what is longer than `data.max_length`, or than the model takes.
+    var policy: LengthPolicy { settings?.policy ?? .error }
 
     private func encoder(for base: BaseModel, _ labels: LabelSet?, length: Int?) throws -> ExampleEncoder {
         var encoder = ExampleEncoder(
             templates: templates, tokenizer: try base.requiredTokenizer(), beginningID: nil, endID: base.endOfTextID,
-            maximumLength: length, policy: settings?.policy ?? .error)
+            maximumLength: length, policy: policy)
         encoder.labels = labels
         encoder.paddingID = base.paddingID
         encoder.virtualTokens = VirtualTokenPlaces(placedCount: base.model.prompt?.placedCount ?? 0)

@@ -11,13 +11,17 @@ struct EvaluationSession {
     private let command: EvalCommand
     private let variants: [ModelSelection.Variant]
     private let isBaseNamedByAdapter: Bool
-    private let data: EvaluationData
+    /// What the models are evaluated on, and which of it each is: the templates are those of the adapter's own training.
+    private let sources: [EvaluationData]
+    private let sourceOfVariant: [Int]
 
     /// A base model with what belongs to it, for all of its adapters that tell the same labels.
     private struct Loaded {
         let path: String
         /// The labels of the adapters.
         let adapterLabels: LabelSet?
+        /// The index of the data.
+        let source: Int
         let base: BaseModel
         /// The labels of the data.
         let labels: LabelSet?
@@ -40,41 +44,92 @@ struct EvaluationSession {
         self.command = command
         let selection = try ModelSelection(
             base: command.base, adapters: command.adapter, config: command.config, overrides: command.set)
-        variants = (command.compareBase ? selection.bases : []) + selection.variants
+        let bases = command.compareBase ? selection.bases : []
+        variants = bases + selection.variants
         isBaseNamedByAdapter = selection.isBaseNamedByAdapter
-        data = try EvaluationData(command, selection, variants)
+        (sources, sourceOfVariant) = try Self.sources(command, bases, selection.variants)
+    }
+
+    /// The data of all variants; that of the bases is what those tuned from them have in common.
+    private static func sources(
+        _ command: EvalCommand, _ bases: [ModelSelection.Variant], _ tuned: [ModelSelection.Variant]
+    ) throws -> (sources: [EvaluationData], ofVariant: [Int]) {
+        var sources: [EvaluationData] = []
+        var owners: [String] = []
+        var places: [Int] = []
+        let hasSharedTemplates = command.prompt != nil || command.text != nil || command.config != nil
+        func hasPlaces(_ variant: ModelSelection.Variant) throws -> Bool {
+            try variant.adapter.map { try AdapterFolder(path: $0, warn: { _ in }).placesVirtualTokens } ?? false
+        }
+        let anyHasPlaces = try tuned.contains(where: hasPlaces)
+        for variant in tuned {
+            let owner = variant.label ?? variant.base
+            var data = try EvaluationData(command, variant.document, owner: tuned.count > 1 ? owner : nil)
+            data.hasPlaces = try hasSharedTemplates ? anyHasPlaces : hasPlaces(variant)
+            if let first = sources.first, let conflict = data.conflict(with: first) {
+                throw Problem(
+                    "'\(owners[0])' and '\(owner)' \(conflict); one table can't hold both otherwise", exitStatus: .usage
+                )
+            }
+            if let known = sources.firstIndex(where: data.isSame) {
+                places.append(known)
+                continue
+            }
+            places.append(sources.count)
+            sources.append(data)
+            owners.append(owner)
+        }
+        if !bases.isEmpty, sources.count > 1 {
+            throw Problem(
+                "--compare-base: '\(owners[0])' and '\(owners[1])' were trained with different templates or lengths, so "
+                    + "that the base has no one result beside them: give --config or the templates, or evaluate each by "
+                    + "itself", exitStatus: .usage)
+        }
+        return (try sources.map { try $0.withGroups() }, bases.map { _ in 0 } + places)
     }
 
     func run() throws -> [EvaluationReport] {
         var reports: [EvaluationReport] = []
         var predictions: [JSONValue] = []
         var loaded: Loaded?
+        var notes: Set<String> = []
         // A base without a head is asked for the labels that its adapters tell.
         let known = try variants.lazy.compactMap { try $0.adapter.map { try AdapterFolder(path: $0, warn: { _ in }) } }
             .compactMap { try LabelSet(of: $0) }.first
-        for variant in variants {
+        for (variant, source) in zip(variants, sourceOfVariant) {
             let adapter = try variant.adapter.map { try AdapterFolder(path: $0, warn: Console.report) }
             let adapterLabels = try adapter.flatMap { try LabelSet(of: $0) }
-            if loaded?.path != variant.base || loaded?.adapterLabels != adapterLabels {
+            if loaded?.path != variant.base || loaded?.adapterLabels != adapterLabels || loaded?.source != source {
                 loaded = nil
-                loaded = try load(variant, adapterLabels, known)
+                loaded = try load(variant, source, adapterLabels, known)
             }
             guard let loaded else { continue }
+            let data = sources[source]
             let label = variant.label ?? "base"
             let report = try loaded.base.with(adapter) {
                 // How long examples may be, and what places in them mean, depends on the adapter.
-                let questions = try Questions(loaded, data)
-                if let labels = loaded.labels {
-                    let answers = try answers(questions, labels, label)
-                    predictions += try lines(variant.label, questions.dataset, labels, answers)
-                    return EvaluationReport(adapter: variant.label, answers: answers, labels: labels)
+                let questions = try namingTemplates(of: variant) { try Questions(loaded, data) }
+                func note(_ text: String?) { if let text, notes.insert(text).inserted { Console.note(text) } }
+                defer { note(questions.dataset.counts.note) }
+                note(questions.shots?.note)
+                return try namingTemplates(of: variant) {
+                    if let labels = loaded.labels {
+                        let answers = try answers(questions, labels, label)
+                        predictions += try lines(variant.label, questions.dataset, labels, answers)
+                        return EvaluationReport(adapter: variant.label, answers: answers, labels: labels)
+                    }
+                    let loss = try loss(questions, label)
+                    guard command.rouge else { return EvaluationReport(adapter: variant.label, loss: loss, rouge: nil) }
+                    let (groups, tooLong) = try prompts(questions, data)
+                    if tooLong > 0 {
+                        note(
+                            "\(tooLong.grouped) of \(data.groups.count.grouped) prompts are too long and were left out")
+                    }
+                    let texts = try generate(questions, groups, label)
+                    predictions += zip(groups, texts).map { line(variant.label, $0.group, $1) }
+                    let scores = rouge(of: texts, command.scoring)
+                    return EvaluationReport(adapter: variant.label, loss: loss, rouge: (texts.count, scores))
                 }
-                let loss = try loss(questions, label)
-                guard command.rouge else { return EvaluationReport(adapter: variant.label, loss: loss, rouge: nil) }
-                let texts = try generate(questions, label)
-                predictions += zip(data.groups, texts).map { line(variant.label, $0, $1) }
-                let scores = rouge(of: texts, command.scoring)
-                return EvaluationReport(adapter: variant.label, loss: loss, rouge: (texts.count, scores))
             }
             reports.append(report.with(shots: command.shots))
         }
@@ -85,9 +140,22 @@ struct EvaluationSession {
         return reports
     }
 
+    /// Calls `body`, and says whose template a problem with a record speaks of, where each adapter has its own.
+    private func namingTemplates<Result>(
+        of variant: ModelSelection.Variant, _ body: () throws -> Result
+    ) throws -> Result {
+        do {
+            return try body()
+        } catch var problem as Problem where sources.count > 1 && problem.position != nil {
+            problem.message += "\nThe template is that of '\(variant.label ?? variant.base)'"
+            throw problem
+        }
+    }
+
     private func load(
-        _ variant: ModelSelection.Variant, _ adapterLabels: LabelSet?, _ known: LabelSet?
+        _ variant: ModelSelection.Variant, _ source: Int, _ adapterLabels: LabelSet?, _ known: LabelSet?
     ) throws -> Loaded {
+        let data = sources[source]
         let base = try BaseModel.load(
             variant, labels: adapterLabels,
             isNamedByAdapter: isBaseNamedByAdapter)
@@ -97,7 +165,8 @@ struct EvaluationSession {
                 file: variant.label ?? base.folder, exitStatus: .usage)
         }
         let labels = data.hasLabels ? try base.labels ?? known ?? data.labels() : nil
-        return Loaded(path: variant.base, adapterLabels: adapterLabels, base: base, labels: labels)
+        return Loaded(
+            path: variant.base, adapterLabels: adapterLabels, source: source, base: base, labels: labels)
     }
 
     /// Rows of a pass: enough for the rate of the products, few enough for their results to stay small.
@@ -124,24 +193,58 @@ struct EvaluationSession {
             byPrompting: base, on: dataset, labels: labels, shots: questions.shots, onProgress: show)
     }
 
-    private func generate(_ questions: Questions, _ label: String) throws -> [ScoredText] {
+    /// The prompts as tokens behind the shots; those that the model can't take are left out where the length policy is to
+    /// drop, and an error otherwise.
+    private func prompts(
+        _ questions: Questions, _ data: EvaluationData
+    ) throws -> (prompts: [(group: PromptGroup, tokens: [Int32])], tooLong: Int) {
+        let base = questions.loaded.base
+        let context = try questions.shots.map { try base.requiredTokenizer().encode($0.text) } ?? []
+        var prompts: [(group: PromptGroup, tokens: [Int32])] = []
+        for group in data.groups {
+            func problem(_ message: String) -> Problem {
+                let place = questions.dataset.place(ofRecord: group.record)
+                return Problem(message, file: place.file, position: TextPosition(line: place.line, column: 1))
+            }
+            let tokens: [Int32]
+            do {
+                tokens = try context + base.promptIDs(group.prompt, hasPlaces: data.hasPlaces)
+            } catch let found as Problem where found.file == nil {
+                throw problem(found.message)
+            }
+            if tokens.isEmpty { throw problem("the prompt is empty, and the model has no token to begin a text with") }
+            if tokens.count > base.model.maximumLength {
+                if data.policy == .drop { continue }
+                let shots = questions.shots.map { ", those of \($0.count) shots among them" } ?? ""
+                throw problem(
+                    "the prompt has \(tokens.count) tokens\(shots), but the model takes at most "
+                        + "\(base.model.maximumLength) (n_positions)")
+            }
+            prompts.append((group, tokens))
+        }
+        if prompts.isEmpty { throw Problem("all \(data.groups.count) prompts are longer than the model takes") }
+        return (prompts, data.groups.count - prompts.count)
+    }
+
+    private func generate(
+        _ questions: Questions, _ prompts: [(group: PromptGroup, tokens: [Int32])], _ label: String
+    ) throws -> [ScoredText] {
         let base = questions.loaded.base
         let tokenizer = try base.requiredTokenizer()
         let generator = Generator(
             model: base.model, endID: base.endOfTextID,
             settings: GenerationSettings(maximumNewTokens: command.maxNewTokens, sampling: nil))
-        let context = questions.shots.map { tokenizer.encode($0.text) } ?? []
         var done = 0
         let results = try generator.generate(
-            try data.groups.map { context + (try base.promptIDs($0.prompt, hasPlaces: data.hasPlaces)) }, firstIndex: 0,
+            prompts.map(\.tokens), firstIndex: 0,
             onFinish: { _, _ in
                 done += 1
-                status("\(label): generating, \(done.grouped) of \(data.groups.count.grouped) prompts")
+                status("\(label): generating, \(done.grouped) of \(prompts.count.grouped) prompts")
             })
-        return zip(data.groups, results).map { group, result in
+        return zip(prompts, results).map { prompt, result in
             let text = tokenizer.decodedString(result.tokens, skippingSpecialTokens: true)
             return ScoredText(
-                prediction: questions.shots == nil ? text : FewShot.answer(text), references: group.references)
+                prediction: questions.shots == nil ? text : FewShot.answer(text), references: prompt.group.references)
         }
     }
 
@@ -179,5 +282,14 @@ struct EvaluationSession {
                     .init("label", expected),
                 ])
         }
+    }
+}
+
+extension Dataset.Counts {
+    /// What became of records that are too long; nil where all are whole.
+    fileprivate var note: String? {
+        let parts = [(dropped, "left out (too long, or without a label)"), (truncated, "cut to the length")]
+            .filter { $0.0 > 0 }.map { "\($0.0.grouped) \($0.1)" }
+        return parts.isEmpty ? nil : "of \(records.grouped) records \(parts.joined(separator: ", "))"
     }
 }

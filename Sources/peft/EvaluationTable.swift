@@ -13,7 +13,7 @@ struct EvaluationTable {
             if values.contains(where: { !$0.isEmpty }) { columns.append([title] + values) }
         }
         if isNamed {
-            add("model") { ($0.adapter ?? "base") + ($0.shots > 0 ? ", \($0.shots) shots" : "") }
+            add("model") { $0.name + ($0.shots > 0 ? ", \($0.shots) shots" : "") }
         }
         add("loss") { ($0.loss?.loss ?? $0.labels?.loss)?.text(decimals: 4) }
         add("perplexity") { $0.loss?.perplexity.text(decimals: 2) }
@@ -26,15 +26,7 @@ struct EvaluationTable {
         add("rougeL 95 %") { report in
             report.rouge?.scores[.rougeL].map { "\($0.low.text(decimals: 4))–\($0.high.text(decimals: 4))" }
         }
-        let widths = columns.map { column in column.reduce(0) { max($0, $1.count) } }
-        var lines = (0...reports.count).map { row in
-            var cells: [String] = []
-            for (index, column) in columns.enumerated() {
-                let padding = String(repeating: " ", count: widths[index] - column[row].count)
-                cells.append(isNamed && index == 0 ? column[row] + padding : padding + column[row])
-            }
-            return cells.joined(separator: "  ")
-        }
+        var lines = Self.lines(columns, leftAligned: isNamed ? 1 : 0)
         if let report = reports.first {
             var counts: [String] = []
             if let loss = report.loss {
@@ -46,6 +38,38 @@ struct EvaluationTable {
             }
             lines.append(counts.joined(separator: "; "))
         }
+        for report in reports {
+            guard let classes = report.classes else { continue }
+            lines += [""] + Self.lines(of: classes, title: isNamed && reports.count > 1 ? report.name : "label")
+        }
         text = lines.map { $0 + "\n" }.joined()
     }
+
+    /// How well each label was told.
+    private static func lines(of classes: (names: [String], scores: ClassificationScores), title: String) -> [String] {
+        func column(_ title: String, _ value: (ClassificationScores.Class) -> String) -> [String] {
+            [title] + classes.scores.classes.map(value)
+        }
+        let columns = [
+            [title] + classes.names, column("precision") { $0.precision.text(decimals: 4) },
+            column("recall") { $0.recall.text(decimals: 4) }, column("f1") { $0.f1.text(decimals: 4) },
+            column("support") { $0.support.grouped },
+        ]
+        return lines(columns, leftAligned: 1)
+    }
+
+    /// Rows of columns of the same length, of which the first `leftAligned` begin and the others end below each other.
+    private static func lines(_ columns: [[String]], leftAligned: Int) -> [String] {
+        let widths = columns.map { column in column.reduce(0) { max($0, $1.count) } }
+        return (columns.first ?? []).indices.map { row in
+            columns.enumerated().map { index, column in
+                index < leftAligned ? column[row].padded(widths[index]) : column[row].leftPadded(widths[index])
+            }.joined(separator: "  ")
+        }
+    }
+}
+
+extension EvaluationReport {
+    /// The model's name in a table.
+    fileprivate var name: String { adapter ?? "base" }
 }

@@ -99,7 +99,7 @@ struct GenerateCommand: ParsableCommand {
     }
 
     private static func template(_ selection: ModelSelection) throws -> Template {
-        guard let document = selection.document else {
+        guard let document = selection.variants[0].document else {
             throw Problem(
                 "--as-trained needs the template of the training: there is no training_config.yaml beside the adapter; "
                     + "give the run's configuration with --config", exitStatus: .missingInput)

@@ -45,14 +45,14 @@ struct ModelSelection {
     struct Variant {
         var base: String
         var adapter: String?
-        /// What the user calls it: the adapter's path, or that of a fully tuned model; nil for the base.
+        /// What the user calls it: the adapter's path, or the model's; nil for the base of adapters or of a run.
         var label: String?
+        /// What `--config` says, or the run that made the adapter or model.
+        var document: ConfigDocument?
     }
 
     let variants: [Variant]
     let isBaseNamedByAdapter: Bool
-    /// What `--config` says, or the run that made the first adapter or model.
-    let document: ConfigDocument?
 
     init(_ options: ModelOptions) throws {
         try self.init(
@@ -66,26 +66,30 @@ struct ModelSelection {
         }
         if variants.isEmpty {
             if let base {
-                variants = [Variant(base: base, adapter: nil, label: nil)]
+                variants = [Variant(base: base, adapter: nil, label: base)]
             } else if let document {
                 variants = [try Self.tuned(document)]
             }
         }
-        self.variants = variants
         isBaseNamedByAdapter = base == nil && !adapters.isEmpty
-        self.document = try document ?? variants.first.flatMap { try Self.run(beside: $0.adapter ?? $0.base) }
+        self.variants = try variants.map { variant in
+            var variant = variant
+            variant.document = try document ?? Self.run(beside: variant.adapter ?? variant.base)
+            return variant
+        }
     }
 
     /// The models without what was tuned.
     var bases: [Variant] {
         var paths: [String] = []
-        if let document, variants.contains(where: { $0.adapter == nil && $0.label != nil }) {
-            paths = [document.root.section("model").requiredString("path")]
+        for variant in variants {
+            let tuned = variant.document?.root.section("model").optionalString("path")
+            guard let base = variant.adapter == nil ? tuned : variant.base else { continue }
+            if !paths.contains(base), !variants.contains(where: { $0.adapter == nil && $0.base == base }) {
+                paths.append(base)
+            }
         }
-        for variant in variants where variant.adapter != nil && !paths.contains(variant.base) {
-            paths.append(variant.base)
-        }
-        return paths.map { Variant(base: $0, adapter: nil, label: nil) }
+        return paths.map { Variant(base: $0, adapter: nil, label: nil, document: nil) }
     }
 
     /// The model that a run's configuration has brought forth.

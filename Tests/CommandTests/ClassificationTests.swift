@@ -40,7 +40,17 @@ import Testing
         // The adapter's base has no weights, so that it must be made as in the run.
         guard method == "full" else { return }
         let found = try evaluate("--base", output, "--save-predictions", file)
-        #expect(try found.asObject().map(\.key) == ["loss", "examples"] + Self.measures)
+        #expect(try found.asObject().map(\.key) == ["loss", "examples"] + Self.measures + ["classes", "confusion"])
+        let classes = try found.array("classes")
+        #expect(try classes.map { try $0.string("label") } == (0..<7).map { "\($0)" })
+        #expect(try classes.reduce(0) { $0 + (try $1.integer("support")) } == 24)
+        let macro = try classes.reduce(0) { $0 + (try $1.number("f1")) } / 7
+        #expect(abs(macro - (try found.number("f1_macro"))) < 1e-12)
+        let confusion = try found.array("confusion").map { try $0.asArray().map { try $0.asInteger() } }
+        #expect(try confusion.map { $0.reduce(0, +) } == classes.map { try $0.integer("support") })
+        #expect(abs(Double((0..<7).reduce(0) { $0 + confusion[$1][$1] }) / 24 - (try found.number("accuracy"))) < 1e-12)
+        let few = try evaluate("--base", output, "--limit", "5")
+        #expect(try few.integer("examples") == 5)
         for name in Self.measures { #expect(try found.number(name) == last.number("eval_" + name)) }
         #expect(abs(try found.number("loss") - last.number("eval_loss")) < 1e-6)
         let predictions = try run.folder.text("predictions.jsonl").split(separator: "\n")
@@ -82,6 +92,35 @@ import Testing
         let found = try evaluate("--base", output, "--text", "{q} or {a}", "--label", "{q}.5")
         #expect(try found.asObject().map(\.key) == ["loss", "examples", "mse", "pearson", "spearman"])
         #expect(try found.number("loss") == found.number("mse"))
+    }
+
+    @Test("shows how well each label is told")
+    func table() throws {
+        let small = try SmallModel()
+        try small.folder.write("{\"t\": \"one\", \"l\": \"odd\"}\n{\"t\": \"two\", \"l\": \"even\"}\n", to: "l.jsonl")
+        let outcome = try peft(
+            "eval", "--base", small.model, "--data", small.path("l.jsonl"), "--text", "{t}", "--label", "{l}")
+        #expect(outcome.status == 0, "\(outcome.errors)")
+        let lines = outcome.output.split(separator: "\n", omittingEmptySubsequences: false)
+        #expect(lines[2] == "2 examples" && lines[3] == "" && lines[4] == "label  precision  recall      f1  support")
+        #expect(lines[5].hasPrefix("even ") && lines[6].hasPrefix("odd  ") && lines[5].hasSuffix("      1"))
+    }
+
+    @Test("of a label without tokens, and of an empty text without a beginning, says what can't be asked")
+    func nothingToAsk() throws {
+        let small = try SmallModel()
+        try small.folder.write("{\"t\": \"one\", \"l\": \"\"}\n{\"t\": \"two\", \"l\": \"b\"}\n", to: "l.jsonl")
+        let arguments = ["eval", "--base", small.model, "--text", "{t}", "--label", "{l}", "--data"]
+        let label = try RunningTool(arguments + [small.path("l.jsonl")]).outcome()
+        #expect(label.status == 65 && label.output == "")
+        // A tokenizer that lacks the line break, as one of a few letters does.
+        try small.folder.write(#"{"a": 0, "b": 1, "<|endoftext|>": 2}"#, to: "model/vocab.json")
+        try small.folder.write("{\"t\": \"\", \"l\": \"a\"}\n{\"t\": \"a\", \"l\": \"b\"}\n", to: "e.jsonl")
+        let text = try RunningTool(arguments + [small.path("e.jsonl"), "--json"]).outcome()
+        #expect(text.status == 0, "\(text.errors)")
+        try small.folder.write(#"{"a": 0, "b": 1}"#, to: "model/vocab.json")
+        let nothing = try RunningTool(arguments + [small.path("e.jsonl")]).outcome()
+        #expect(nothing.status == 65 && nothing.output == "")
     }
 
     @Test("goes on bit for bit after a stop", arguments: ["lora", "full"])
@@ -157,7 +196,7 @@ import Testing
             #expect(outcome.status == 0, "\(outcome.errors)")
             return try JSONNode.parse(outcome.output)
         }
-        let keys = ["loss", "examples", "accuracy", "f1"] + Self.measures.dropFirst()
+        let keys = ["loss", "examples", "accuracy", "f1"] + Self.measures.dropFirst() + ["classes", "confusion"]
         #expect(try accuracy().asObject().map(\.key) == keys)
         let shown = try accuracy("--shots", "2")
         #expect(try shown.asObject().map(\.key) == ["shots"] + keys)

@@ -1,3 +1,4 @@
+import Foundation
 import JSONText
 import Testing
 
@@ -65,6 +66,127 @@ import Testing
         }
     }
 
+    @Test("scores predictions of several models in a row each") func predictionRows() throws {
+        let file = small.path("predictions.jsonl")
+        let models = ["--adapter", small.path("a"), "--compare-base", "--rouge"]
+        let full = try object(evaluate(models + ["--json", "--save-predictions", file] + templates)).array("rows")
+        let again = try object(evaluate(["--predictions", file, "--json"])).array("rows")
+        #expect(again.map { $0.member("adapter")?.plain } == [.null, .string(small.path("a"))])
+        for (row, expected) in zip(again, full) {
+            #expect(try row.integer("examples") == 4)
+            #expect(try row.required("rougeL").plain == expected.required("rougeL").plain)
+        }
+        let table = try evaluate(["--predictions", file]).output.split(separator: "\n")
+        #expect(table[0].hasPrefix("model  ") && table[1].hasPrefix("base  ") && table[2].hasPrefix(small.path("a")))
+    }
+
+    @Test("with --limit takes the same first records for every measure") func limit() throws {
+        let first = (0..<5).map { #"{"q": "\#($0 / 3)?", "a": "answer \#($0)"}"# }
+        try small.folder.write(first.joined(separator: "\n"), to: "first.jsonl")
+        let arguments = ["--base", small.model, "--json", "--rouge", "--prompt", #"{q}\n"#, "--completion", "{a}"]
+        let limited = try object(evaluate(arguments + ["--data", data, "--limit", "5"]))
+        let short = try object(evaluate(arguments + ["--data", small.path("first.jsonl")]))
+        #expect(limited.plain == short.plain)
+        #expect(try limited.integer("examples") == 5 && limited.integer("prompts") == 2)
+    }
+
+    @Test("names a model by its folder, unless it is the base of the adapters") func names() throws {
+        func names(_ arguments: [String]) throws -> [String] {
+            let outcome = try evaluate(arguments + templates)
+            #expect(outcome.status == 0, "\(outcome.errors)")
+            return outcome.output.split(separator: "\n").dropFirst().dropLast().map { line in
+                String(line.prefix { $0 != " " })
+            }
+        }
+        #expect(try names(["--base", small.model]) == [small.model])
+        #expect(try names(["--base", small.model, "--compare-base"]) == [small.model])
+        #expect(try names(["--adapter", small.path("a"), "--compare-base"]) == ["base", small.path("a")])
+        let both = ["--base", small.model, "--adapter", small.path("a")]
+        #expect(try names(both + ["--compare-base"]) == ["base", small.path("a")])
+    }
+
+    private func write(run name: String, prompt: String, completion: String = "{a}", _ more: String = "") throws {
+        try small.folder.write(
+            "data: {validation: \(data), prompt: \"\(prompt)\", completion: \"\(completion)\"\(more)}\n",
+            to: "\(name)/training_config.yaml")
+    }
+
+    @Test("gives each adapter the template of its own training") func ownTemplates() throws {
+        let adapters = ["--adapter", small.path("a"), "--adapter", small.path("b"), "--json"]
+        try write(run: "a", prompt: "<{q}>")
+        try write(run: "b", prompt: "{q} is")
+        let rows = try object(evaluate(adapters + ["--rouge"])).array("rows")
+        for (row, name) in zip(rows, ["a", "b"]) {
+            let alone = try object(evaluate(["--adapter", small.path(name), "--json", "--rouge"]))
+            #expect(try row.number("loss") == alone.number("loss"))
+            #expect(try row.required("rouge1").plain == alone.required("rouge1").plain)
+        }
+        let given = ["--prompt", "{q}", "--completion", "{a}"]
+        let same = try object(evaluate(adapters + given)).array("rows")
+        let alone = try object(evaluate(["--adapter", small.path("b"), "--json"] + given))
+        #expect(try same[1].number("loss") == alone.number("loss") && same[1].number("loss") != rows[1].number("loss"))
+    }
+
+    @Test("says what one table can't hold") func conflicts() throws {
+        let adapters = ["--adapter", small.path("a"), "--adapter", small.path("b")]
+        func message(_ arguments: [String] = []) throws -> String {
+            let outcome = try evaluate(adapters + arguments)
+            #expect(outcome.status == 64 && outcome.output == "")
+            return outcome.errors.replacing(small.folder.path + "/", with: "")
+        }
+        try write(run: "a", prompt: "<{q}>")
+        #expect(
+            try message()
+                == "b: error: no data to evaluate on: give --data, or data.validation in the configuration\n")
+        #expect(
+            try message(["--data", data])
+                == "b: error: no template says how prompts are made of the records: give --prompt and --completion, "
+                + "--text, or --config\n")
+        try write(run: "b", prompt: "{q}", completion: "{q}")
+        #expect(
+            try message()
+                == "error: 'a' and 'b' complete prompts with different fields, {q} and {a}; one table can't hold both "
+                + "otherwise\n")
+        try write(run: "b", prompt: "{q}")
+        #expect(
+            try message(["--compare-base"])
+                == "error: --compare-base: 'a' and 'b' were trained with different templates or lengths, so that the "
+                + "base has no one result beside them: give --config or the templates, or evaluate each by itself\n")
+        try small.folder.write(
+            "data: {validation: other.jsonl, prompt: \"{q}\", completion: \"{a}\"}", to: "b/training_config.yaml")
+        #expect(
+            try message()
+                == "error: 'a' and 'b' are evaluated on different files, other.jsonl and data.jsonl: give --data; one "
+                + "table can't hold both otherwise\n")
+        try small.folder.write("data: {validation: \(data), text: \"{q}\"}", to: "b/training_config.yaml")
+        #expect(try message() == "error: 'a' and 'b' have different tasks; one table can't hold both otherwise\n")
+        try write(run: "b", prompt: "{x}")
+        let missing = try evaluate(adapters)
+        #expect(missing.status == 65)
+        #expect(
+            missing.errors.contains("no field 'x'")
+                && missing.errors.hasSuffix("\nThe template is that of '\(small.path("b"))'\n"))
+    }
+
+    @Test("scores texts of many words in little memory") func longTexts() throws {
+        // The table of all pairs would need gigabytes.
+        func text(_ factor: Int) -> String { (0..<40_000).map { "\($0 * factor % 39_989)" }.joined(separator: " ") }
+        try small.folder.write("{\"prediction\": \"\(text(1))\", \"reference\": \"\(text(7))\"}", to: "long.jsonl")
+        let process = Process()
+        process.executableURL = URL(filePath: "/bin/sh")
+        process.arguments = [
+            "-c", "ulimit -v 400000; exec \"$0\" eval --json --threads 1 --predictions \"$1\"", binary.path(),
+            small.path("long.jsonl"),
+        ]
+        let output = Pipe()
+        process.standardOutput = output
+        try process.run()
+        let found = try JSONNode.parse(
+            String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self))
+        process.waitUntilExit()
+        #expect(try process.terminationStatus == 0 && found.required("rouge1").number("recall") == 1)
+    }
+
     @Test("takes predictions from stdin, and prints a small table") func table() throws {
         let lines = #"""
             {"prediction": "the cats sat", "reference": "the cat sat"}
@@ -127,8 +249,8 @@ import Testing
             ),
             (["--base", "x", "--prompt", "{a}"], "Error: --prompt and --completion belong together"),
             (
-                ["--base", "x", "--limit", "3"],
-                "Error: --limit concerns generated texts: give --rouge too"
+                ["--predictions", "x", "--limit", "3"],
+                "Error: --limit counts records of --data: --predictions scores all lines"
             ),
             (["--base", "x"], "error: no data to evaluate on: give --data, or data.validation in the configuration"),
             (

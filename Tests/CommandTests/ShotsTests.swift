@@ -41,7 +41,56 @@ import Testing
         #expect(try others.number("loss") != found.number("loss"))
         let plain = try JSONNode.parse(evaluate("--json").output)
         #expect(try plain.optional("shots") == nil && plain.number("loss") != found.number("loss"))
-        #expect(try evaluate("--shots", "2").output.contains("base, 2 shots  "))
+        #expect(try evaluate("--shots", "2").output.contains("\(small.model), 2 shots  "))
+    }
+
+    @Test("passes over training records that are too long, and says so once")
+    func passesOver() throws {
+        let long = #"{"q": "\#(String(repeating: "long ", count: 8))", "a": "a9"}"#
+        let short = (0..<3).map { #"{"q": "\#($0)?", "a": "a\#($0)"}"# }
+        try small.folder.write(([long, long] + short).joined(separator: "\n"), to: "train.jsonl")
+        let length = "data.max_length=20"
+        let arguments = ["--shots", "3", "--json", "--set", "data.train=\(small.path("train.jsonl"))", "--set", length]
+        let outcome = try RunningTool(
+            ["eval", "--base", small.model, "--config", configuration] + arguments
+        ).outcome()
+        #expect(outcome.status == 0, "\(outcome.errors)")
+        #expect(outcome.errors == "--shots: passed over 1 record longer than data.max_length (20)\n")
+        #expect(try JSONNode.parse(outcome.output).integer("examples") == 8)
+        let tooMany = try RunningTool(
+            ["eval", "--base", small.model, "--config", configuration, "--shots", "4"] + arguments.dropFirst(2)
+        ).outcome()
+        #expect(tooMany.status == 65)
+        #expect(
+            tooMany.errors
+                == "error: --shots 4 is more than the training data has records not longer than data.max_length (20) (3)\n"
+        )
+    }
+
+    @Test("leaves out what doesn't fit behind the records where the policy is to drop it")
+    func drops() throws {
+        let records = [#"{"q": "1?", "a": "a1"}"#, #"{"q": "\#(String(repeating: "x", count: 40))", "a": "a2"}"#]
+        try small.folder.write(records.joined(separator: "\n"), to: "some.jsonl")
+        let arguments = [
+            "--shots", "2", "--rouge", "--json", "--data", small.path("some.jsonl"), "--set", "data.max_length=40",
+        ]
+        func evaluate(_ policy: String) throws -> Outcome {
+            try RunningTool(
+                ["eval", "--base", small.model, "--config", configuration, "--max-new-tokens", "2"] + arguments
+                    + ["--set", "data.max_length_policy=\(policy)"]
+            ).outcome()
+        }
+        let outcome = try evaluate("drop")
+        #expect(outcome.status == 0, "\(outcome.errors)")
+        let found = try JSONNode.parse(outcome.output)
+        #expect(try found.integer("examples") == 1 && found.integer("prompts") == 1)
+        #expect(outcome.errors.contains("1 of 2 prompts are too long and were left out\n"))
+        let strict = try evaluate("error")
+        #expect(strict.status == 65)
+        #expect(
+            strict.errors
+                == "\(small.path("some.jsonl")):2:1: error: 59 tokens, those of 2 shots among them, are more than what the "
+                + "model takes (48): give fewer --shots\n")
     }
 
     @Test("refuses records that don't fit beside the prompt, and text without prompts")

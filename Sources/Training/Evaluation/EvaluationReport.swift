@@ -4,7 +4,7 @@ public import Metrics
 
 /// What an evaluation found for one model.
 public struct EvaluationReport: Sendable {
-    /// The adapter's path as it was given; nil for the base model.
+    /// The path, as it was given, of the adapter or of the model where that isn't the base of adapters; nil for the base.
     public var adapter: String?
     /// nil where only texts were scored, or labels were told.
     public var loss: LossSummary?
@@ -13,6 +13,8 @@ public struct EvaluationReport: Sendable {
 
     /// The loss over the examples' labels, and how well they were told; nil where there are none.
     public var labels: (loss: Double, examples: Int, scores: [NamedScore])?
+    /// How well each label was told, with their names; nil where there are none.
+    public var classes: (names: [String], scores: ClassificationScores)?
     /// The records that the model was shown before each question.
     public var shots = 0
 
@@ -25,6 +27,7 @@ public struct EvaluationReport: Sendable {
     public init(adapter: String?, answers: LabelAnswers, labels: LabelSet) {
         self.adapter = adapter
         self.labels = (answers.loss, answers.count, answers.scores(labels))
+        classes = answers.classification(labels).map { (labels.names, $0) }
     }
 
     /// The same with a number of shots.
@@ -45,6 +48,23 @@ public struct EvaluationReport: Sendable {
         if let labels {
             members += [.init("loss", .number(labels.loss)), .init("examples", .integer(labels.examples))]
             members += labels.scores.map { .init($0.name, $0.value.map(JSONValue.number) ?? nil) }
+        }
+        if let classes {
+            members.append(
+                .init(
+                    "classes",
+                    .array(
+                        zip(classes.names, classes.scores.classes).map { name, scores in
+                            [
+                                "label": .string(name), "precision": .number(scores.precision),
+                                "recall": .number(scores.recall), "f1": .number(scores.f1),
+                                "support": .integer(scores.support),
+                            ]
+                        })))
+            if let confusion = classes.scores.confusion {
+                members.append(
+                    .init("confusion", .array(confusion.map { .array($0.map { .integer($0) }) })))
+            }
         }
         guard let rouge else { return members }
         members.append(.init(loss == nil ? "examples" : "prompts", .integer(rouge.examples)))

@@ -16,19 +16,43 @@ public struct FewShot: Sendable {
     public let text: String
     public let count: Int
 
-    /// Chooses `count` examples of a data set by a seed; the same for every question.
+    /// Which records were passed over because they are too long; nil where there were none.
+    public let note: String?
+
+    /// Chooses `count` records of a run's training data by a seed; the same for every question. Records that are longer
+    /// than the run or the model takes are passed over.
     ///
+    /// - Parameter encoder: Makes examples of any length for the model.
     /// - Throws: `Problem` where there are fewer.
-    public init(_ count: Int, of dataset: Dataset, seed: UInt64) throws {
+    public init(
+        _ count: Int, for base: BaseModel, _ settings: DataSettings, encoder: ExampleEncoder, seed: UInt64
+    ) throws {
+        let own = base.model.maximumLength
+        let length = min(settings.maximumLength ?? own, own)
+        let name =
+            settings.maximumLength == length
+            ? "data.max_length"
+            : ExampleEncoder.limitName(besideVirtualTokens: base.model.prompt?.positionOffset ?? 0)
+        let dataset = try Dataset(paths: settings.train, encoder: encoder)
         self.count = count
-        if count > dataset.count {
-            throw Problem("--shots \(count) is more than the training data has records (\(dataset.count))")
-        }
-        var text = ""
-        for index in permutation(of: dataset.count, seed: seed, epoch: 0).prefix(count) {
+        var (text, chosen, tooLong) = ("", 0, 0)
+        for index in permutation(of: dataset.count, seed: seed, epoch: 0) {
+            if chosen == count { break }
+            if try dataset.example(Int(index)).tokens.count > length {
+                tooLong += 1
+                continue
+            }
             let record = try dataset.texts(of: Int(index))
             text += dataset.question(record.given) + record.wanted + Self.separator
+            chosen += 1
         }
+        if chosen < count {
+            let reason = tooLong == 0 ? "" : " not longer than \(name) (\(length))"
+            throw Problem("--shots \(count) is more than the training data has records\(reason) (\(chosen))")
+        }
+        note =
+            tooLong == 0
+            ? nil : "--shots: passed over \(tooLong) record\(tooLong == 1 ? "" : "s") longer than \(name) (\(length))"
         self.text = text
     }
 
@@ -41,6 +65,16 @@ public struct FewShot: Sendable {
     /// The part of a generated text that is the answer.
     public static func answer(_ text: String) -> String {
         text.firstRange(of: separator).map { String(text[..<$0.lowerBound]) } ?? text
+    }
+}
+
+/// What a language model that is asked for labels reads beside the texts.
+public enum LabelQuestions {
+    /// The tokens of the shots, of the line break behind a text and of the longest label.
+    public static func reserve(for labels: LabelSet, _ shots: FewShot?, _ base: BaseModel) -> Int {
+        guard let tokenizer = base.tokenizer else { return 0 }
+        let longest = labels.names.reduce(0) { max($0, tokenizer.encode($1).count) }
+        return (shots.map { tokenizer.encode($0.text).count } ?? 0) + tokenizer.encode("\n").count + longest
     }
 }
 
@@ -64,17 +98,27 @@ public func evaluateLabels(
     var answers = LabelAnswers()
     let context = shots.map { tokenizer.encode($0.text) } ?? []
     let endings = labels.names.map { tokenizer.encode($0) }
+    if let index = endings.firstIndex(where: \.isEmpty) {
+        throw Problem(
+            "the label '\(labels.names[index])' has no tokens, so that a language model can't be asked for it: only a "
+                + "trained head can tell it")
+    }
     let longest = endings.reduce(0) { max($0, $1.count) }
     for index in 0..<dataset.count {
         let (text, label) = try dataset.texts(of: index)
-        let question = context + tokenizer.encode(dataset.question(text))
-        if question.count + longest > base.model.maximumLength {
+        func problem(_ message: String) -> Problem {
             let place = dataset.place(of: index)
+            return Problem(message, file: place?.file, position: place.map { TextPosition(line: $0.line, column: 1) })
+        }
+        var question = context + tokenizer.encode(dataset.question(text))
+        // As an empty prompt: it begins with the end of another text.
+        if question.isEmpty { question = base.endOfTextID.map { [$0] } ?? [] }
+        if question.isEmpty { throw problem("the text is empty, and the model has no token to begin a text with") }
+        if question.count + longest > base.model.maximumLength {
             let advice = shots == nil ? "" : ": give fewer --shots"
-            throw Problem(
+            throw problem(
                 "\(question.count + longest) tokens are more than what the model takes "
-                    + "(\(base.model.maximumLength))\(advice)", file: place?.file,
-                position: place.map { TextPosition(line: $0.line, column: 1) })
+                    + "(\(base.model.maximumLength))\(advice)")
         }
         guard let number = labels.number(of: label) else {
             _ = try dataset.example(index)

@@ -2,7 +2,7 @@ import Batches
 public import Datasets
 import Glibc
 import Layers
-import Metrics
+public import Metrics
 public import Models
 import Tensors
 
@@ -48,6 +48,12 @@ public struct LabelAnswers: Sendable, Hashable {
         expected.append(label)
     }
 
+    /// How well the classes were told; nil for regression.
+    public func classification(_ labels: LabelSet) -> ClassificationScores? {
+        if labels.kind == .regression { return nil }
+        return ClassificationScores(predicted: predicted, expected: expected, classCount: labels.names.count)
+    }
+
     /// The measures of these answers for `labels`, by the names that they have in JSON.
     public func scores(_ labels: LabelSet) -> [NamedScore] {
         if labels.kind == .regression {
@@ -56,7 +62,7 @@ public struct LabelAnswers: Sendable, Hashable {
                 NamedScore("spearman", spearmanCorrelation(predictedValues, expectedValues)),
             ]
         }
-        let scores = ClassificationScores(predicted: predicted, expected: expected, classCount: labels.names.count)
+        guard let scores = classification(labels) else { return [] }
         return [NamedScore("accuracy", scores.accuracy)]
             + (scores.binaryF1.map { [NamedScore("f1", $0)] } ?? []) + [
                 NamedScore("f1_macro", scores.macroF1), NamedScore("f1_micro", scores.microF1),

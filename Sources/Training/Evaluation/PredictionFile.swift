@@ -1,13 +1,31 @@
 public import Diagnostics
 import JSONText
 
-/// Texts to be scored, read from JSON lines: objects with `prediction`, and `reference` or `references`.
+/// Texts to be scored, read from JSON lines: objects with `prediction`, and `reference` or `references`. Where they are of
+/// several models, `adapter` names the one that a line is from.
 public enum PredictionFile {
-    /// Reads lines from `bytes`; `name` stands for the file in messages.
+    /// The texts of one model.
+    public struct Row: Sendable, Hashable {
+        /// Whether the lines say which model they are from.
+        public let isNamed: Bool
+        /// nil for the base, and where the lines don't say.
+        public let adapter: String?
+        public var texts: [ScoredText]
+
+        public init(isNamed: Bool, adapter: String?, texts: [ScoredText]) {
+            self.isNamed = isNamed
+            self.adapter = adapter
+            self.texts = texts
+        }
+    }
+
+    /// Reads lines from `bytes`, a row for each model in the order of their first lines; `name` stands for the file in
+    /// messages.
     ///
     /// - Throws: `Problems` with file and line of every line that can't be used, at most 20 of them.
-    public static func parse(_ bytes: UnsafeRawBufferPointer, name: String) throws(Problems) -> [ScoredText] {
-        var texts: [ScoredText] = []
+    public static func parse(_ bytes: UnsafeRawBufferPointer, name: String) throws(Problems) -> [Row] {
+        var rows: [Row] = []
+        var places: [String?: Int] = [:]
         var problems: [Problem] = []
         var line = 0
         var rest = bytes[...]
@@ -20,7 +38,19 @@ public enum PredictionFile {
                 continue
             }
             do {
-                texts.append(try text(UnsafeRawBufferPointer(rebasing: content), name, line))
+                let found = try read(UnsafeRawBufferPointer(rebasing: content), name, line)
+                if let first = rows.first, first.isNamed != found.isNamed {
+                    let known = first.isNamed ? "doesn't name its 'adapter'" : "names an 'adapter'"
+                    throw Problem(
+                        "\(known), unlike the lines before: then it can't be told whose text this is", file: name,
+                        position: TextPosition(line: line, column: 1))
+                }
+                if let place = places[found.adapter] {
+                    rows[place].texts += found.texts
+                } else {
+                    places[found.adapter] = rows.count
+                    rows.append(found)
+                }
             } catch let problem as Problem {
                 problems.append(problem)
             } catch {
@@ -28,13 +58,19 @@ public enum PredictionFile {
                     Problem("\(error)", file: name, position: TextPosition(line: line, column: 1)))
             }
         }
-        if problems.isEmpty, texts.isEmpty { problems.append(Problem("holds no predictions", file: name)) }
+        if problems.isEmpty, rows.isEmpty { problems.append(Problem("holds no predictions", file: name)) }
         if !problems.isEmpty { throw Problems(problems) }
-        return texts
+        return rows
     }
 
-    private static func text(_ bytes: UnsafeRawBufferPointer, _ name: String, _ line: Int) throws -> ScoredText {
+    private static func read(_ bytes: UnsafeRawBufferPointer, _ name: String, _ line: Int) throws -> Row {
         let root = try JSONNode.parse(bytes, file: name, line: line)
+        let text = try text(root)
+        return Row(
+            isNamed: root.member("adapter") != nil, adapter: try root.optionalString("adapter"), texts: [text])
+    }
+
+    private static func text(_ root: JSONNode) throws -> ScoredText {
         let prediction = try root.string("prediction")
         if let node = try root.optional("references") {
             if try root.optional("reference") != nil {

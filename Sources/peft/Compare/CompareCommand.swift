@@ -60,7 +60,7 @@ struct CompareCommand: ParsableCommand {
         help: ArgumentHelp("Records in the prompt of the base model's second row; 0 for no such row.", valueName: "k"))
     var shots = 3
 
-    @Option(help: ArgumentHelp("Generate for the first n prompts only.", valueName: "n"))
+    @Option(help: ArgumentHelp("Generate for the first n records only.", valueName: "n"))
     var limit: Int?
 
     @Option(help: ArgumentHelp("Tokens to generate at most.", valueName: "n"))

@@ -30,6 +30,17 @@ import Testing
         }
     }
 
+    @Test("of each class count hits among answers and among texts, 0 where there are none")
+    func eachClass() {
+        let scores = ClassificationScores(predicted: [0, 0, 1, 0], expected: [0, 1, 1, 3], classCount: 4)
+        #expect(scores.classes.map(\.precision) == [1.0 / 3, 1, 0, 0])
+        #expect(scores.classes.map(\.recall) == [1, 0.5, 0, 0])
+        #expect(scores.classes.map(\.f1) == [0.5, 2.0 / 3, 0, 0])
+        #expect(scores.classes.map(\.support) == [1, 2, 0, 1])
+        #expect(scores.confusion == [[1, 0, 0, 0], [1, 1, 0, 0], [0, 0, 0, 0], [1, 0, 0, 0]])
+        #expect(ClassificationScores(predicted: [20], expected: [0], classCount: 21).confusion == nil)
+    }
+
     @Test("of numbers are scipy's")
     func values() throws {
         let cases = try JSONNode.load(path: Self.file).array("values")

@@ -5,6 +5,10 @@ import Training
 
 @Suite("Predictions") struct PredictionFileTests {
     private func parse(_ text: String) throws -> [ScoredText] {
+        try rows(text).flatMap(\.texts)
+    }
+
+    private func rows(_ text: String) throws -> [PredictionFile.Row] {
         try Array(text.utf8).withUnsafeBytes { try PredictionFile.parse($0, name: "p.jsonl") }
     }
 
@@ -29,6 +33,20 @@ import Training
             ])
     }
 
+    @Test("of several models make a row for each, in the order of their first lines") func models() throws {
+        func line(_ adapter: String, _ text: String) -> String {
+            #"{"adapter": \#(adapter), "prediction": "\#(text)", "reference": "r"}"# + "\n"
+        }
+        func text(_ prediction: String) -> ScoredText { ScoredText(prediction: prediction, references: ["r"]) }
+        let found = try rows(line("null", "a") + line("\"x\"", "b") + line("null", "c"))
+        #expect(
+            found == [
+                .init(isNamed: true, adapter: nil, texts: [text("a"), text("c")]),
+                .init(isNamed: true, adapter: "x", texts: [text("b")]),
+            ])
+        #expect(try rows(#"{"prediction": "a", "reference": "r"}"#).map(\.isNamed) == [false])
+    }
+
     @Test(
         "that can't be used are named by file and line, all at once",
         arguments: [
@@ -47,6 +65,14 @@ import Training
             (
                 #"{"prediction": "a", "reference": "b", "references": ["b"]}"#,
                 "p.jsonl:1:53: error: references: stands beside 'reference'; give one of the two"
+            ),
+            (
+                "{\"prediction\": \"a\", \"reference\": \"b\"}\n{\"adapter\": \"x\", \"prediction\": \"a\", \"reference\": \"b\"}",
+                "p.jsonl:2:1: error: names an 'adapter', unlike the lines before: then it can't be told whose text this is"
+            ),
+            (
+                #"{"adapter": 3, "prediction": "a", "reference": "b"}"#,
+                "p.jsonl:1:13: error: adapter: expected a string, got 3"
             ),
             (
                 "{\"prediction\": \"a\", \"reference\": \"b\"}\n[]\n{\"prediction\": 1}",
