@@ -80,6 +80,9 @@ struct EvalCommand: ParsableCommand {
             "Write the generated texts with their references, or the labels, to a JSON lines file.", valueName: "file"))
     var savePredictions: String?
 
+    @Flag(help: "Replace the file of --save-predictions where it exists.")
+    var overwrite = false
+
     @Option(
         help: ArgumentHelp(
             "Score a JSON lines file of prediction and reference (or references) without any model; - is stdin.",
@@ -97,6 +100,9 @@ struct EvalCommand: ParsableCommand {
     func validate() throws {
         if maxNewTokens < 1 { throw ValidationError("--max-new-tokens must be at least 1, got \(maxNewTokens)") }
         if let limit, limit < 1 { throw ValidationError("--limit must be at least 1, got \(limit)") }
+        if overwrite, savePredictions == nil {
+            throw ValidationError("--overwrite concerns the file of --save-predictions: give that too")
+        }
         if predictions != nil {
             let templates = [prompt, completion, text, label].compactMap { $0 }
             if base != nil || !adapter.isEmpty || config != nil || !data.isEmpty || compareBase || shots != 0

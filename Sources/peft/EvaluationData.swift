@@ -112,6 +112,9 @@ struct EvaluationData {
         return []
     }
 
+    /// All files that records come from.
+    var inputs: [String] { files + (settings.map { $0.train + $0.validation } ?? []) }
+
     /// What labels are for a model that has none of its own: those of the training data, or of these records.
     func labels() throws -> LabelSet? {
         if let settings, !settings.train.isEmpty, let labels = try settings.labelSet(paths: settings.train) {

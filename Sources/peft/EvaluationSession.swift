@@ -14,6 +14,8 @@ struct EvaluationSession {
     /// What the models are evaluated on, and which of it each is: the templates are those of the adapter's own training.
     private let sources: [EvaluationData]
     private let sourceOfVariant: [Int]
+    /// Where the predictions go.
+    private let output: OutputFile?
 
     /// A base model with what belongs to it, for all of its adapters that tell the same labels.
     private struct Loaded {
@@ -48,6 +50,11 @@ struct EvaluationSession {
         variants = bases + selection.variants
         isBaseNamedByAdapter = selection.isBaseNamedByAdapter
         (sources, sourceOfVariant) = try Self.sources(command, bases, selection.variants)
+        let inputs = sources.flatMap(\.inputs) + [command.config].compactMap { $0 }
+        let models = variants.flatMap { [(try? HubCache.resolve($0.base)) ?? $0.base, $0.adapter] }.compactMap { $0 }
+        output = try command.savePredictions.map { path in
+            try OutputFile(path, replacing: command.overwrite, inputs: inputs + models)
+        }
     }
 
     /// The data of all variants; that of the bases is what those tuned from them have in common.
@@ -134,9 +141,7 @@ struct EvaluationSession {
             reports.append(report.with(shots: command.shots))
         }
         Console.showStatus("")
-        if let path = command.savePredictions {
-            try AtomicFile.write(predictions.map { $0.text(.compact) + "\n" }.joined(), to: path)
-        }
+        try output?.write(predictions.map { $0.text(.compact) + "\n" }.joined())
         return reports
     }
 

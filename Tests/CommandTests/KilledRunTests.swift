@@ -75,6 +75,29 @@ struct KilledRunTests {
         #expect(names("run/checkpoints").count == 1)
     }
 
+    @Test("whose folder is removed or moved while it lasts, it saves what it has, and goes on to the same bits")
+    func removed() throws {
+        let steps = ["--set", "training.max_steps=300", "--set", "training.save_steps=1000", "--set", "training.logging_steps=1"]
+        #expect(try train(steps + ["--set", "training.output_dir=\(folder.path)/whole", "--quiet"]).status == 0)
+        let tool = try RunningTool(run.arguments + steps)
+        while try !tool.errorsSoFar().contains("\nstep 20/"), !tool.hasEnded { usleep(1000) }
+        try FileManager.default.removeItem(atPath: "\(folder.path)/run")
+        let outcome = try tool.outcome()
+        #expect(outcome.status == 74)
+        #expect(
+            outcome.errors.contains(
+                "\(folder.path)/run: error: the run's folder or its metrics were removed or moved while it went on, after "
+                    + "step "))
+        #expect(outcome.errors.hasSuffix(": go on with the same command and --resume\n"))
+        #expect(try train(steps + ["--resume", "--quiet"]).status == 0)
+        for name in ["adapter_model.safetensors"] {
+            #expect(
+                try Data(contentsOf: folder.url.appending(path: "run/\(name)"))
+                    == Data(contentsOf: folder.url.appending(path: "whole/\(name)")))
+        }
+        #expect(try folder.text("run/metrics.jsonl").split(separator: "\n").count == 300 + 6)
+    }
+
     @Test("diverged, it says at which step and on what, with the status of bad data")
     func diverged() throws {
         let outcome = try train([

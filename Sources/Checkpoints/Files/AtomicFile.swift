@@ -4,39 +4,52 @@ import Glibc
 /// A file that is written under a temporary name, `.NAME.partial` beside it, and gets its own when it is complete and on
 /// the disk, so that whoever reads `path` finds the old content or the new one, never a part.
 ///
-/// What a crashed process left under the temporary name is overwritten.
+/// What a crashed process left under the temporary name is replaced; a link there is neither followed nor removed.
 public final class AtomicFile {
     /// The name that the file will have.
     public let path: String
     let temporary: String
     private let file: LockedFile
-    private var isCommitted = false
+    private let replaces: Bool
+    private var isSettled = false
 
     /// Throws a `Problem` with the exit status `cannotCreate`.
-    public init(path: String) throws {
+    public convenience init(path: String) throws { try self.init(path: path, replacing: true) }
+
+    /// - Parameter replacing: Whether a file of that name gives way, when this one is complete.
+    public init(path: String, replacing: Bool) throws {
         self.path = path
+        replaces = replacing
         temporary = Self.temporaryName(of: path)
         do throws(LockedFile.Failure) {
-            file = try LockedFile(path: temporary, flags: O_RDWR | O_CREAT)
-        } catch .held {
-            throw Problem("another process is writing it", file: path, exitStatus: .cannotCreate)
-        } catch .system(let code) {
-            throw Problem("can't be created: \(systemMessage(code))", file: path, exitStatus: .cannotCreate)
-        }
-        var information = stat()
-        if fstat(file.descriptor, &information) != 0
-            || information.st_size > 0 && ftruncate(file.descriptor, 0) != 0
-        {
-            throw FileSystem.writingProblem(path, errno)
+            file = try LockedFile.makingFile(temporary)
+        } catch {
+            throw Self.problem(error, temporary: temporary, path: path)
         }
     }
 
-    deinit { if !isCommitted { unlink(temporary) } }
+    // The name may have become someone else's.
+    deinit { if !isSettled, file.isAt(temporary) { unlink(temporary) } }
 
-    static func temporaryName(of path: String) -> String {
+    static func temporaryName(of path: String) -> String { hiddenName(of: path, "partial") }
+
+    /// `.NAME.ending` beside `path`.
+    static func hiddenName(of path: String, _ ending: String) -> String {
         let (folder, name) = FileSystem.split(path)
-        let hidden = ".\(name).partial"
+        let hidden = ".\(name).\(ending)"
         return folder == "." && !path.utf8.starts(with: "./".utf8) ? hidden : FileSystem.join(folder, hidden)
+    }
+
+    static func problem(_ failure: LockedFile.Failure, temporary: String, path: String) -> Problem {
+        let reason =
+            switch failure {
+            case .held: "another process is writing it"
+            case .foreign:
+                "can't be created: '\(temporary)', the name that it has until it is complete, is taken by something that "
+                    + "no earlier run left there, such as a link; remove that"
+            case .system(let code): "can't be created: \(systemMessage(code))"
+            }
+        return Problem(reason, file: path, exitStatus: .cannotCreate)
     }
 
     /// Appends `bytes`. Throws a `Problem` with the exit status `inputOutput`, when the disk is full for instance.
@@ -55,10 +68,24 @@ public final class AtomicFile {
 
     /// Waits until the content is on the disk, and gives the file its name. Nothing can be written afterwards.
     public func commit() throws {
-        precondition(!isCommitted, "AtomicFile: committed twice")
+        precondition(!isSettled, "AtomicFile: committed twice")
         if fsync(file.descriptor) != 0 { throw FileSystem.writingProblem(path, errno) }
-        try FileSystem.rename(temporary, to: path)
-        isCommitted = true
+        guard file.isAt(temporary) else {
+            throw Problem(
+                "was lost: '\(temporary)', the name that it had until it was complete, was removed or replaced by "
+                    + "another program", file: path, exitStatus: .inputOutput)
+        }
+        if replaces {
+            try FileSystem.rename(temporary, to: path)
+            isSettled = true
+            return
+        }
+        isSettled = true
+        if !(try FileSystem.renameToFree(temporary, to: path)) {
+            throw Problem(
+                "came into being meanwhile and isn't replaced; what was to be written is in '\(temporary)'", file: path,
+                exitStatus: .cannotCreate)
+        }
     }
 
     /// Writes a whole file.

@@ -26,20 +26,29 @@ extension FileSystem {
     }
 
     /// Removes a file, or a folder with all it holds, links unfollowed; what isn't there is no error.
-    public static func remove(_ path: String) throws {
-        var information = stat()
-        guard lstat(path, &information) == 0 else { return }
-        if information.st_mode & S_IFMT == S_IFDIR {
-            try removeContent(of: path)
-            if rmdir(path) != 0 && errno != ENOENT { throw removalProblem(path, errno) }
-        } else if unlink(path) != 0 && errno != ENOENT {
-            throw removalProblem(path, errno)
+    public static func remove(_ path: String) throws { try remove(path, in: AT_FDCWD, path: path) }
+
+    /// By descriptors, so that nobody can put a link in the place of a folder between two steps.
+    private static func remove(_ name: String, in parent: Int32, path: String) throws {
+        if unlinkat(parent, name, 0) == 0 { return }
+        switch errno {
+        case ENOENT, ENOTDIR: return
+        // POSIX's word for folders, beside Linux's.
+        case EISDIR, EPERM: break
+        default: throw removalProblem(path, errno)
         }
+        let folder = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+        guard folder >= 0 else { throw removalProblem(path, errno) }
+        defer { close(folder) }
+        try removeContent(of: folder, path: path)
+        if unlinkat(parent, name, Int32(AT_REMOVEDIR)) != 0 && errno != ENOENT { throw removalProblem(path, errno) }
     }
 
-    /// Removes all that a folder holds.
-    static func removeContent(of folder: String) throws {
-        for name in try names(in: folder) { try remove(join(folder, name)) }
+    /// Removes all that an open folder holds.
+    static func removeContent(of folder: Int32, path: String) throws {
+        for name in try names(of: openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), path: path) {
+            try remove(name, in: folder, path: join(path, name))
+        }
     }
 
     private static func removalProblem(_ path: String, _ code: Int32) -> Problem {
@@ -50,9 +59,25 @@ extension FileSystem {
     static func rename(_ source: String, to target: String) throws {
         if Glibc.rename(source, target) != 0 {
             throw Problem(
-                "can't be put in place: \(systemMessage(errno))", file: target, exitStatus: .cannotCreate)
+                "can't be put in place: \(systemMessage(errno))", file: target,
+                exitStatus: errno == ENOENT ? .inputOutput : .cannotCreate)
         }
         try synchronize(split(target).folder)
+    }
+
+    /// Renames a file within one file system where the name is free, and makes the change permanent; false where it isn't.
+    static func renameToFree(_ source: String, to target: String) throws -> Bool {
+        var code = renameat2(source, target, 1)
+        if code == EINVAL || code == ENOSYS {
+            code = link(source, target) == 0 ? 0 : errno
+            if code == 0 { unlink(source) }
+        }
+        if code == EEXIST { return false }
+        if code != 0 {
+            throw Problem("can't be put in place: \(systemMessage(code))", file: target, exitStatus: .cannotCreate)
+        }
+        try synchronize(split(target).folder)
+        return true
     }
 
     /// Waits until a file's content, or a folder's list of names, is on the disk.

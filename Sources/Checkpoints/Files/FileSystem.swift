@@ -16,11 +16,30 @@ public enum FileSystem {
 
     public static func isFile(_ path: String) -> Bool { mode(path) == S_IFREG }
 
+    /// Whether two paths lead to the same file or folder, links followed; false where one of them leads nowhere.
+    public static func isSame(_ first: String, _ second: String) -> Bool {
+        var (one, other) = (stat(), stat())
+        return stat(first, &one) == 0 && stat(second, &other) == 0 && one.st_ino == other.st_ino
+            && one.st_dev == other.st_dev
+    }
+
+    /// Whether `path` itself is a link, wherever it leads.
+    public static func isLink(_ path: String) -> Bool {
+        var information = stat()
+        return lstat(path, &information) == 0 && information.st_mode & S_IFMT == S_IFLNK
+    }
+
     /// The names in a folder, sorted by bytes. Throws a `Problem` with the exit status `missingInput`.
     public static func names(in folder: String) throws -> [String] {
-        guard let stream = opendir(folder) else {
-            throw Problem(
-                "the folder can't be read: \(systemMessage(errno))", file: folder, exitStatus: .missingInput)
+        try names(of: open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC), path: folder)
+    }
+
+    /// The names in a folder that was opened for this, which is closed; a negative descriptor is one that wasn't.
+    static func names(of descriptor: Int32, path: String) throws -> [String] {
+        guard descriptor >= 0, let stream = fdopendir(descriptor) else {
+            let code = errno
+            if descriptor >= 0 { close(descriptor) }
+            throw Problem("the folder can't be read: \(systemMessage(code))", file: path, exitStatus: .missingInput)
         }
         defer { closedir(stream) }
         var names: [String] = []

@@ -59,7 +59,7 @@ public struct ConversionSummary: Sendable, Hashable {
 ///   or can't be merged, and an output that exists.
 public func convert(_ settings: ConversionSettings, warn: WarningSink) throws -> ConversionSummary {
     let base = try BaseModel.load(settings.base, randomSeed: nil, warn: warn)
-    if FileSystem.exists(settings.output) {
+    if FileSystem.exists(settings.output) || FileSystem.isLink(settings.output) {
         throw Problem(
             "there is something already: choose another folder", file: settings.output, exitStatus: .cannotCreate)
     }
@@ -71,7 +71,7 @@ public func convert(_ settings: ConversionSettings, warn: WarningSink) throws ->
     let adapter = try change.install(factors, into: base, settings, &summary)
     summary.difference = MergeProbe.difference(probe.logits(base.model), expected)
     let staged = try StagedFolder(path: settings.output)
-    try DeliveryWriter(base: base).write(adapter.deliver(), to: staged.stagingPath)
+    try staged.fill { try DeliveryWriter(base: base).write(adapter.deliver(), to: staged.stagingPath) }
     try staged.commit()
     return summary
 }

@@ -43,7 +43,7 @@ final class MetricsLog {
             }
         }
         try AtomicFile.write(kept.map { $0 + "\n" }.joined(), to: path)
-        descriptor = open(path, O_WRONLY | O_APPEND | O_CLOEXEC)
+        descriptor = open(path, O_RDWR | O_APPEND | O_NOFOLLOW | O_CLOEXEC)
         if descriptor < 0 { throw writingProblem() }
     }
 
@@ -75,6 +75,29 @@ final class MetricsLog {
 
     /// Waits until all lines are on the disk.
     func synchronize() throws { if fsync(descriptor) != 0 { throw writingProblem() } }
+
+    /// Whether the lines still go to the file of that name, and not to one that was removed or moved.
+    var isInPlace: Bool {
+        var (here, there) = (stat(), stat())
+        return fstat(descriptor, &here) == 0 && lstat(path, &there) == 0 && here.st_ino == there.st_ino
+            && here.st_dev == there.st_dev
+    }
+
+    /// Writes the lines so far, wherever their file is now, into another folder.
+    func copy(to folder: String) throws {
+        var content: [UInt8] = []
+        var part = [UInt8](repeating: 0, count: 1 << 16)
+        while true {
+            let count = pread(descriptor, &part, part.count, off_t(content.count))
+            if count < 0 {
+                if errno == EINTR { continue }
+                throw writingProblem()
+            }
+            if count == 0 { break }
+            content += part[..<count]
+        }
+        try AtomicFile.write(content, to: FileSystem.join(folder, Self.fileName))
+    }
 
     private func append(_ members: [JSONValue.Member]) throws {
         var rest = Array((JSONValue.object(members).text(.compact) + "\n").utf8)[...]

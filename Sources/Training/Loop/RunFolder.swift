@@ -1,6 +1,8 @@
 import Checkpoints
 import Configuration
+import Datasets
 import Diagnostics
+import Glibc
 import JSONText
 import Methods
 
@@ -24,6 +26,8 @@ final class RunFolder {
         try FileSystem.createFolder(path)
         lock = try FolderLock(folder: path)
         try refuseForeignFiles()
+        let checkpoints = TrainingCheckpoint.folder(path)
+        if FileSystem.isFolder(checkpoints) { try StagedFolder.removeUnfinished(in: checkpoints, warn: warn) }
         let hasRun = try isFinished || !TrainingCheckpoint.steps(in: path).isEmpty
         switch existing {
         case .refuse:
@@ -43,10 +47,22 @@ final class RunFolder {
                         severity: .warning))
             }
         }
-        try StagedFolder.removeUnfinished(in: path)
-        let checkpoints = TrainingCheckpoint.folder(path)
-        if FileSystem.isFolder(checkpoints) { try StagedFolder.removeUnfinished(in: checkpoints) }
+        try StagedFolder.removeUnfinished(in: path, warn: warn)
         try AtomicFile.write(configuration.resolvedYAML, to: FileSystem.join(path, Self.configurationName))
+    }
+
+    /// Whether the folder is still the one that was locked, where it was.
+    var isInPlace: Bool { lock.isInPlace }
+
+    /// Makes the folder again where it was removed or moved away, for a checkpoint to be written to.
+    ///
+    /// - Returns: Its path; another one where the place was taken meanwhile.
+    func makeAnew() throws -> String {
+        let isFree = isInPlace || !FileSystem.exists(path)
+        let target = isFree ? path : path + ".saved"
+        try FileSystem.createFolder(target)
+        try AtomicFile.write(configuration.resolvedYAML, to: FileSystem.join(target, Self.configurationName))
+        return target
     }
 
     /// The newest checkpoint, where the run is to go on and there is one.
@@ -81,12 +97,34 @@ final class RunFolder {
     }
 
     /// Removes the former run: first what says that it is complete, then its checkpoints, each as a whole, so that
-    /// nothing broken is found should this be interrupted.
+    /// nothing broken is found should this be interrupted. What no run has written stays, or keeps all from being removed
+    /// where it lies among a checkpoint's files.
     private func clear() throws {
-        let names = try DeliveryWriter.marks + formerCompanions() + Self.names
-        for name in names { try FileSystem.remove(FileSystem.join(path, name)) }
         let checkpoints = TrainingCheckpoint.folder(path)
-        if FileSystem.isFolder(checkpoints) { try TrainingCheckpoint.removeWhole(checkpoints) }
+        let isLink = FileSystem.isLink(checkpoints)
+        let steps = isLink ? [] : try TrainingCheckpoint.steps(in: path)
+        for step in steps {
+            let folder = TrainingCheckpoint.path(path, step: step)
+            if let name = try TrainingCheckpoint.foreignName(in: folder, base: delivery.base.folder) {
+                throw Problem(
+                    "holds '\(name)', which no run has written and --overwrite would remove: move it away, or choose "
+                        + "another output folder", file: folder, exitStatus: .cannotCreate)
+            }
+        }
+        let files = try (DeliveryWriter.marks + formerCompanions() + Self.names).map { FileSystem.join(path, $0) }
+        for file in files where FileSystem.isFolder(file) && !FileSystem.isLink(file) {
+            throw Problem(
+                "is a folder where a run has a file, which --overwrite doesn't remove", file: file,
+                exitStatus: .cannotCreate)
+        }
+        for file in files { try FileSystem.remove(file) }
+        if isLink {
+            try FileSystem.remove(checkpoints)
+        } else {
+            for step in steps { try TrainingCheckpoint.removeWhole(TrainingCheckpoint.path(path, step: step)) }
+            // Left where it holds anything else.
+            rmdir(checkpoints)
+        }
     }
 
     /// What a former run that delivered a model copied from its base, as far as the base is still there.
@@ -96,7 +134,7 @@ final class RunFolder {
             let former = try? ConfigDocument.load(yamlFile: file),
             let base = try? HubCache.resolve(former.root.section("model").requiredString("path"))
         else { return [] }
-        return try companionNames(of: base)
+        return try companionNames(of: base).filter { isModelFile($0, in: path, base: base) }
     }
 
     /// An output that is also an input would be lost half-way.
@@ -109,6 +147,14 @@ final class RunFolder {
             throw Problem(
                 "training.output_dir is also an input of the run; choose another folder", file: input,
                 exitStatus: .cannotCreate)
+        }
+        for file in configuration.data.train + configuration.data.validation {
+            let source = FileSystem.realPath(file)
+            let (folder, name) = FileSystem.split(source)
+            guard source.hasPrefix(checkpoints) || folder == output && KnownFiles.isOurs(name) else { continue }
+            throw Problem(
+                "is data of the run, and a file that a run writes to training.output_dir; choose another folder",
+                file: file, exitStatus: .cannotCreate)
         }
     }
 

@@ -128,23 +128,63 @@ public final class Trainer {
             isStopping = try !evaluateIfDue(&progress, &meter, log, shouldStop) || !isLast && shouldStop()
             if isStopping || !isLast && isDue(settings.savingSteps, progress.step) {
                 progress.elapsedSeconds = meter.elapsed
-                try requireFiniteParameters(step: progress.step)
-                try log.synchronize()
-                let path = try TrainingCheckpoint.write(
-                    progress, installation, optimizer, delivery: folder.delivery, to: folder.path,
-                    limit: settings.savingLimit)
-                observer.saved(step: progress.step, folder: path)
+                try save(progress, folder, log)
+            } else if isLast || progress.step % settings.loggingSteps == 0 {
+                progress.elapsedSeconds = meter.elapsed
+                try rescueIfLost(progress, folder, log)
             }
         }
         progress.elapsedSeconds = meter.elapsed
         if !isStopping {
             try requireFiniteParameters(step: progress.step)
+            try rescueIfLost(progress, folder, log)
             try log.synchronize()
             try folder.finish(installation.deliver())
         }
         let summary = summary(progress, folder, log, wasInterrupted: isStopping)
         observer.finished(summary)
         return summary
+    }
+
+    /// Writes a checkpoint.
+    private func save(_ progress: TrainingProgress, _ folder: RunFolder, _ log: MetricsLog) throws {
+        try requireFiniteParameters(step: progress.step)
+        try rescueIfLost(progress, folder, log)
+        try log.synchronize()
+        let path = try writeCheckpoint(progress, folder.delivery, to: folder.path)
+        observer.saved(step: progress.step, folder: path)
+    }
+
+    private func writeCheckpoint(
+        _ progress: TrainingProgress, _ delivery: DeliveryWriter, to folder: String
+    ) throws -> String {
+        try TrainingCheckpoint.write(
+            progress, installation, optimizer, delivery: delivery, to: folder, limit: settings.savingLimit,
+            warn: observer.warned)
+    }
+
+    /// Ends the run where its folder, or the file of its metrics, was removed or moved: what is known goes into a folder
+    /// made anew, so that no step is lost.
+    private func rescueIfLost(_ progress: TrainingProgress, _ folder: RunFolder, _ log: MetricsLog) throws {
+        if folder.isInPlace, log.isInPlace { return }
+        try requireFiniteParameters(step: progress.step)
+        let path: String
+        do {
+            path = try folder.makeAnew()
+            try log.copy(to: path)
+            observer.saved(step: progress.step, folder: try writeCheckpoint(progress, folder.delivery, to: path))
+        } catch var problem as Problem {
+            problem.message =
+                "the run's folder or its metrics were removed or moved while it went on, and it can't be made anew: "
+                + problem.message
+            problem.exitStatus = .inputOutput
+            throw problem
+        }
+        throw Problem(
+            "the run's folder or its metrics were removed or moved while it went on, after step \(progress.step). The "
+                + "metrics and a checkpoint of this step are in '\(path)'"
+                + (path == folder.path ? ": go on with the same command and --resume" : "; its own place is taken"),
+            file: folder.path, exitStatus: .inputOutput)
     }
 
     /// The configuration with all defaults, the labels of the data among them.

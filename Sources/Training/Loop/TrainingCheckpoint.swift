@@ -43,23 +43,41 @@ enum TrainingCheckpoint {
     /// Writes a checkpoint, which appears as a whole, and removes those that are more than `limit`.
     static func write(
         _ progress: TrainingProgress, _ installation: any Installation, _ optimizer: AdamW, delivery: DeliveryWriter,
-        to outputFolder: String, limit: Int?
+        to outputFolder: String, limit: Int?, warn: WarningSink
     ) throws -> String {
         let path = path(outputFolder, step: progress.step)
-        if FileSystem.exists(path) { try removeWhole(path) }
-        let staged = try StagedFolder(path: path)
-        try delivery.write(installation.deliver(), to: staged.stagingPath)
-        try SafetensorsWriter.write(
-            memory(installation, optimizer).map { OutgoingTensor($0.name, $0.tensor, as: .float32) },
-            to: staged.path(of: tensorsName))
-        try AtomicFile.write(json(progress).text(.indented) + "\n", to: staged.path(of: stateName))
+        let staged = try StagedFolder(path: path, replacing: true)
+        try staged.fill {
+            try delivery.write(installation.deliver(), to: staged.stagingPath)
+            try SafetensorsWriter.write(
+                memory(installation, optimizer).map { OutgoingTensor($0.name, $0.tensor, as: .float32) },
+                to: staged.path(of: tensorsName))
+            try AtomicFile.write(json(progress).text(.indented) + "\n", to: staged.path(of: stateName))
+        }
         try staged.commit()
         if let limit {
             for step in try steps(in: outputFolder).dropLast(limit) where step != progress.step {
-                try removeWhole(self.path(outputFolder, step: step))
+                let old = self.path(outputFolder, step: step)
+                if let foreign = try foreignName(in: old, base: delivery.base.folder) {
+                    warn(
+                        Problem(
+                            "holds '\(foreign)', which no run has written, and is kept beyond save_total_limit", file: old,
+                            severity: .warning))
+                } else {
+                    try removeWhole(old)
+                }
             }
         }
         return path
+    }
+
+    /// A name in the folder of a checkpoint that no run has written there; nil where all is a run's.
+    static func foreignName(in path: String, base: String) throws -> String? {
+        if FileSystem.isLink(path) || !FileSystem.isFolder(path) { return nil }
+        return try FileSystem.names(in: path).first { name in
+            let file = FileSystem.join(path, name)
+            return !(KnownFiles.isOurs(name) && FileSystem.isFile(file)) && !isModelFile(name, in: path, base: base)
+        }
     }
 
     /// Removes a folder under the name of an unfinished one, so that no part of it is ever taken for the whole.
@@ -68,6 +86,7 @@ enum TrainingCheckpoint {
         let doomed = FileSystem.join(folder, ".\(name).partial")
         try FileSystem.remove(doomed)
         if rename(path, doomed) != 0 {
+            if errno == ENOENT { return }
             throw Problem(
                 "can't be removed: \(String(cString: strerror(errno)))", file: path, exitStatus: .inputOutput)
         }

@@ -16,16 +16,18 @@ public func merge(_ settings: MergeSettings, warn: WarningSink) throws -> MergeS
     }
     let base = try base(settings, adapters.map(\.folder), warn: warn)
     guard let weights = base.weights else { preconditionFailure("merge: a base without weights") }
-    let output = try MergeOutput(settings, inputs: [base.folder] + adapters.map(\.folder.path))
+    let output = try MergeOutput(
+        settings, base: base.folder, inputs: [base.folder] + adapters.map(\.folder.path), warn: warn)
     let probe = MergeProbe(base)
     let merged = try MergedWeights(base, adapters, probe: probe)
     let plan = try MergedTensors(base: base, weights: weights, merged: merged, elementType: settings.elementType)
-    try plan.write(to: output.stagingPath)
-    try copyCompanions(
-        of: base.folder, to: output.stagingPath, leavingOut: [], elementType: settings.elementType,
-        untiesHead: merged.untiesHead, changes: TaskLabels.configuration(base))
-
-    let written = try BaseModel.load(output.stagingPath, randomSeed: nil, warn: { _ in })
+    let written = try output.fill {
+        try plan.write(to: output.stagingPath)
+        try copyCompanions(
+            of: base.folder, to: output.stagingPath, leavingOut: [], elementType: settings.elementType,
+            untiesHead: merged.untiesHead, changes: TaskLabels.configuration(base))
+        return try BaseModel.load(output.stagingPath, randomSeed: nil, warn: { _ in })
+    }
     var summary = MergeSummary()
     summary.changedTensors = merged.changed.count
     summary.writtenTensors = plan.tensorCount

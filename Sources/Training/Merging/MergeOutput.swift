@@ -5,14 +5,18 @@ import Glibc
 /// The folder that a merged model appears in, complete or not at all.
 struct MergeOutput {
     private let path: String
-    private let replaces: Bool
     private let staged: StagedFolder
 
     var stagingPath: String { staged.stagingPath }
 
+    /// - Parameter base: The model's folder whose files are copied.
     /// - Throws: `Problem` where the output is one of the inputs or holds one, or has content that isn't to be replaced.
-    init(_ settings: MergeSettings, inputs: [String]) throws {
-        path = settings.output
+    init(_ settings: MergeSettings, base: String, inputs: [String], warn: WarningSink) throws {
+        // What a link leads to is replaced there, and the link stays.
+        path =
+            FileSystem.isLink(settings.output) && FileSystem.isFolder(settings.output)
+            ? FileSystem.realPath(settings.output) : settings.output
+        try FolderSwap.recover(path, warn: warn)
         let target = Self.resolved(path)
         for input in inputs {
             let source = Self.resolved(input)
@@ -23,32 +27,41 @@ struct MergeOutput {
             }
         }
         let content = FileSystem.isFolder(path) ? try FileSystem.names(in: path) : []
-        replaces = !content.isEmpty
-        if replaces, !settings.overwrites {
-            throw Problem(
-                "the folder exists and is not empty: choose another, or replace it with --overwrite", file: path,
-                exitStatus: .cannotCreate)
+        if !content.isEmpty {
+            if !settings.overwrites {
+                throw Problem(
+                    "the folder exists and is not empty: choose another, or replace it with --overwrite", file: path,
+                    exitStatus: .cannotCreate)
+            }
+            try Self.refuseForeign(content, in: path, base: base)
         }
-        if replaces, !content.contains("config.json") {
-            throw Problem(
-                "the folder holds something else than a model, which --overwrite doesn't replace", file: path,
-                exitStatus: .cannotCreate)
-        }
-        let (folder, name) = FileSystem.split(path)
-        staged = try StagedFolder(path: replaces ? FileSystem.join(folder, ".\(name).merged") : path)
+        staged = try StagedFolder(path: path, replacing: !content.isEmpty)
     }
 
-    func commit() throws {
-        try staged.commit()
-        guard replaces else { return }
-        try FileSystem.remove(path)
-        if rename(staged.path, path) != 0 {
+    /// All of the folder would go, so all of it must be a model's.
+    private static func refuseForeign(_ content: [String], in path: String, base: String) throws {
+        func list(_ names: [String]) -> String {
+            let most = 5
+            let shown = names.prefix(most).map { "'\($0)'" }.joined(separator: ", ")
+            return names.count > most ? "\(shown) and \(names.count - most) more" : shown
+        }
+        if !KnownFiles.areModel(content) {
             throw Problem(
-                "can't be created: \(String(cString: strerror(errno))); the merged model is in '\(staged.path)'",
-                file: path,
-                exitStatus: .cannotCreate)
+                "the folder holds no model, which is all that --overwrite replaces, but \(list(content)): choose another "
+                    + "folder", file: path, exitStatus: .cannotCreate)
+        }
+        let foreign = content.filter { !isModelFile($0, in: path, base: base) }
+        if !foreign.isEmpty {
+            throw Problem(
+                "the folder holds more than a model, which is all that --overwrite replaces: \(list(foreign)); move that "
+                    + "away, or choose another folder", file: path, exitStatus: .cannotCreate)
         }
     }
+
+    func commit() throws { try staged.commit() }
+
+    /// Writes the folder's files with `body`.
+    func fill<Result>(_ body: () throws -> Result) throws -> Result { try staged.fill(body) }
 
     /// The path without links; of one that doesn't exist yet, as far as it does.
     private static func resolved(_ path: String) -> String {

@@ -27,6 +27,18 @@ func companionNames(of folder: String) throws -> [String] {
     try FileSystem.names(in: folder).filter { isCompanion($0) && FileSystem.isFile(FileSystem.join(folder, $0)) }
 }
 
+/// Whether the file `name` of a folder is one that a model's folder has: by its name, or because it is a copy of what lies
+/// beside the weights of the model `base`.
+func isModelFile(_ name: String, in folder: String, base: String?) -> Bool {
+    let path = FileSystem.join(folder, name)
+    guard FileSystem.isFile(path), !FileSystem.isLink(path) else { return false }
+    if KnownFiles.isModelFile(name) { return true }
+    guard let base, isCompanion(name), let own = try? FileBytes(path: path),
+        let other = try? FileBytes(path: FileSystem.join(base, name))
+    else { return false }
+    return own.withBytes { own in other.withBytes { own.elementsEqual($0) } }
+}
+
 private func isCompanion(_ name: String) -> Bool {
     let weights = [
         ".safetensors", ".safetensors.index.json", ".bin", ".bin.index.json", ".pt", ".pth", ".h5", ".msgpack", ".ckpt",

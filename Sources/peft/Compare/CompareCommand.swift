@@ -69,7 +69,7 @@ struct CompareCommand: ParsableCommand {
     @Flag(help: "Go on with a comparison that was interrupted.")
     var resume = false
 
-    @Flag(help: "Delete what the output folder holds of the methods, and begin anew.")
+    @Flag(help: "Delete what the output folder holds of the methods, and begin anew; replace the file of --html.")
     var overwrite = false
 
     @Flag(help: "Print one JSON object.")
@@ -101,19 +101,20 @@ struct CompareCommand: ParsableCommand {
         if let limit, limit < 1 { throw ValidationError("--limit must be at least 1, got \(limit)") }
     }
 
+    /// Where the page goes; one of an earlier part of this comparison is replaced.
+    private func page(_ plan: ComparisonPlan) throws -> OutputFile? {
+        try html.map { path in
+            try OutputFile(
+                path, replacing: overwrite || resume && ComparisonPage.isPage(path),
+                inputs: config + data + plan.train + plan.validation + [variants].compactMap { $0 }
+                    + [(try? HubCache.resolve(plan.modelPath)) ?? plan.modelPath])
+        }
+    }
+
     /// What would otherwise be seen when the runs are done.
     private func checkOutputs() throws {
         if FileSystem.exists(output), !FileSystem.isFolder(output) {
             throw Problem("is a file where a folder is to be made", file: output, exitStatus: .cannotCreate)
-        }
-        if let html {
-            if FileSystem.isFolder(html) {
-                throw Problem("is a folder where a file is to be made", file: html, exitStatus: .cannotCreate)
-            }
-            let folder = FileSystem.split(html).folder
-            if !FileSystem.isFolder(folder) {
-                throw Problem("no such folder to write '\(html)' to", file: folder, exitStatus: .cannotCreate)
-            }
         }
         for path in data where !FileSystem.exists(path) {
             throw Problem("no such file", file: path, exitStatus: .missingInput)
@@ -131,14 +132,13 @@ struct CompareCommand: ParsableCommand {
             }
         }
         try checkOutputs()
+        let page = try page(plan)
         Interruption.catchSignals()
         var comparison = Comparison(self, plan)
         try comparison.run()
         Console.showStatus("")
         let table = ComparisonTable(comparison.rows)
-        if let html {
-            try AtomicFile.write(ComparisonPage(plan, comparison.rows).text, to: html)
-        }
+        try page?.write(ComparisonPage(plan, comparison.rows).text)
         if json {
             Console.line(comparison.json.text(.indented))
         } else {

@@ -1,3 +1,5 @@
+import JSONText
+
 /// A comparison as a page that needs nothing else: the table, and the curves of the losses as SVG.
 struct ComparisonPage {
     private let plan: ComparisonPlan
@@ -6,6 +8,13 @@ struct ComparisonPage {
     init(_ plan: ComparisonPlan, _ rows: [ComparisonRow]) {
         self.plan = plan
         self.rows = rows
+    }
+
+    /// Whether a file is a page as this one.
+    static func isPage(_ path: String) -> Bool {
+        guard let file = try? FileBytes(path: path) else { return false }
+        let start = file.withBytes { String(decoding: $0.prefix(400), as: UTF8.self) }
+        return start.contains("<title>peft compare</title>")
     }
 
     var text: String {

@@ -207,14 +207,26 @@ import Training
                 == expected(
                     "the folder exists and is not empty: choose another, or replace it with --overwrite",
                     scratch("full")))
+        try scratch.write("{}", to: "full/config.json")
         #expect(
             refusal(scratch("full"), overwriting: true)
                 == expected(
-                    "the folder holds something else than a model, which --overwrite doesn't replace", scratch("full")))
+                    "the folder holds no model, which is all that --overwrite replaces, but 'config.json', 'notes.txt': "
+                        + "choose another folder", scratch("full")))
         #expect(refusal(scratch("merged"), overwriting: false) == nil)
-        try scratch.write("stale", to: "merged/stale.txt")
+        // What the base has beside its weights is copied, and so replaced; the rest is someone else's.
+        try scratch.write("stale", to: "models/base/notes.txt")
         #expect(refusal(scratch("merged"), overwriting: true) == nil)
-        #expect(try scratch.names("merged") == ["config.json", "model.safetensors"])
+        #expect(refusal(scratch("merged"), overwriting: true) == nil)
+        #expect(try scratch.names("merged") == ["config.json", "model.safetensors", "notes.txt"])
+        try scratch.write("my own", to: "merged/notes.txt")
+        try scratch.write("ref", to: "merged/.git/HEAD")
+        #expect(
+            refusal(scratch("merged"), overwriting: true)
+                == expected(
+                    "the folder holds more than a model, which is all that --overwrite replaces: '.git', 'notes.txt'; "
+                        + "move that away, or choose another folder", scratch("merged")))
+        #expect(try scratch.names("merged") == [".git", "config.json", "model.safetensors", "notes.txt"])
         #expect(try scratch.names() == ["full", "merged", "models"])
     }
 }
