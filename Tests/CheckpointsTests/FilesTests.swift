@@ -67,7 +67,8 @@ import Testing
                 exit(1)
             } catch let problem as Problem {
                 let isRight = problem.message == "writing failed: File too large" && problem.exitStatus == .inputOutput
-                exit(isRight && (try FileSystem.names(in: folder.path)) == [] ? 0 : 2)
+                let names = try FileSystem.names(in: folder.path)
+                exit(isRight && names.isEmpty ? 0 : 2)
             }
         }
     }
