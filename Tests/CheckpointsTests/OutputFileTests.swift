@@ -39,7 +39,9 @@ import Testing
             #expect(
                 complaint(in: folder.path) {
                     _ = try OutputFile(folder.file(path), replacing: true, inputs: [folder.file(input)])
-                } == "\(path): error: is an input of this command ('\(input)'), which would be lost: choose another file")
+                }
+                    == "\(path): error: is an input of this command ('\(input)'), which would be lost: choose another file"
+            )
         }
         try OutputFile(folder.file("adapter/predictions.jsonl"), replacing: true, inputs: [folder.file("adapter")])
             .write("new")

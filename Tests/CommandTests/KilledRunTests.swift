@@ -77,7 +77,9 @@ struct KilledRunTests {
 
     @Test("whose folder is removed or moved while it lasts, it saves what it has, and goes on to the same bits")
     func removed() throws {
-        let steps = ["--set", "training.max_steps=300", "--set", "training.save_steps=1000", "--set", "training.logging_steps=1"]
+        let steps = [
+            "--set", "training.max_steps=300", "--set", "training.save_steps=1000", "--set", "training.logging_steps=1",
+        ]
         #expect(try train(steps + ["--set", "training.output_dir=\(folder.path)/whole", "--quiet"]).status == 0)
         let tool = try RunningTool(run.arguments + steps)
         while try !tool.errorsSoFar().contains("\nstep 20/"), !tool.hasEnded { usleep(1000) }

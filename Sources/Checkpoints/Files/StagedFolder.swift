@@ -52,7 +52,7 @@ public final class StagedFolder {
     public func fill<Result>(_ body: () throws -> Result) throws -> Result {
         do {
             return try body()
-        } catch where !folder.isAt(stagingPath) { throw lost() }
+        } catch  where !folder.isAt(stagingPath) { throw lost() }
     }
 
     /// Waits until the content is on the disk, and gives the folder its name. A folder that it replaces has the name

@@ -29,5 +29,7 @@ public enum KnownFiles {
     ]
 
     /// `model-00001-of-00002.safetensors`
-    private static func isShard(_ name: String) -> Bool { name.wholeMatch(of: /model-\d{5}-of-\d{5}\.safetensors/) != nil }
+    private static func isShard(_ name: String) -> Bool {
+        name.wholeMatch(of: /model-\d{5}-of-\d{5}\.safetensors/) != nil
+    }
 }

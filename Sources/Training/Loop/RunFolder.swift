@@ -54,11 +54,18 @@ final class RunFolder {
     /// Whether the folder is still the one that was locked, where it was.
     var isInPlace: Bool { lock.isInPlace }
 
+    /// Whether nothing of another run is in the folder's place.
+    private var isFree: Bool {
+        let names = (try? FileSystem.names(in: path)) ?? []
+        return isInPlace || !names.contains { KnownFiles.isOurs($0) || $0 == "checkpoints" }
+    }
+
     /// Makes the folder again where it was removed or moved away, for a checkpoint to be written to.
     ///
     /// - Returns: Its path; another one where the place was taken meanwhile.
     func makeAnew() throws -> String {
-        let isFree = isInPlace || !FileSystem.exists(path)
+        // Whoever is removing many files isn't done at once.
+        for _ in 0..<20 where !isFree { usleep(100_000) }
         let target = isFree ? path : path + ".saved"
         try FileSystem.createFolder(target)
         try AtomicFile.write(configuration.resolvedYAML, to: FileSystem.join(target, Self.configurationName))

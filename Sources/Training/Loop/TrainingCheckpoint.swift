@@ -61,7 +61,8 @@ enum TrainingCheckpoint {
                 if let foreign = try foreignName(in: old, base: delivery.base.folder) {
                     warn(
                         Problem(
-                            "holds '\(foreign)', which no run has written, and is kept beyond save_total_limit", file: old,
+                            "holds '\(foreign)', which no run has written, and is kept beyond save_total_limit",
+                            file: old,
                             severity: .warning))
                 } else {
                     try removeWhole(old)
