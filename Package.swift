@@ -39,20 +39,24 @@ let package = Package(
         .target(
             name: "COpenBLAS",
             linkerSettings: [
-                .unsafeFlags(["-Xlinker", "-l:libopenblas.a", "-Xlinker", "--wrap=getenv"]), .linkedLibrary("m"),
+                .unsafeFlags([
+                    "-Xlinker", "-l:libopenblas.a", "-Xlinker", "--wrap=getenv", "-Xlinker", "--wrap=mmap",
+                ]), .linkedLibrary("m"),
             ]),
+        .target(name: "CHost"),
+        source("Host", ["CHost"]),
         source("Diagnostics", []),
         .target(name: "CVectors"),
-        source("Tensors", ["COpenBLAS", "CVectors"], settings: vectorised),
+        source("Tensors", ["COpenBLAS", "CVectors", "Host", "Diagnostics"], settings: vectorised),
         source("Batches", ["Diagnostics"]),
         source("JSONText", ["Diagnostics"]),
-        source("Configuration", ["Diagnostics", "JSONText", "Yams"]),
+        source("Configuration", ["Host", "Diagnostics", "JSONText", "Yams"]),
         source("Tokenizers", ["Diagnostics", "JSONText"]),
-        source("Checkpoints", ["Tensors", "JSONText", "Diagnostics"]),
+        source("Checkpoints", ["Tensors", "JSONText", "Host", "Diagnostics"]),
         source("Layers", ["Tensors", "Batches", "Checkpoints", "Diagnostics"]),
         source("Models", ["Layers", "Tensors", "Batches", "Configuration", "Diagnostics"]),
         source("Methods", ["Layers", "Tensors", "Configuration", "Checkpoints", "Diagnostics", "JSONText"]),
-        source("Datasets", ["Tokenizers", "Batches", "Configuration", "Diagnostics", "JSONText"]),
+        source("Datasets", ["Tokenizers", "Batches", "Configuration", "Host", "Diagnostics", "JSONText"]),
         source("Metrics", []),
         source(
             "Training",
@@ -64,7 +68,7 @@ let package = Package(
             name: "peft",
             dependencies: [
                 "Training", "Tensors", "Layers", "Models", "Methods", "Datasets", "Metrics", "Checkpoints",
-                "Configuration", "Tokenizers", "Batches", "JSONText", "Diagnostics",
+                "Configuration", "Tokenizers", "Batches", "JSONText", "Host", "Diagnostics",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: strict),
@@ -81,8 +85,9 @@ let package = Package(
 
         .target(
             name: "TestSupport", dependencies: ["Tensors"], path: "Tests/TestSupport", swiftSettings: strict),
+        tests("Host", []),
         tests("Diagnostics", []),
-        tests("Tensors", ["CVectors"]),
+        tests("Tensors", ["CVectors", "Diagnostics"]),
         tests("JSONText", ["Diagnostics"]),
         tests("Configuration", ["Diagnostics", "JSONText"]),
         tests("Tokenizers", ["Diagnostics", "JSONText"]),

@@ -1,3 +1,5 @@
+import Diagnostics
+
 extension TokenBatch {
     /// The batch with positions from `positionOffset` on instead of 0, and with the first `count` virtual tokens in front
     /// of each sequence that `isBeginning`, without labels.
@@ -7,7 +9,7 @@ extension TokenBatch {
     public func prepending(
         virtualTokens count: Int, positionOffset: Int, whereBeginning isBeginning: (Int) -> Bool
     ) -> (batch: TokenBatch, rows: [Int]) {
-        precondition(positionOffset >= count, "TokenBatch: \(count) virtual tokens before position \(positionOffset)")
+        require(positionOffset >= count, "TokenBatch: \(count) virtual tokens before position \(positionOffset)")
         var result = TokenBatch(tokens: [], positions: [], offsets: [0], labels: [])
         var rows: [Int] = []
         rows.reserveCapacity(rowCount)

@@ -1,3 +1,5 @@
+import Diagnostics
+
 /// Several token sequences laid one after the other, without padding.
 ///
 /// Row i of every per-row array speaks of the same token. A row's label is the token that the model must predict
@@ -23,8 +25,11 @@ public struct TokenBatch: Sendable, Hashable {
     public var values: [Float] = []
 
     public init(tokens: [Int32], positions: [Int32], offsets: [Int], labels: [Int32]) {
-        precondition(tokens.count == positions.count && tokens.count == labels.count, "TokenBatch: uneven rows")
-        precondition(offsets.first == 0 && offsets.last == tokens.count, "TokenBatch: offsets don't span the rows")
+        require(tokens.count == positions.count && tokens.count == labels.count, "TokenBatch: uneven rows")
+        require(
+            offsets.first == 0 && offsets.last == tokens.count
+                && zip(offsets, offsets.dropFirst()).allSatisfy { $0 <= $1 },
+            "TokenBatch: offsets \(offsets) of \(tokens.count) rows")
         self.tokens = tokens
         self.positions = positions
         self.offsets = offsets

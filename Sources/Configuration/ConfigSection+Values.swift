@@ -1,4 +1,5 @@
 import Diagnostics
+import Host
 
 /// Reads of single values. Each comes with a default, as required, or as optional.
 extension ConfigSection {
@@ -38,6 +39,15 @@ extension ConfigSection {
 
     /// Records a problem and returns an empty string where it is absent.
     public func requiredString(_ key: String) -> String { require(key, Self.text) ?? "" }
+
+    /// The path of a file or a folder, in which `~` stands for the home folder. Records a problem and returns an empty
+    /// string where it is absent.
+    public func requiredPath(_ key: String) -> String { require(key, Self.path) ?? "" }
+
+    public func optionalPath(_ key: String) -> String? { read(key, Self.path) }
+
+    /// A list of paths, or one for a list of one.
+    public func optionalPaths(_ key: String) -> [String]? { read(key, Self.paths) }
 
     /// One of the words `options`.
     public func choice(_ key: String, of options: [String], default value: String) -> String {
@@ -182,6 +192,18 @@ extension ConfigSection {
             default: return .failure(Mismatch(message: "expected a string, got \(node.summary)", node: node))
             }
         }
+    }
+
+    private static var path: Reading<String> {
+        var reading = text
+        reading.parse = { node in text.parse(node).map(\.expandingHome) }
+        return reading
+    }
+
+    private static var paths: Reading<[String]> {
+        var reading = texts
+        reading.parse = { node in texts.parse(node).map { $0.map(\.expandingHome) } }
+        return reading
     }
 
     private static var texts: Reading<[String]> {

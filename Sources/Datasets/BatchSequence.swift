@@ -1,5 +1,6 @@
 public import Batches
-import Dispatch
+import Diagnostics
+import Host
 import Synchronization
 
 /// The micro-batches of a data set, epoch after epoch; any of them can be asked for at any time.
@@ -57,12 +58,13 @@ public final class BatchSequence: Sendable {
 
     private func tokenizeAhead(epoch: Int, from start: Int) {
         let indices = order(of: epoch)
-        DispatchQueue.global(qos: .utility).async { [dataset, lookahead] in
+        // Without a thread to spare each batch tokenizes its own examples.
+        try? StartedThread { [dataset, lookahead] in
             // After a resume in the middle, the start of the epoch is what the next one needs too.
             for index in indices[start...] + indices[..<start] {
                 if lookahead.isStopped.load(ordering: .relaxed) || !dataset.prepare(Int(index)) { return }
             }
-        }
+        }.detach()
     }
 }
 

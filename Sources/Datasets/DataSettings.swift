@@ -23,8 +23,8 @@ public struct DataSettings: Sendable, Hashable {
     /// Reads all keys; what is wrong or contradicts is recorded in the document. `train` may be absent where
     /// `needsTrainingFiles` is false.
     public init(_ section: ConfigSection, task: LearningTask = .causalLM, needsTrainingFiles: Bool) {
-        train = section.optionalStrings("train") ?? []
-        validation = section.optionalStrings("validation") ?? []
+        train = section.optionalPaths("train") ?? []
+        validation = section.optionalPaths("validation") ?? []
         let prompt = Self.template(section, "prompt")
         let completion = Self.template(section, "completion")
         let text = Self.template(section, "text")

@@ -1,6 +1,5 @@
 import Diagnostics
-import Dispatch
-import Synchronization
+import Host
 
 /// The records of several files, one after the other.
 package struct RecordSet: Sendable {
@@ -40,7 +39,7 @@ package struct RecordSet: Sendable {
         for start in stride(from: 0, to: count, by: round) {
             let chunkCount = (min(round, count - start) + chunk - 1) / chunk
             let results = Results<Swift.Result<[Result], any Error>>(count: chunkCount)
-            DispatchQueue.concurrentPerform(iterations: chunkCount) { part in
+            concurrently(chunkCount) { part in
                 let first = start + part * chunk
                 results.set(
                     part,

@@ -1,3 +1,5 @@
+import Glibc
+
 /// The exit codes of the tool, after `sysexits.h`.
 public enum ExitStatus: Int32, CaseIterable, Sendable {
     case success = 0
@@ -9,12 +11,19 @@ public enum ExitStatus: Int32, CaseIterable, Sendable {
     case missingInput = 66
     /// A defect of the tool itself.
     case internalError = 70
+    /// The system has no memory, thread or file handle left.
+    case outOfResources = 71
     /// An output can't be created.
     case cannotCreate = 73
     /// Reading or writing failed half-way.
     case inputOutput = 74
     /// Stopped by the user after saving.
     case interrupted = 130
+
+    /// What an error number of the system means: that something has run out, or else `status`.
+    public static func of(_ code: Int32, otherwise status: ExitStatus) -> ExitStatus {
+        [EMFILE, ENFILE, ENOMEM].contains(code) ? .outOfResources : status
+    }
 }
 
 /// Where in a text something stands; lines and columns count from 1, columns in bytes of UTF-8.
@@ -31,6 +40,11 @@ public struct TextPosition: Hashable, Sendable {
 /// One thing that is wrong with what a user gave: what, where, and what to do.
 public struct Problem: Error, Hashable, Sendable, CustomStringConvertible {
     public enum Severity: String, Sendable { case error, warning }
+
+    /// What to do about an error that should not have been possible.
+    public static let defectNotice =
+        "This is a defect of peft, not of what you gave it. Please report it with the command, its configuration and this "
+        + "message."
 
     public var severity: Severity
     /// The file's path as the user wrote it.

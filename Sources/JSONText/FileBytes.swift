@@ -90,6 +90,6 @@ public final class FileBytes: Sendable {
 
     private static func unreadable(_ path: String, _ code: Int32) -> Problem {
         let reason = code == ENOENT ? "no such file" : "can't be read: \(String(cString: strerror(code)))"
-        return Problem(reason, file: path, exitStatus: .missingInput)
+        return Problem(reason, file: path, exitStatus: .of(code, otherwise: .missingInput))
     }
 }

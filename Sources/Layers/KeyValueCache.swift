@@ -1,3 +1,4 @@
+import Diagnostics
 public import Tensors
 
 /// The keys and values of the tokens that a model has already seen, for several sequences side by side.
@@ -27,13 +28,13 @@ public final class KeyValueCache {
     /// Puts keys and values, layer by layer, in front of those that every sequence will have; all are empty so far.
     public func begin(with prefixes: [KeyValuePrefix]) {
         guard let length = prefixes.first?.count else { return }
-        precondition(
+        require(
             prefixes.count == layerCount && sequences.allSatisfy { $0.length == 0 },
             "KeyValueCache: \(prefixes.count) prefixes for \(layerCount) layers")
         for index in sequences.indices {
             let sequence = sequences[index]
             for (prefix, (keys, values)) in zip(prefixes, zip(sequence.keys, sequence.values)) {
-                precondition(
+                require(
                     prefix.keys.columnCount == keys.columnCount && length <= keys.rowCount,
                     "KeyValueCache: a prefix \(prefix.keys.shape) in \(keys.shape)")
                 keys.data.update(from: prefix.keys.data, count: prefix.keys.count)
@@ -50,7 +51,7 @@ public final class KeyValueCache {
 
     /// Takes over the sequences of another cache of the same model, behind the own ones; the other one is empty then.
     public func append(_ other: KeyValueCache) {
-        precondition(other.layerCount == layerCount, "KeyValueCache: \(layerCount) and \(other.layerCount) layers")
+        require(other.layerCount == layerCount, "KeyValueCache: \(layerCount) and \(other.layerCount) layers")
         sequences += other.sequences
         other.sequences = []
     }
@@ -64,15 +65,19 @@ public final class KeyValueCache {
     /// `qkv` is [rows, packed width] with the rows offsets[s]..<offsets[s + 1] for sequence s; returns
     /// [rows, output width].
     public func attend(_ qkv: Tensor, layer: Int, offsets: [Int], heads: AttentionHeads, scale: Float) -> Tensor {
-        precondition(
+        require(
             offsets.count == sequences.count + 1 && offsets.last == qkv.rowCount,
             "KeyValueCache: offsets \(offsets) for \(sequences.count) sequences, qkv \(qkv.shape)")
+        require(
+            layer >= 0 && layer < layerCount && qkv.columnCount == heads.packedWidth
+                && zip(offsets, offsets.dropFirst()).allSatisfy { $0 <= $1 } && offsets.first == 0,
+            "KeyValueCache: qkv \(qkv.shape) for \(heads), offsets \(offsets), layer \(layer) of \(layerCount)")
         let width = heads.keyValueCount * heads.size
         let calls = sequences.indices.map { index in
             let sequence = sequences[index]
             let rows = offsets[index]..<offsets[index + 1]
             let (keys, values) = (sequence.keys[layer], sequence.values[layer])
-            precondition(
+            require(
                 keys.columnCount == width && sequence.length + rows.count <= keys.rowCount,
                 "KeyValueCache: \(rows.count) more than \(sequence.length) tokens of width \(width) in \(keys.shape)")
             for row in rows {

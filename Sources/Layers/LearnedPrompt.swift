@@ -1,4 +1,5 @@
 public import Batches
+import Diagnostics
 public import Tensors
 
 /// What a method puts into a model's sequences beside their tokens: virtual tokens, or keys and values in front of every
@@ -65,7 +66,7 @@ public struct PromptedBatch {
     public init(_ batch: TokenBatch, rows: [Int]?, _ prompt: (any LearnedPrompt)?, _ context: ForwardContext) {
         let hasVirtualTokens = batch.tokens.contains { $0 < 0 }
         guard let prompt else {
-            precondition(!hasVirtualTokens, "PromptedBatch: virtual tokens without a prompt")
+            require(!hasVirtualTokens, "PromptedBatch: virtual tokens without a prompt")
             (self.batch, self.rows, virtualTable, prefixes) = (batch, rows, nil, [])
             return
         }

@@ -1,3 +1,4 @@
+import Diagnostics
 public import Tensors
 
 /// What a method puts into a linear layer's slot.
@@ -50,7 +51,7 @@ public struct LinearProduct {
     /// The same as `completed` with another weight [inputs, outputs] or [outputs, inputs], in the layout of the layer's own; where it
     /// was computed from trained tensors its gradient goes on to them.
     public func completed(weight: Tensor) -> Tensor {
-        precondition(
+        require(
             weight.shape == layer.weight.shape, "LinearProduct: a weight \(weight.shape) for \(layer.weight.shape)")
         return linear(
             input, DenseWeight(weight, isInputByOutput: layer.isInputByOutput), bias: layer.bias?.tensor, lowRank: nil,

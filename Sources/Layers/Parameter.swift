@@ -1,3 +1,4 @@
+import Diagnostics
 public import Tensors
 
 /// A named tensor of a model, as its checkpoint names it.
@@ -7,7 +8,7 @@ public final class Parameter {
     /// The current value as it is kept: floats, or the 16-bit numbers of a file while nobody changes them. Replaced as
     /// a whole; optimizers write into it once it is trainable.
     public var value: any StoredTensor {
-        didSet { precondition(value.shape == oldValue.shape, "Parameter: \(name) of shape \(oldValue.shape)") }
+        didSet { require(value.shape == oldValue.shape, "Parameter: \(name) of shape \(oldValue.shape)") }
     }
 
     public init(name: String, value: any StoredTensor) {

@@ -115,7 +115,7 @@ public final class GPT2: Architecture {
     public func states(_ batch: TokenBatch, rows: [Int]?, _ context: ForwardContext) -> Tensor {
         let prompted = PromptedBatch(batch, rows: rows, prompt, context)
         let (batch, rows) = (prompted.batch, prompted.rows)
-        precondition(
+        require(
             batch.positions.allSatisfy { $0 < configuration.positionCount }, "GPT2: a position past n_positions")
         var h = embedded(batch, virtualTable: prompted.virtualTable)
         if let choice = context.dropout(configuration.embeddingDropout) { h = dropout(h, choice) }
@@ -140,7 +140,7 @@ public final class GPT2: Architecture {
                 tokens: batch.tokens, positions: batch.positions, tokenTable: tokens.weight.value,
                 virtualTable: virtualTable, positionTable: positions.weight.value)
         }
-        precondition(virtualTable == nil, "GPT2: virtual tokens beside an adapter of the embedding")
+        require(virtualTable == nil, "GPT2: virtual tokens beside an adapter of the embedding")
         return addResidual(tokens(batch.tokens), positions(batch.positions), dropout: nil)
     }
 

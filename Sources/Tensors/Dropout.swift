@@ -1,3 +1,5 @@
+import Diagnostics
+
 /// A reproducible choice of elements that are set to zero, from a counter-based generator: the same key gives the same
 /// choice, so the backward pass draws it again and no mask is stored.
 public struct Dropout: Sendable, Hashable {
@@ -11,7 +13,7 @@ public struct Dropout: Sendable, Hashable {
     let threshold: Int32
 
     public init(probability: Float, key: UInt64) {
-        precondition(probability >= 0 && probability < 1, "Dropout: a probability of \(probability)")
+        require(probability >= 0 && probability < 1, "Dropout: a probability of \(probability)")
         self.probability = probability
         self.key = key
         scale = 1 / (1 - probability)

@@ -1,3 +1,4 @@
+import Diagnostics
 import Synchronization
 
 /// One recorded operation, or a trainable tensor where it has no inputs.
@@ -43,7 +44,7 @@ struct Gradient {
     /// Memory that nobody else sees, holding the sum so far or, where `isFresh`, arbitrary content to be overwritten.
     mutating func accumulator(shape: [Int]) -> (tensor: Tensor, isFresh: Bool) {
         if let current = sum {
-            precondition(current.shape == shape, "gradient of shape \(current.shape) gets one of shape \(shape)")
+            require(current.shape == shape, "gradient of shape \(current.shape) gets one of shape \(shape)")
             sum = nil
             var held = current
             if !isUniquelyOwned(&held) { held = current.copy() }
@@ -64,7 +65,7 @@ extension Tensor {
 
     /// Makes this tensor one whose gradient is wanted.
     public func track() {
-        precondition(!isReadOnly, "track: the memory of a mapped file cannot be trained")
+        require(!isReadOnly, "track: the memory of a mapped file cannot be trained")
         if node == nil { node = GradientNode(inputs: []) }
     }
 
@@ -101,6 +102,7 @@ extension Tensor {
     /// The same, but what was recorded up to the node of order `boundary` gets its gradient and isn't gone through.
     func backward(seed: Tensor?, downTo boundary: UInt64) {
         guard let root = node else { return }
+        if let seed { require(seed.shape == shape, "backward: a seed \(seed.shape) for \(shape)") }
         root.gradient.add(seed ?? Tensor(repeating: 1, shape))
         guard root.order > boundary else { return }
         var pending = Self.nodes(below: root, downTo: boundary)

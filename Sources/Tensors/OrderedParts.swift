@@ -1,3 +1,4 @@
+import Diagnostics
 import Synchronization
 
 /// Parts of a piece of work that end in any order, and whose results are taken in the order of their numbers, by
@@ -12,7 +13,7 @@ package final class OrderedParts: Sendable {
     private static let isTaking: UInt64 = 1 << 63
 
     package init(count: Int) {
-        precondition(count <= 32, "OrderedParts: \(count) parts")
+        require(count <= 32, "OrderedParts: \(count) parts")
         self.count = count
     }
 

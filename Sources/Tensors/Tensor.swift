@@ -1,3 +1,5 @@
+import Diagnostics
+
 /// A dense array of 32-bit floats in row-major order, and where it stands in the record of a computation.
 ///
 /// Operations return new tensors and record how to go back only where one of their inputs needs a gradient, so a
@@ -16,7 +18,7 @@ public final class Tensor: @unchecked Sendable {
     public var isReadOnly: Bool { storage.isReadOnly }
 
     init(shape: [Int], storage: TensorStorage, node: GradientNode? = nil) {
-        precondition(shape.reduce(1, *) == storage.count, "Tensor: shape \(shape) for \(storage.count) elements")
+        require(Int.product(of: shape) == storage.count, "Tensor: shape \(shape) for \(storage.count) elements")
         self.shape = shape
         self.storage = storage
         self.node = node
@@ -24,7 +26,7 @@ public final class Tensor: @unchecked Sendable {
 
     /// Elements with arbitrary content, to be written by whoever asked.
     public convenience init(uninitialized shape: [Int]) {
-        self.init(shape: shape, storage: TensorStorage(count: shape.reduce(1, *)))
+        self.init(shape: shape, storage: TensorStorage(shape: shape))
     }
 
     public convenience init(zeros shape: [Int]) {
@@ -37,15 +39,15 @@ public final class Tensor: @unchecked Sendable {
     }
 
     public convenience init(_ values: some Collection<Float>, shape: [Int]) {
-        precondition(values.count == shape.reduce(1, *), "Tensor: \(values.count) values for shape \(shape)")
+        require(Int.product(of: shape) == values.count, "Tensor: \(values.count) values for shape \(shape)")
         self.init(uninitialized: shape)
         _ = UnsafeMutableBufferPointer(start: data, count: count).update(from: values)
     }
 
     /// A tensor over memory that `owner` keeps alive and that nobody writes.
     public convenience init(readOnly base: UnsafePointer<Float>, shape: [Int], owner: AnyObject) {
-        self.init(
-            shape: shape, storage: TensorStorage(readOnly: base, count: shape.reduce(1, *), owner: owner))
+        guard let count = Int.product(of: shape) else { defect("Tensor: shape \(shape)") }
+        self.init(shape: shape, storage: TensorStorage(readOnly: base, count: count, owner: owner))
     }
 
     /// The first element. Valid while the tensor lives; only whoever just made a tensor writes to it, and optimizers.
@@ -61,13 +63,16 @@ public final class Tensor: @unchecked Sendable {
 
     /// Consecutive rows, sharing memory, as a constant.
     func rows(_ start: Int, _ count: Int) -> Tensor {
+        require(
+            start >= 0 && count >= 0 && start <= rowCount && count <= rowCount - start,
+            "rows: \(count) from \(start) of \(shape)")
         let part = TensorStorage(readOnly: data + start * columnCount, count: count * columnCount, owner: storage)
         return Tensor(shape: [count, columnCount], storage: part)
     }
 
     /// Consecutive elements in row-major order, sharing memory, as a constant of one dimension.
     public func elements(_ range: Range<Int>) -> Tensor {
-        precondition(range.lowerBound >= 0 && range.upperBound <= count, "elements: \(range) of \(shape)")
+        require(range.lowerBound >= 0 && range.upperBound <= count, "elements: \(range) of \(shape)")
         return Tensor(shape: [range.count], storage: TensorStorage(partOf: storage, range))
     }
 

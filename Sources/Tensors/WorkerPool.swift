@@ -1,5 +1,7 @@
 import COpenBLAS
+import Diagnostics
 import Glibc
+import Host
 import Synchronization
 
 /// Threads that share out the numbered parts of one piece of work at a time.
@@ -19,6 +21,7 @@ public final class WorkerPool: @unchecked Sendable {
     private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
     private let condition = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
     private var started = 0
+    private let onShortage = Mutex<(@Sendable (_ threads: Int, _ reason: String) -> Void)?>(nil)
 
     private static let indexBits: UInt64 = 20
     private static let indexMask: UInt64 = (1 << indexBits) - 1
@@ -26,7 +29,7 @@ public final class WorkerPool: @unchecked Sendable {
     private static let spins = 4000
 
     private init() {
-        wanted = Atomic(Int(peft_available_processors()))
+        wanted = Atomic(processorCount)
         pthread_mutex_init(mutex, nil)
         pthread_cond_init(condition, nil)
     }
@@ -35,6 +38,12 @@ public final class WorkerPool: @unchecked Sendable {
     public var threadCount: Int {
         get { wanted.load(ordering: .relaxed) }
         set { wanted.store(max(1, newValue), ordering: .relaxed) }
+    }
+
+    /// Has `body` called with the number of threads that work from now on, and the system's words, where it gives fewer
+    /// than are wanted.
+    public func whereThreadsAreShort(_ body: @escaping @Sendable (_ threads: Int, _ reason: String) -> Void) {
+        onShortage.withLock { $0 = body }
     }
 
     /// Runs `body` once for each number below `count`, on all threads, and returns when all have run.
@@ -79,7 +88,7 @@ public final class WorkerPool: @unchecked Sendable {
     /// Runs `body` over consecutive ranges of `grain` numbers that together make up 0..<total.
     @inline(__always)
     public func run(over total: Int, grain: Int, _ body: (Range<Int>) -> Void) {
-        precondition(grain > 0, "WorkerPool: a grain of \(grain)")
+        require(grain > 0, "WorkerPool: a grain of \(grain)")
         if total == 0 { return }
         run((total + grain - 1) / grain) { part in body(part * grain..<min(total, (part + 1) * grain)) }
     }
@@ -101,29 +110,19 @@ public final class WorkerPool: @unchecked Sendable {
     private func start(threads: Int) {
         while started < threads {
             let index = started
-            started += 1
-            let context = Unmanaged.passRetained(WorkerContext(pool: self, index: index))
-            var thread = pthread_t()
-            let failure = pthread_create(
-                &thread, nil,
-                { raw in
-                    guard let raw else { return nil }
-                    let context = Unmanaged<WorkerContext>.fromOpaque(raw).takeRetainedValue()
-                    context.pool.work(index: context.index)
-                    return nil
-                }, context.toOpaque())
-            if failure != 0 {
-                context.release()
-                break
+            do throws(ThreadShortage) {
+                try StartedThread { self.work(index: index) }.detach()
+            } catch {
+                // What is there does all the work.
+                threadCount = index + 1
+                onShortage.withLock { $0 }?(index + 1, error.reason)
+                return
             }
-            pthread_detach(thread)
+            started += 1
         }
     }
 
     private func work(index: Int) {
-        var signals = sigset_t()
-        sigfillset(&signals)
-        pthread_sigmask(SIG_BLOCK, &signals, nil)
         var idle = 0
         while true {
             if index + 1 < wanted.load(ordering: .relaxed), let part = claim() {
@@ -147,15 +146,5 @@ public final class WorkerPool: @unchecked Sendable {
         }
         sleepers.subtract(1, ordering: .sequentiallyConsistent)
         pthread_mutex_unlock(mutex)
-    }
-}
-
-private final class WorkerContext: Sendable {
-    let pool: WorkerPool
-    let index: Int
-
-    init(pool: WorkerPool, index: Int) {
-        self.pool = pool
-        self.index = index
     }
 }

@@ -1,4 +1,6 @@
 import ArgumentParser
+import Diagnostics
+import Host
 import Tensors
 
 /// The options that every command which calculates has.
@@ -22,5 +24,13 @@ struct CommonOptions: ParsableArguments {
     func apply() {
         if let threads { WorkerPool.shared.threadCount = threads }
         Console.isQuiet = quiet
+        WorkerPool.shared.whereThreadsAreShort { threads, reason in
+            let words = threads == 1 ? "one thread" : "\(threads) threads"
+            Console.report(
+                Problem("the system gives no more threads (\(reason)): going on with \(words)", severity: .warning))
+        }
     }
 }
+
+/// The path that an option gives; after a `=`, and where no shell is, `~` hasn't been replaced yet.
+func expandedPath(_ argument: String) -> String { argument.expandingHome }

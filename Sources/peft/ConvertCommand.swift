@@ -17,23 +17,24 @@ struct ConvertCommand: ParsableCommand {
               peft convert --model runs/full --base gpt2 --rank 32 --output runs/full-as-lora --json
             """)
 
-    @Option(help: ArgumentHelp("The adapter's folder.", valueName: "dir"))
+    @Option(help: ArgumentHelp("The adapter's folder.", valueName: "dir"), transform: expandedPath)
     var adapter: String?
 
     @Option(
-        help: ArgumentHelp("The folder of a model that was tuned as a whole, in place of --adapter.", valueName: "dir"))
+        help: ArgumentHelp("The folder of a model that was tuned as a whole, in place of --adapter.", valueName: "dir"),
+        transform: expandedPath)
     var model: String?
 
     @Option(
         help: ArgumentHelp(
             "The base model: a folder, or a name in the local Hub cache. By default the one that the adapter names.",
-            valueName: "dir"))
+            valueName: "dir"), transform: expandedPath)
     var base: String?
 
     @Option(help: ArgumentHelp("The rank of the result.", valueName: "r"))
     var rank: Int
 
-    @Option(help: ArgumentHelp("The folder that the adapter is written to.", valueName: "dir"))
+    @Option(help: ArgumentHelp("The folder that the adapter is written to.", valueName: "dir"), transform: expandedPath)
     var output: String
 
     @Flag(help: "Print the errors as a JSON object.")

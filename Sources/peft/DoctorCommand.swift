@@ -18,13 +18,13 @@ struct DoctorCommand: ParsableCommand {
               peft doctor downloaded/adapter --base gpt2 --json
             """)
 
-    @Argument(help: ArgumentHelp("An adapter's folder.", valueName: "adapter"))
+    @Argument(help: ArgumentHelp("An adapter's folder.", valueName: "adapter"), transform: expandedPath)
     var adapter: String
 
     @Option(
         help: ArgumentHelp(
             "The base model: a folder, or a name in the local Hub cache. By default the one that the adapter names.",
-            valueName: "dir"))
+            valueName: "dir"), transform: expandedPath)
     var base: String?
 
     @Flag(help: "Print one JSON object.")

@@ -22,36 +22,49 @@ struct EvalCommand: ParsableCommand {
             """)
 
     @Option(
-        help: ArgumentHelp("The base model. By default the one that the adapter names.", valueName: "dir"))
+        help: ArgumentHelp("The base model. By default the one that the adapter names.", valueName: "dir"),
+        transform: expandedPath)
     var base: String?
 
     @Option(
-        help: ArgumentHelp("An adapter's folder; may be given several times, for a row each.", valueName: "dir"))
+        help: ArgumentHelp("An adapter's folder; may be given several times, for a row each.", valueName: "dir"),
+        transform: expandedPath)
     var adapter: [String] = []
 
-    @Option(help: ArgumentHelp("A run's configuration, for all that isn't given here.", valueName: "file"))
+    @Option(
+        help: ArgumentHelp("A run's configuration, for all that isn't given here.", valueName: "file"),
+        transform: expandedPath)
     var config: String?
 
     @Option(
+        parsing: .unconditionalSingleValue,
         help: ArgumentHelp("Replace a value of the configuration; may be given several times.", valueName: "key=value"))
     var set: [String] = []
 
-    @Option(help: ArgumentHelp("The records to evaluate on; may be given several times.", valueName: "file"))
+    @Option(
+        help: ArgumentHelp("The records to evaluate on; may be given several times.", valueName: "file"),
+        transform: expandedPath)
     var data: [String] = []
 
     @Option(
+        parsing: .unconditional,
         help: ArgumentHelp(
             "What a prompt is made of, as '{mr}\\n': fields in braces, \\n a line break.", valueName: "template"))
     var prompt: String?
 
-    @Option(help: ArgumentHelp("What the completion is made of, as '{ref}'.", valueName: "template"))
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp("What the completion is made of, as '{ref}'.", valueName: "template"))
     var completion: String?
 
     @Option(
+        parsing: .unconditional,
         help: ArgumentHelp("What a text without prompt, or one that has a label, is made of.", valueName: "template"))
     var text: String?
 
-    @Option(help: ArgumentHelp("What the label of a text is made of, as '{label}'.", valueName: "template"))
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp("What the label of a text is made of, as '{label}'.", valueName: "template"))
     var label: String?
 
     @Option(
@@ -77,7 +90,8 @@ struct EvalCommand: ParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "Write the generated texts with their references, or the labels, to a JSON lines file.", valueName: "file"))
+            "Write the generated texts with their references, or the labels, to a JSON lines file.", valueName: "file"),
+        transform: expandedPath)
     var savePredictions: String?
 
     @Flag(help: "Replace the file of --save-predictions where it exists.")
@@ -86,7 +100,7 @@ struct EvalCommand: ParsableCommand {
     @Option(
         help: ArgumentHelp(
             "Score a JSON lines file of prediction and reference (or references) without any model; - is stdin.",
-            valueName: "file"))
+            valueName: "file"), transform: expandedPath)
     var predictions: String?
 
     @Option(help: ArgumentHelp("Starts the resampling behind the intervals, and draws the shots.", valueName: "n"))

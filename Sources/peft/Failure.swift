@@ -31,12 +31,14 @@ struct Failure {
             let first = problems.first { $0.severity == .error } ?? problems.first
             return (first?.exitStatus ?? .internalError).rawValue
         case .silent(let status): return status
-        case .usage(let error): Peft.exit(withError: error)
+        case .usage(let error):
+            let status = Peft.exitCode(for: error)
+            let message = Peft.fullMessage(for: error)
+            if status.isSuccess { Console.line(message) } else { Console.warn(message) }
+            return status.rawValue
         case .unexpected(let error):
             Console.report(
-                Problem(
-                    "unexpected: \(error)\nThis is a defect of peft, not of what you gave it. Please report it with the "
-                        + "command, its configuration and this message.", exitStatus: .internalError))
+                Problem("unexpected: \(error)\n\(Problem.defectNotice)", exitStatus: .internalError))
             return ExitStatus.internalError.rawValue
         }
     }

@@ -24,7 +24,7 @@ struct GenerateCommand: ParsableCommand {
 
     @OptionGroup var models: ModelOptions
 
-    @Option(help: ArgumentHelp("The text to continue.", valueName: "text"))
+    @Option(parsing: .unconditional, help: ArgumentHelp("The text to continue.", valueName: "text"))
     var prompt: String?
 
     @Option(help: ArgumentHelp("Tokens to append at most.", valueName: "n"))

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Diagnostics
 import JSONText
 
 /// Says what a file or folder holds, from headers and configurations alone.
@@ -18,7 +19,7 @@ struct InspectCommand: ParsableCommand {
     @Argument(
         help: ArgumentHelp(
             "A model's folder or its name in the local Hub cache, an adapter's folder, the output folder of a run, or a "
-                + "safetensors file."))
+                + "safetensors file."), transform: expandedPath)
     var path: String
 
     @Flag(help: "List every tensor: its name, type and shape.")
@@ -29,6 +30,6 @@ struct InspectCommand: ParsableCommand {
 
     func run() throws {
         let inspection = try Inspection(path: path, warn: Console.report)
-        Console.line(json ? inspection.json.text(.indented) : inspection.text(listingTensors: tensors))
+        Console.line(json ? inspection.json.text(.indented) : inspection.text(listingTensors: tensors).harmless)
     }
 }

@@ -37,16 +37,18 @@ struct MergeCommand: ParsableCommand {
     @Option(
         help: ArgumentHelp(
             "An adapter's folder, and what its change is multiplied by (1 without); may be given several times.",
-            valueName: "dir[:weight]"))
+            valueName: "dir[:weight]"), transform: expandedPath)
     var adapter: [String] = []
 
     @Option(
         help: ArgumentHelp(
             "The base model: a folder, or a name in the local Hub cache. By default the one that the adapter names.",
-            valueName: "dir"))
+            valueName: "dir"), transform: expandedPath)
     var base: String?
 
-    @Option(help: ArgumentHelp("The folder that the merged model is written to.", valueName: "dir"))
+    @Option(
+        help: ArgumentHelp("The folder that the merged model is written to.", valueName: "dir"), transform: expandedPath
+    )
     var output: String
 
     @Option(help: "The type of all weights. By default each tensor keeps its own.")

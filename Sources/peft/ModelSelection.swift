@@ -14,20 +14,22 @@ struct ModelOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
             "The base model: a folder, or a name in the local Hub cache. By default the one that the adapter names.",
-            valueName: "dir"))
+            valueName: "dir"), transform: expandedPath)
     var base: String?
 
     @Option(
-        help: ArgumentHelp("An adapter's folder; may be given several times, for a result each.", valueName: "dir"))
+        help: ArgumentHelp("An adapter's folder; may be given several times, for a result each.", valueName: "dir"),
+        transform: expandedPath)
     var adapter: [String] = []
 
     @Option(
         help: ArgumentHelp(
             "A run's configuration, for the model, the adapter in its output folder, the data and the templates.",
-            valueName: "file"))
+            valueName: "file"), transform: expandedPath)
     var config: String?
 
     @Option(
+        parsing: .unconditionalSingleValue,
         help: ArgumentHelp("Replace a value of the configuration; may be given several times.", valueName: "key=value"))
     var set: [String] = []
 
@@ -83,7 +85,7 @@ struct ModelSelection {
     var bases: [Variant] {
         var paths: [String] = []
         for variant in variants {
-            let tuned = variant.document?.root.section("model").optionalString("path")
+            let tuned = variant.document?.root.section("model").optionalPath("path")
             guard let base = variant.adapter == nil ? tuned : variant.base else { continue }
             if !paths.contains(base), !variants.contains(where: { $0.adapter == nil && $0.base == base }) {
                 paths.append(base)
@@ -94,8 +96,8 @@ struct ModelSelection {
 
     /// The model that a run's configuration has brought forth.
     private static func tuned(_ document: ConfigDocument) throws -> Variant {
-        let base = document.root.section("model").requiredString("path")
-        let output = document.root.section("training").requiredString("output_dir")
+        let base = document.root.section("model").requiredPath("path")
+        let output = document.root.section("training").requiredPath("output_dir")
         try document.root.throwProblems()
         if FileSystem.isFile(FileSystem.join(output, AdapterFolder.configurationName)) {
             return Variant(base: base, adapter: output, label: output)

@@ -1,4 +1,6 @@
 import ArgumentParser
+import Configuration
+import Diagnostics
 
 /// The root command.
 struct Peft: ParsableCommand {
@@ -24,6 +26,7 @@ struct Peft: ParsableCommand {
               65  data or a configuration can't be used
               66  an input is missing
               70  a defect of peft
+              71  the system has no memory, thread or file handle left
               73  an output can't be created
               74  reading or writing failed
              130  interrupted, after saving
@@ -39,4 +42,20 @@ struct Peft: ParsableCommand {
             DoctorCommand.self,
             CompareCommand.self,
         ])
+}
+
+extension Peft {
+    /// The command that the arguments mean.
+    ///
+    /// - Throws: `Problem` for a command that there isn't, and the parser's own errors, among them the help that was asked
+    ///   for.
+    static func command(_ arguments: [String]) throws -> any ParsableCommand {
+        let names = configuration.subcommands.map { $0.configuration.commandName ?? "" } + ["help"]
+        if let name = arguments.first, !name.hasPrefix("-"), !names.contains(name) {
+            let near = suggestion(for: name, among: names).map { "did you mean '\($0)'?" }
+            throw Problem(
+                "unknown command '\(name)'; \(near ?? "'peft --help' lists them")", exitStatus: .usage)
+        }
+        return try parseAsRoot(arguments)
+    }
 }

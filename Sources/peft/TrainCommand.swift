@@ -21,7 +21,9 @@ struct TrainCommand: ParsableCommand {
               peft train --config run.yaml --dry-run
             """)
 
-    @Option(help: ArgumentHelp("The run's configuration; docs/configuration.md explains every key.", valueName: "file"))
+    @Option(
+        help: ArgumentHelp("The run's configuration; docs/configuration.md explains every key.", valueName: "file"),
+        transform: expandedPath)
     var config: String
 
     @Option(

@@ -103,7 +103,7 @@ final class TrainingDisplay: TrainingObserver {
     }
 
     private static func rate(_ tokensPerSecond: Double) -> String {
-        tokensPerSecond.isFinite ? "\(Int(tokensPerSecond.rounded()).grouped) tokens/s" : "? tokens/s"
+        tokensPerSecond.isFinite ? "\(Int(clamping: tokensPerSecond.rounded()).grouped) tokens/s" : "? tokens/s"
     }
 
     /// A bar as wide as fits beside the facts, at most 30 columns; nothing on a narrow terminal.

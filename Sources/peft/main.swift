@@ -1,27 +1,22 @@
 import ArgumentParser
 import Diagnostics
 import Glibc
+import Host
 import Tensors
 
-// A reader of the results that goes away is no accident: Console sees the failed write and ends the process quietly.
+Launch.occupyStandardStreams()
+// A reader of the results that goes away is no accident: Console sees the failed write and ends the process quietly. A
+// file that grows past the limit of files' sizes is a failed write too.
 signal(SIGPIPE, SIG_IGN)
+signal(SIGXFSZ, SIG_IGN)
 
-var command: any ParsableCommand
 do {
-    command = try Peft.parseAsRoot()
-} catch {
-    Peft.exit(withError: error)
-}
-
-guard Processor.isSupported else {
-    Console.report(
-        Problem(
+    var command = try Peft.command(Launch.arguments)
+    guard Processor.isSupported else {
+        throw Problem(
             "this processor can't run peft: the calculations are compiled for \(Processor.requirement)",
-            exitStatus: .usage))
-    exit(ExitStatus.usage.rawValue)
-}
-
-do {
+            exitStatus: .usage)
+    }
     try command.run()
     Console.finish()
 } catch {

@@ -54,7 +54,7 @@ struct TrainCommandTests {
         #expect(try train("--overwrite", "--quiet").status == 0)
     }
 
-    @Test("saves and ends with 130 on SIGTERM and SIGINT", arguments: [SIGTERM, SIGINT])
+    @Test("saves and ends with 130 on SIGTERM, SIGINT and SIGHUP", arguments: [SIGTERM, SIGINT, SIGHUP])
     func interruption(signal: Int32) throws {
         let stopped = try interruptedRun(signal)
         #expect(stopped.status == 130)

@@ -1,3 +1,4 @@
+import Foundation
 import Testing
 
 @Suite("Usage")
@@ -32,13 +33,28 @@ struct UsageTests {
         let outcome = try peft("inspekt")
         #expect(outcome.status == 64)
         #expect(outcome.output == "")
-        #expect(
-            outcome.errors == """
-                Error: Unexpected argument 'inspekt'
-                Usage: peft <subcommand>
-                  See 'peft --help' for more information.
+        #expect(outcome.errors == "error: unknown command 'inspekt'; did you mean 'inspect'?\n")
+        let other = try peft("xyzzy", "--config", "a.yaml")
+        #expect(other.status == 64)
+        #expect(other.errors == "error: unknown command 'xyzzy'; 'peft --help' lists them\n")
+    }
 
-                """)
+    @Test("texts may begin with a dash")
+    func dashes() throws {
+        let small = try SmallModel()
+        let generated = try peft(
+            "generate", "--base", small.model, "--prompt", "- one", "--max-new-tokens", "1", "--json")
+        #expect(generated.status == 0)
+        #expect(generated.output.hasPrefix(#"{"prompt":"- one","#))
+        let data = try small.folder.write(#"{"q": "a", "a": "b"}"# + "\n", to: "d.jsonl").path(percentEncoded: false)
+        for arguments in [
+            ["--prompt", "- {q}", "--completion", "-- {a}"], ["--text", "-{q}"],
+            ["--prompt", "--{q}", "--completion", "-{a}"],
+        ] {
+            let outcome = try RunningTool(["eval", "--base", small.model, "--data", data] + arguments).outcome()
+            #expect(outcome.status == 0)
+            #expect(outcome.errors == "")
+        }
     }
 
     @Test("a missing argument is wrong usage")

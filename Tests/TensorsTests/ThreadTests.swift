@@ -1,7 +1,7 @@
 import Synchronization
 import Tensors
-import TestSupport
 import Testing
+import TestSupport
 
 /// What depends on the number of threads, which all tests of the process share.
 @Suite(.serialized)
@@ -132,6 +132,53 @@ struct ThreadTests {
             let sum = sumOfSquares(p).bitPattern
             let halves = [Float(bitPattern: UInt32(sum >> 32)), Float(bitPattern: UInt32(truncatingIfNeeded: sum))]
             return [z.values, losses, p.values, m.values, v.values, halves]
+        }
+        #expect(same)
+    }
+
+    @Test("linear layers, low-rank terms and chosen rows, both ways")
+    func linearBits() {
+        let (rows, inputs, outputs, rank) = (301, 130, 400, 5)
+        let x = [
+            Tensor(noise(rows * inputs), shape: [rows, inputs]),
+            Tensor(noise(inputs * outputs, seed: 2), shape: [inputs, outputs]),
+            Tensor(noise(rank * inputs, seed: 3), shape: [rank, inputs]),
+            Tensor(noise(outputs * rank, seed: 4), shape: [outputs, rank]),
+            Tensor(noise(outputs, seed: 5), shape: [outputs]),
+        ]
+        let chosen = (0..<250).map { $0 * 7 % rows }
+        let same = isIndependentOfThreads {
+            results(
+                of: { x in
+                    let u = lowRankInput(x[0], x[2], scale: 0.5, dropout: Dropout(probability: 0.1, key: 3))
+                    let weight = DenseWeight(x[1], isInputByOutput: true)
+                    return gatherRows(
+                        linear(
+                            x[0], weight, bias: x[4], lowRank: LowRankTerm(u: u, b: x[3]), activation: .geluNew),
+                        chosen)
+                }, at: x)
+        }
+        #expect(same)
+    }
+
+    @Test("the loss of a language model in several chunks, both ways")
+    func languageModelLossBits() {
+        let (rows, width, vocabulary) = (190, 20, 2003)
+        let x = [
+            Tensor(noise(rows * width), shape: [rows, width]),
+            Tensor(noise(vocabulary * width, seed: 2), shape: [vocabulary, width]),
+            Tensor(noise(rows, seed: 3), shape: [rows, 1]),
+            Tensor(noise(vocabulary, seed: 4), shape: [vocabulary, 1]),
+        ]
+        let labels = (0..<rows).map { Int32($0 * 1003 % vocabulary) }
+        let same = isIndependentOfThreads {
+            let tracked = x.map { $0.copy() }
+            for input in tracked { input.track() }
+            let loss = languageModelLoss(
+                tracked[0], labels: labels, head: DenseWeight(tracked[1], isInputByOutput: false),
+                lowRank: LowRankTerm(u: tracked[2], b: tracked[3]), scale: 0.1, chunkBytes: 4 * vocabulary * 70)
+            loss.tensor.backward()
+            return [loss.tensor.values] + tracked.map { $0.gradient?.values ?? [] }
         }
         #expect(same)
     }

@@ -31,7 +31,4 @@ static inline void peft_pause(void) {
 #endif
 }
 
-/// The number of processors that this process may run on.
-int peft_available_processors(void);
-
 #endif

@@ -39,7 +39,9 @@ public enum FileSystem {
         guard descriptor >= 0, let stream = fdopendir(descriptor) else {
             let code = errno
             if descriptor >= 0 { close(descriptor) }
-            throw Problem("the folder can't be read: \(systemMessage(code))", file: path, exitStatus: .missingInput)
+            throw Problem(
+                "the folder can't be read: \(systemMessage(code))", file: path,
+                exitStatus: .of(code, otherwise: .missingInput))
         }
         defer { closedir(stream) }
         var names: [String] = []

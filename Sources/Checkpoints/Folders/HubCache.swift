@@ -1,5 +1,6 @@
 import Diagnostics
 import Glibc
+import Host
 
 /// The folder in which huggingface_hub keeps what it downloaded.
 public enum HubCache {
@@ -24,7 +25,7 @@ public enum HubCache {
     ///
     /// An existing folder comes first. Throws a `Problem` with the exit status `missingInput` that says where it looked.
     public static func resolve(_ pathOrName: String) throws -> String {
-        try resolve(pathOrName) { name in getenv(name).map { String(cString: $0) } }
+        try resolve(pathOrName.expandingHome) { name in getenv(name).map { String(cString: $0) } }
     }
 
     package static func resolve(_ pathOrName: String, environment: (String) -> String?) throws -> String {

@@ -1,4 +1,5 @@
 import CVectors
+import Diagnostics
 import Glibc
 
 /// The numbers of one AdamW step (Loshchilov and Hutter 2019), in torch's order of operations.
@@ -18,7 +19,7 @@ public struct AdamWStep: Sendable {
         learningRate: Double, beta1: Double, beta2: Double, epsilon: Double, weightDecay: Double, number: Int,
         gradientScale: Float
     ) {
-        precondition(number >= 1, "AdamWStep: step \(number)")
+        require(number >= 1, "AdamWStep: step \(number)")
         self.learningRate = learningRate
         self.beta1 = beta1
         self.beta2 = beta2
@@ -35,7 +36,7 @@ public func adamW(
     parameter: Tensor, gradient: Tensor, firstMoment: Tensor, secondMoment: Tensor, _ step: AdamWStep
 ) {
     let count = parameter.count
-    precondition(
+    require(
         gradient.count == count && firstMoment.count == count && secondMoment.count == count && !parameter.isReadOnly,
         "adamW: parameter \(parameter.shape), gradient \(gradient.shape), moments of \(firstMoment.count) and "
             + "\(secondMoment.count)")

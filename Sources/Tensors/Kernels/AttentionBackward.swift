@@ -68,7 +68,7 @@ private struct AttentionWorkspace {
         paddedKeys = Panel.padded(count)
         let (perKeys, perQueries) = (paddedKeys * width, AttentionBlock.queries * width)
         let block = AttentionBlock.queries * AttentionBlock.keys
-        storage = TensorStorage(count: 5 * perKeys + 5 * perQueries + 2 * block + 2 * AttentionBlock.queries)
+        storage = TensorStorage(shape: [5 * perKeys + 5 * perQueries + 2 * block + 2 * AttentionBlock.queries])
         var next = storage.base
         func take(_ count: Int) -> UnsafeMutablePointer<Float> {
             defer { next += count }

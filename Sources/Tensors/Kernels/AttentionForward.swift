@@ -47,7 +47,7 @@ func attentionForward(
     let keyCount = head.visibleKeys(before: range.upperBound)
     let paddedKeys = Panel.padded(keyCount)
     let (blockQueries, blockKeys) = (AttentionBlock.queries, AttentionBlock.keys)
-    let scratch = TensorStorage(count: 2 * paddedKeys * width + blockQueries * (2 * width + blockKeys + 2))
+    let scratch = TensorStorage(shape: [2 * paddedKeys * width + blockQueries * (2 * width + blockKeys + 2)])
     defer { withExtendedLifetime(scratch) {} }
     let keys = scratch.base
     let values = keys + paddedKeys * width

@@ -1,4 +1,5 @@
 import COpenBLAS
+import Diagnostics
 
 /// A matrix in memory: `rows` × `columns` as the product sees it, stored by rows, or by columns where `isTransposed`.
 package struct Matrix {
@@ -22,7 +23,7 @@ package struct Matrix {
     }
 
     package func block(row: Int, rows: Int, column: Int, columns: Int) -> Matrix {
-        precondition(!isHalf, "Matrix: a block of halves")
+        require(!isHalf, "Matrix: a block of halves")
         let start = isTransposed ? column * stride + row : row * stride + column
         return Matrix(data + start, rows: rows, columns: columns, stride: stride, isTransposed: isTransposed)
     }
@@ -48,7 +49,7 @@ package func multiply(
     _ a: Matrix, _ b: Matrix, into c: UnsafeMutablePointer<Float>, stride: Int, alpha: Float, beta: Float,
     epilogue: ((Tile) -> Void)? = nil
 ) {
-    precondition(a.columns == b.rows, "multiply: [\(a.rows), \(a.columns)] by [\(b.rows), \(b.columns)]")
+    require(a.columns == b.rows, "multiply: [\(a.rows), \(a.columns)] by [\(b.rows), \(b.columns)]")
     let (m, n, k) = (a.rows, b.columns, a.columns)
     if m == 0 || n == 0 { return }
     if SkinnyProduct.suits(a, b) {
@@ -74,6 +75,11 @@ package func multiply(
 package func gemm(
     _ a: Matrix, _ b: Matrix, into c: UnsafeMutablePointer<Float>, stride: Int, alpha: Float, beta: Float
 ) {
+    require(
+        // One of the numbers is larger than OpenBLAS counts where all their bits together are; none is negative.
+        a.columns == b.rows
+            && UInt(bitPattern: a.rows | b.columns | a.columns | a.stride | b.stride | stride) <= 0x7FFF_FFFF,
+        "gemm: [\(a.rows), \(a.columns)] by [\(b.rows), \(b.columns)], rows \(a.stride), \(b.stride), \(stride) apart")
     if !a.isTransposed && a.rows <= SkinnyProduct.rowLimit {
         return gemmByRow(a, b, into: c, stride: stride, alpha: alpha, beta: beta)
     }
@@ -107,7 +113,7 @@ struct TileGrid {
     init(rows: Int, columns: Int, depth: Int) {
         self.rows = rows
         self.columns = columns
-        if rows * columns * depth < 1 << 18 {
+        if Double(rows) * Double(columns) * Double(depth) < 0x1p18 {
             tileRows = rows
             tileColumns = columns
         } else {

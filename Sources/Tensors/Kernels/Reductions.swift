@@ -1,4 +1,5 @@
 import CVectors
+import Diagnostics
 
 /// Σ x², in double precision and in an order fixed by the size alone. It is finite exactly where every element is, since
 /// no square of a float overflows a double.
@@ -33,7 +34,7 @@ private func sumOfSquares(_ x: UnsafePointer<Float>, count: Int) -> Double {
 
 /// x ← factor · x.
 public func scaleInPlace(_ x: Tensor, by factor: Float) {
-    precondition(!x.isReadOnly, "scaleInPlace: the memory of a mapped file cannot be changed")
+    require(!x.isReadOnly, "scaleInPlace: the memory of a mapped file cannot be changed")
     WorkerPool.shared.run(over: x.count, grain: elementGrain) { range in
         var i = range.lowerBound
         while i + 8 <= range.upperBound {

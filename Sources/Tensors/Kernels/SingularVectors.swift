@@ -1,4 +1,5 @@
 import COpenBLAS
+import Diagnostics
 
 /// The parts of the singular value decomposition W = Σ σₖ uₖ vₖᵀ with the largest σ, in double precision on the calling
 /// thread; where W has fewer, the rest is 0.
@@ -13,6 +14,7 @@ import COpenBLAS
 public func leadingSingularVectors(
     _ weight: Tensor, isTransposed: Bool, count: Int
 ) -> (left: Tensor, values: [Double], right: Tensor) {
+    require(count >= 0, "leadingSingularVectors: \(count) of \(weight.shape)")
     let (rows, columns) = (weight.rowCount, weight.columnCount)
     let s = weight.values.map(Double.init)
     let size = min(rows, columns)
@@ -51,6 +53,7 @@ private func quotient(_ a: Double, _ b: Double) -> Double { b == 0 ? 0 : a / b }
 public func leadingColumns(_ weight: Tensor, isTransposed: Bool, count: Int) -> (a: Tensor, b: Tensor) {
     let (rows, columns) = (weight.rowCount, weight.columnCount)
     let (m, n) = isTransposed ? (columns, rows) : (rows, columns)
+    require(count >= 0 && count <= n, "leadingColumns: \(count) of [\(m), \(n)]")
     let s = weight.values.map(Double.init)
     let first = (0..<m * count).map { index in
         let (i, k) = index.quotientAndRemainder(dividingBy: count)
@@ -64,6 +67,9 @@ public func leadingColumns(_ weight: Tensor, isTransposed: Bool, count: Int) -> 
 /// The columns of a matrix [rows, columns] made orthonormal one after the other (Gram and Schmidt, each twice, which is
 /// enough: Giraud et al. 2005); 0 where a column depends on those before it.
 public func orthonormalColumns(_ values: [Double], rows: Int, columns: Int) -> [Double] {
+    require(
+        Int.product(of: [rows, columns]) == values.count,
+        "orthonormalColumns: \(values.count) values of [\(rows), \(columns)]")
     var q = (0..<columns).map { column in (0..<rows).map { values[$0 * columns + column] } }
     for k in 0..<columns {
         let before = norm(q[k])
@@ -89,7 +95,7 @@ private func product(
 ) -> [Double] {
     let (m, k) = transposesA ? (shapeA.columns, shapeA.rows) : (shapeA.rows, shapeA.columns)
     let n = transposesB ? shapeB.rows : shapeB.columns
-    precondition(
+    require(
         k == (transposesB ? shapeB.columns : shapeB.rows), "product: \(shapeA) by \(shapeB)")
     var c = [Double](repeating: 0, count: m * n)
     if m == 0 || n == 0 || k == 0 { return c }

@@ -1,4 +1,5 @@
 import CVectors
+import Diagnostics
 
 /// Products of a few rows with a large matrix, as a language model makes for each new token: the time goes into reading
 /// the matrix once from memory, in the order in which it lies there, on all threads.
@@ -77,7 +78,7 @@ package enum SkinnyProduct {
         }
         let parts = max(1, (k + depth - 1) / depth)
         let width = (n + 7) & ~7
-        let scratch = TensorStorage(count: parts * width)
+        let scratch = TensorStorage(shape: [parts, width])
         defer { withExtendedLifetime(scratch) {} }
         let sums = scratch.base
         let order = OrderedParts(count: parts)
@@ -115,7 +116,7 @@ package enum SkinnyProduct {
             let tile = Tile(rows: row..<min(m, row + height), columns: column..<min(n, column + width))
             var part = part(of: a, b, tile, into: c, stride: stride, alpha: alpha, beta: beta)
             let isDone = peft_product_by_depth(&part, step) != 0
-            if !isDone { BufferPool.exitWithoutMemory(bytes: tile.rows.count * tile.columns.count * 4) }
+            if !isDone { endWithoutMemory("the copy of a product's operand") }
             epilogue?(tile)
         }
     }

@@ -1,3 +1,4 @@
+import Diagnostics
 import Glibc
 
 /// The eigenvalues of a symmetric matrix in descending order and the eigenvectors of the first ones, in double precision:
@@ -11,7 +12,7 @@ struct SymmetricEigenvectors {
 
     /// - Parameter matrix: [n, n], both triangles.
     init(_ matrix: [Double], size n: Int, count: Int) {
-        precondition(matrix.count == n * n && count <= n, "SymmetricEigenvectors: \(matrix.count) for \(n), \(count)")
+        require(matrix.count == n * n && count <= n, "SymmetricEigenvectors: \(matrix.count) for \(n), \(count)")
         var reduction = Tridiagonal(matrix, size: n)
         let rows = reduction.diagonalise()
         let order = (0..<n).sorted {

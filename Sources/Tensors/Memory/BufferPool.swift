@@ -1,3 +1,4 @@
+import Diagnostics
 import Glibc
 import Synchronization
 
@@ -29,6 +30,8 @@ package final class BufferPool: Sendable {
 
     /// Memory of at least `bytes` bytes, aligned to a cache line, with arbitrary content.
     package func take(bytes: Int) -> UnsafeMutableRawPointer {
+        require(bytes >= 0, "BufferPool: \(bytes) bytes")
+        if bytes > Self.largest { endWithoutMemory("\(bytes) bytes for a tensor") }
         let capacity = Self.capacity(bytes: bytes)
         let kept: UInt? = state.withLock { state in
             state.liveBytes += capacity
@@ -74,6 +77,9 @@ package final class BufferPool: Sendable {
     /// From this size on memory comes from the kernel page by page, so that giving it back really does.
     private static let mappingThreshold = 1 << 20
 
+    /// More than any processor can address, and far from where the sums of sizes here would overflow.
+    private static let largest = 1 << 57
+
     private static func allocate(_ capacity: Int) -> UnsafeMutableRawPointer {
         if capacity >= mappingThreshold {
             let memory = mmap(nil, capacity, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
@@ -85,13 +91,7 @@ package final class BufferPool: Sendable {
             var memory: UnsafeMutableRawPointer?
             if posix_memalign(&memory, 64, capacity) == 0, let memory { return memory }
         }
-        exitWithoutMemory(bytes: capacity)
-    }
-
-    static func exitWithoutMemory(bytes: Int) -> Never {
-        let message = "peft: out of memory: \(bytes) bytes for a tensor could not be had\n"
-        _ = message.withCString { write(2, $0, strlen($0)) }
-        exit(70)
+        endWithoutMemory("\(capacity) bytes for a tensor")
     }
 
     private static func release(_ address: UInt, _ capacity: Int) {

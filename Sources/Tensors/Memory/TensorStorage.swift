@@ -1,3 +1,5 @@
+import Diagnostics
+
 /// What lends memory to tensors that it can fetch again, such as a mapped file.
 public protocol MemoryLender: AnyObject {
     /// Gives back the pages that lie wholly within `memory`; the next reading brings them again.
@@ -11,10 +13,14 @@ public final class TensorStorage: @unchecked Sendable {
     let owner: AnyObject?
     let isReadOnly: Bool
 
-    /// Pooled memory for `count` elements with arbitrary content.
-    init(count: Int) {
+    /// Pooled memory for the elements of a shape, with arbitrary content.
+    init(shape: [Int]) {
+        guard let count = Int.product(of: shape), let bytes = Int.product(of: [count, 4]) else {
+            require(shape.allSatisfy { $0 >= 0 }, "TensorStorage: shape \(shape)")
+            endWithoutMemory("\(shape) numbers")
+        }
         self.count = count
-        base = BufferPool.shared.take(bytes: count * 4).assumingMemoryBound(to: Float.self)
+        base = BufferPool.shared.take(bytes: bytes).assumingMemoryBound(to: Float.self)
         owner = nil
         isReadOnly = false
     }
@@ -29,6 +35,8 @@ public final class TensorStorage: @unchecked Sendable {
 
     /// A part of other memory, as writable as that.
     init(partOf whole: TensorStorage, _ range: Range<Int>) {
+        require(
+            range.lowerBound >= 0 && range.upperBound <= whole.count, "TensorStorage: \(range) of \(whole.count)")
         base = whole.base + range.lowerBound
         count = range.count
         owner = whole

@@ -1,3 +1,5 @@
+import Diagnostics
+
 /// How an attention's queries, keys and values are laid out: `keyValueCount` heads of keys and values, each shared by
 /// `count / keyValueCount` heads of queries next to each other.
 public struct AttentionHeads: Sendable, Hashable {
@@ -6,7 +8,7 @@ public struct AttentionHeads: Sendable, Hashable {
     public let size: Int
 
     public init(count: Int, keyValueCount: Int, size: Int) {
-        precondition(
+        require(
             count > 0 && size > 0 && keyValueCount > 0 && count % keyValueCount == 0,
             "AttentionHeads: \(count) heads of \(size) over \(keyValueCount) of keys and values")
         self.count = count
@@ -31,7 +33,7 @@ public func attention(
     _ qkv: Tensor, prefix: KeyValuePrefix? = nil, offsets: [Int], heads: AttentionHeads, scale: Float, isCausal: Bool,
     dropout: Dropout?
 ) -> Tensor {
-    precondition(
+    require(
         qkv.columnCount == heads.packedWidth && offsets.first == 0 && offsets.last == qkv.rowCount
             && zip(offsets, offsets.dropFirst()).allSatisfy { $0 <= $1 },
         "attention: qkv \(qkv.shape) for \(heads), offsets \(offsets)")

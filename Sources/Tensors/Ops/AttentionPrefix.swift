@@ -1,3 +1,5 @@
+import Diagnostics
+
 /// Keys and values that stand in front of those of every sequence and are seen by all of its queries.
 public struct KeyValuePrefix {
     /// [n, keyValueCount · size] each
@@ -5,7 +7,7 @@ public struct KeyValuePrefix {
     public let values: Tensor
 
     public init(keys: Tensor, values: Tensor) {
-        precondition(keys.shape == values.shape, "KeyValuePrefix: keys \(keys.shape), values \(values.shape)")
+        require(keys.shape == values.shape, "KeyValuePrefix: keys \(keys.shape), values \(values.shape)")
         self.keys = keys
         self.values = values
     }
@@ -23,7 +25,7 @@ struct PrefixLayout {
     private let heads: AttentionHeads
 
     init(prefix: KeyValuePrefix, offsets: [Int], heads: AttentionHeads) {
-        precondition(
+        require(
             prefix.keys.columnCount == heads.keyValueCount * heads.size,
             "attention: a prefix \(prefix.keys.shape) for \(heads)")
         self.prefix = prefix

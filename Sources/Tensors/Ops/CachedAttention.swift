@@ -1,4 +1,5 @@
 import CVectors
+import Diagnostics
 
 /// One sequence's part of a call of `attendCached`: some new tokens, and the keys and values of all its tokens so far.
 public struct CachedSequence {
@@ -12,7 +13,7 @@ public struct CachedSequence {
     public init(
         rows: Range<Int>, keys: UnsafePointer<Float>, values: UnsafePointer<Float>, length: Int
     ) {
-        precondition(length >= rows.count, "CachedSequence: \(rows.count) queries of \(length) tokens")
+        require(length >= rows.count, "CachedSequence: \(rows.count) queries of \(length) tokens")
         self.rows = rows
         self.keys = keys
         self.values = values
@@ -28,7 +29,7 @@ public struct CachedSequence {
 public func attendCached(
     _ queries: Tensor, sequences: [CachedSequence], heads: AttentionHeads, scale: Float
 ) -> Tensor {
-    precondition(
+    require(
         queries.columnCount >= heads.outputWidth
             && sequences.allSatisfy { $0.rows.lowerBound >= 0 && $0.rows.upperBound <= queries.rowCount },
         "attendCached: queries \(queries.shape) for \(heads), rows \(sequences.map(\.rows))")
@@ -36,7 +37,7 @@ public func attendCached(
     let stride = heads.keyValueCount * heads.size
     // A row of scores for each part of the work.
     let scoreCount = ((sequences.map(\.length).max() ?? 0) + 7) & ~7
-    let scores = TensorStorage(count: sequences.count * heads.count * scoreCount)
+    let scores = TensorStorage(shape: [sequences.count, heads.count, scoreCount])
     defer { withExtendedLifetime(scores) {} }
     WorkerPool.shared.run(sequences.count * heads.count) { index in
         let (sequenceIndex, head) = index.quotientAndRemainder(dividingBy: heads.count)

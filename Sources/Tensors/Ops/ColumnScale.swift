@@ -1,7 +1,9 @@
+import Diagnostics
+
 /// y = x ∘ g + bias, each column j of x [rows, columns] multiplied by g[j]; `bias` [columns] where there is one.
 public func scaleColumns(_ x: Tensor, by g: Tensor, bias: Tensor?) -> Tensor {
     let (rows, columns) = (x.rowCount, x.columnCount)
-    precondition(
+    require(
         g.count == columns && bias.map { $0.count == columns } ?? true,
         "scaleColumns: \(x.shape) by \(g.shape), bias \(bias?.shape ?? [])")
     let y = Tensor(uninitialized: x.shape)

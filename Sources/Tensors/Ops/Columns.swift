@@ -1,7 +1,9 @@
+import Diagnostics
+
 /// y[i, j] = x[i, columns.lowerBound + j]: some neighbouring columns of x.
 public func sliceColumns(_ x: Tensor, _ columns: Range<Int>) -> Tensor {
     let (rows, width) = (x.rowCount, x.columnCount)
-    precondition(
+    require(
         columns.lowerBound >= 0 && columns.upperBound <= width, "sliceColumns: \(columns) of \(x.shape)")
     let y = Tensor(uninitialized: [rows, columns.count])
     for i in 0..<rows {
@@ -21,7 +23,7 @@ public func sliceColumns(_ x: Tensor, _ columns: Range<Int>) -> Tensor {
 
 /// [a, b]: the rows of both side by side, [rows, columns of a + columns of b].
 public func concatenateColumns(_ a: Tensor, _ b: Tensor) -> Tensor {
-    precondition(a.rowCount == b.rowCount, "concatenateColumns: \(a.shape) and \(b.shape)")
+    require(a.rowCount == b.rowCount, "concatenateColumns: \(a.shape) and \(b.shape)")
     let (rows, left, right) = (a.rowCount, a.columnCount, b.columnCount)
     let y = Tensor(uninitialized: [rows, left + right])
     for i in 0..<rows {

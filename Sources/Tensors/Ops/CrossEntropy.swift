@@ -1,4 +1,5 @@
 import CVectors
+import Diagnostics
 import Glibc
 
 /// The pieces of a cross-entropy whose logits exist only a chunk at a time, in scratch memory.
@@ -49,7 +50,7 @@ package func softmaxCrossEntropy(
 }
 
 @inline(__always) private func checked(_ label: Int32, _ vocabulary: Int) -> Int {
-    precondition(label >= 0 && Int(label) < vocabulary, "softmaxCrossEntropy: label \(label) of \(vocabulary)")
+    require(label >= 0 && Int(label) < vocabulary, "softmaxCrossEntropy: label \(label) of \(vocabulary)")
     return Int(label)
 }
 

@@ -1,3 +1,5 @@
+import Diagnostics
+
 /// yᵢ = table[tokensᵢ] + positionTable[positionsᵢ], shape [tokens, width].
 ///
 /// A token of 0 and more is a row of `tokenTable`; token −1 − k is the virtual token k, row k of `virtualTable`.
@@ -6,7 +8,7 @@ public func embed(
     positionTable: any StoredTensor
 ) -> Tensor {
     let width = tokenTable.columnCount
-    precondition(
+    require(
         tokens.count == positions.count && positionTable.columnCount == width
             && (virtualTable?.columnCount ?? width) == width,
         "embed: \(tokens.count) tokens, \(positions.count) positions, tables \(tokenTable.shape), "
@@ -42,7 +44,7 @@ public func embed(
 
 func checkIndices(_ indices: some Sequence<Int32>, table: (any StoredTensor)?) {
     let outside = indices.first { $0 < 0 || Int($0) >= table?.rowCount ?? 0 }
-    precondition(outside == nil, "embed: row \(outside ?? 0) of a table \(table?.shape ?? [])")
+    require(outside == nil, "embed: row \(outside ?? 0) of a table \(table?.shape ?? [])")
 }
 
 /// Adds each row of `dy` to the row of the table's gradient that it was read from, where its index isn't negative.
@@ -51,6 +53,9 @@ func checkIndices(_ indices: some Sequence<Int32>, table: (any StoredTensor)?) {
 func scatter(_ dy: Tensor, to indices: [Int32], of shape: [Int], _ gradient: inout Gradient) {
     let (target, isFresh) = gradient.accumulator(shape: shape)
     let width = target.columnCount
+    require(
+        dy.rowCount == indices.count && dy.columnCount == width,
+        "scatter: \(dy.shape) to \(indices.count) rows of \(shape)")
     if isFresh {
         WorkerPool.shared.run(over: target.count, grain: elementGrain) { range in
             (target.data + range.lowerBound).update(repeating: 0, count: range.count)

@@ -1,10 +1,12 @@
+import Diagnostics
+
 /// C[(i, j), n] = a[i, n] · b[j, n]: the column-wise Khatri-Rao product of a [p, columns] and b [q, columns],
 /// [p · q, columns].
 ///
 /// With R by rows for the other side, (A₁B₁) ∘ (A₂B₂) = rowProducts(A₁, A₂) · columnProducts(B₁, B₂).
 public func columnProducts(_ a: Tensor, _ b: Tensor) -> Tensor {
     let (p, q, columns) = (a.rowCount, b.rowCount, a.columnCount)
-    precondition(b.columnCount == columns, "columnProducts: \(a.shape) by \(b.shape)")
+    require(b.columnCount == columns, "columnProducts: \(a.shape) by \(b.shape)")
     let c = Tensor(uninitialized: [p * q, columns])
     for i in 0..<p {
         for j in 0..<q {
@@ -37,7 +39,7 @@ public func columnProducts(_ a: Tensor, _ b: Tensor) -> Tensor {
 /// C[n, (i, j)] = g[n] · a[n, i] · b[n, j] for a [rows, p] and b [rows, q], [rows, p · q]; without g it is 1.
 public func rowProducts(_ a: Tensor, _ b: Tensor, scale g: [Float]?) -> Tensor {
     let (p, q, rows) = (a.columnCount, b.columnCount, a.rowCount)
-    precondition(
+    require(
         b.rowCount == rows && g.map { $0.count == rows } ?? true,
         "rowProducts: \(a.shape) by \(b.shape), \(g?.count ?? 0) factors")
     let c = Tensor(uninitialized: [rows, p * q])

@@ -1,9 +1,11 @@
+import Diagnostics
+
 /// y = s · x · (w₁ ⊗ w₂)ᵀ for x [rows, m · n], w₁ [l, m], w₂ [k, n] → y [rows, l · k], without the Kronecker product
 /// itself: each row of x is a matrix X [m, n], and its row of y is Y = s · w₁ (X w₂ᵀ) [l, k].
 public func kroneckerProduct(_ x: Tensor, _ w1: Tensor, _ w2: Tensor, scale: Float) -> Tensor {
     let (l, m) = (w1.rowCount, w1.columnCount)
     let (k, n) = (w2.rowCount, w2.columnCount)
-    precondition(x.columnCount == m * n, "kroneckerProduct: \(x.shape) by \(w1.shape) ⊗ \(w2.shape)")
+    require(x.columnCount == m * n, "kroneckerProduct: \(x.shape) by \(w1.shape) ⊗ \(w2.shape)")
     let rows = x.rowCount
     // T = X w₂ᵀ for all rows, [rows · m, k].
     let t = Tensor(uninitialized: [rows * m, k])

@@ -1,3 +1,4 @@
+import Diagnostics
 import Glibc
 
 /// One direction of a layer of long short-term memory (Hochreiter and Schmidhuber 1997), as `torch.nn.LSTM` has it:
@@ -8,7 +9,7 @@ import Glibc
 /// from the last step to the first. Both memories begin at 0. Returns h [steps, h].
 public func lstm(_ z: Tensor, recurrent: Tensor, bias: Tensor, isReversed: Bool) -> Tensor {
     let size = recurrent.columnCount
-    precondition(
+    require(
         z.columnCount == 4 * size && recurrent.rowCount == 4 * size && bias.count == 4 * size,
         "lstm: z \(z.shape), recurrent \(recurrent.shape), bias \(bias.shape)")
     let pass = LSTMPass(stepCount: z.rowCount, size: size, isReversed: isReversed)

@@ -1,3 +1,5 @@
+import Diagnostics
+
 /// The loss of one micro-batch and what its backward pass starts from.
 public struct Loss {
     /// scale · Σ −log p(label), [1]; recorded where the hidden states or the head need a gradient.
@@ -18,8 +20,18 @@ public struct Loss {
 public func languageModelLoss(
     _ hidden: Tensor, labels: [Int32], head: any BaseWeight, lowRank: LowRankTerm?, scale: Float
 ) -> Loss {
-    precondition(hidden.rowCount == labels.count, "languageModelLoss: \(hidden.shape) for \(labels.count) labels")
+    languageModelLoss(hidden, labels: labels, head: head, lowRank: lowRank, scale: scale, chunkBytes: 70 << 20)
+}
+
+/// The same with the most memory that a chunk of logits may take.
+package func languageModelLoss(
+    _ hidden: Tensor, labels: [Int32], head: any BaseWeight, lowRank: LowRankTerm?, scale: Float, chunkBytes: Int
+) -> Loss {
     let (rows, width, vocabulary) = (hidden.rowCount, hidden.columnCount, head.outputSize)
+    require(
+        rows == labels.count && width == head.inputSize && lowRank?.fits(rows: rows, outputs: vocabulary) ?? true,
+        "languageModelLoss: \(hidden.shape) for \(labels.count) labels, a head of \(head.inputSize) inputs and "
+            + "\(vocabulary) outputs, low-rank term \(lowRank?.u.shape ?? []) by \(lowRank?.b.shape ?? [])")
     let isRecorded = [hidden, head.trainable, lowRank?.u, lowRank?.b].contains { $0?.needsGradient == true }
     var (dh, dw, du, db) = (Gradient(), Gradient(), Gradient(), Gradient())
     // Equal chunks: a short last one would go slowly.
@@ -79,12 +91,9 @@ public func languageModelLoss(
         gradients.map { input, gradient in
             pullback(for: input) { seed, target in
                 guard let gradient else { return }
-                precondition(seed.data[0] == 1, "languageModelLoss: the scale is given before, not as a seed")
+                require(seed.data[0] == 1, "languageModelLoss: the scale is given before, not as a seed")
                 target.add(gradient)
             }
         })
     return Loss(tensor: recorded, sum: sum, count: rows)
 }
-
-/// The most memory that a chunk of logits may take.
-private let chunkBytes = 70 << 20

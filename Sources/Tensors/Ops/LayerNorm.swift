@@ -1,10 +1,12 @@
+import Diagnostics
+
 /// y = (x − μ) · r ∘ weight + bias over each row of x [rows, width], with μ the row's mean and r = 1 / √(variance + ε),
 /// the variance divided by the width.
 ///
 /// Besides x only μ and r are kept for the way back.
 public func layerNorm(_ x: Tensor, weight: Tensor, bias: Tensor, epsilon: Float) -> Tensor {
     let width = x.columnCount
-    precondition(
+    require(
         weight.count == width && bias.count == width,
         "layerNorm: x \(x.shape), weight \(weight.shape), bias \(bias.shape)")
     let y = Tensor(uninitialized: x.shape)

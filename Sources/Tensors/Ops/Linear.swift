@@ -1,3 +1,5 @@
+import Diagnostics
+
 /// A term u · Bᵀ that is added to a linear layer's product tile by tile, while the tile is in cache.
 public struct LowRankTerm {
     /// [rows, rank]
@@ -6,10 +8,13 @@ public struct LowRankTerm {
     public let b: Tensor
 
     public init(u: Tensor, b: Tensor) {
-        precondition(u.columnCount == b.columnCount, "LowRankTerm: ranks \(u.columnCount) and \(b.columnCount)")
+        require(u.columnCount == b.columnCount, "LowRankTerm: u \(u.shape), B \(b.shape)")
         self.u = u
         self.b = b
     }
+
+    /// Whether the term is as large as a product [rows, outputs].
+    func fits(rows: Int, outputs: Int) -> Bool { u.rowCount == rows && b.rowCount == outputs }
 }
 
 /// y = act(x · Wᵀ + u · Bᵀ + bias) for x [rows, inputs] → y [rows, outputs]; everything after the first product happens
@@ -20,8 +25,12 @@ public func linear(
     _ x: Tensor, _ weight: any BaseWeight, bias: Tensor?, lowRank: LowRankTerm?, activation: Activation?,
     omitsValue: Bool = false
 ) -> Tensor {
-    precondition(!omitsValue || activation == nil, "linear: the way back through an activation reads what went in")
-    precondition(x.columnCount == weight.inputSize, "linear: \(x.shape) by a weight of \(weight.inputSize) inputs")
+    require(!omitsValue || activation == nil, "linear: the way back through an activation reads what went in")
+    require(
+        x.columnCount == weight.inputSize && bias?.count ?? weight.outputSize == weight.outputSize
+            && lowRank?.fits(rows: x.rowCount, outputs: weight.outputSize) ?? true,
+        "linear: \(x.shape) by a weight of \(weight.inputSize) inputs and \(weight.outputSize) outputs, bias "
+            + "\(bias?.shape ?? []), low-rank term \(lowRank?.u.shape ?? []) by \(lowRank?.b.shape ?? [])")
     let inputs = [x, weight.trainable, bias, lowRank?.u, lowRank?.b]
     let isRecorded = inputs.contains { $0?.needsGradient == true }
     let shape = [x.rowCount, weight.outputSize]
@@ -115,6 +124,9 @@ func addLowRank(
 func weightGradient(_ x: Tensor, _ dz: Tensor, _ weight: any BaseWeight, _ gradient: inout Gradient) {
     guard let tensor = weight.trainable else { return }
     let (left, right) = weight.isInputByOutput ? (x, dz) : (dz, x)
+    require(
+        tensor.shape == [left.columnCount, right.columnCount],
+        "weightGradient: x \(x.shape), dz \(dz.shape) for a weight \(tensor.shape)")
     let (target, isFresh) = gradient.accumulator(shape: tensor.shape)
     multiply(
         Matrix(left.data, rows: left.columnCount, columns: left.rowCount, isTransposed: true),

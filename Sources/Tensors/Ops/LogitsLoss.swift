@@ -1,3 +1,5 @@
+import Diagnostics
+
 /// The cross-entropy of logits that were computed as a whole, [rows, vocabulary]: for heads whose adapter is more than a
 /// low-rank term.
 ///
@@ -6,7 +8,7 @@
 ///   - scale: what the sum of the rows' losses is multiplied by before it is differentiated.
 public func logitsLoss(_ logits: Tensor, labels: [Int32], scale: Float) -> Loss {
     let (rows, vocabulary) = (logits.rowCount, logits.columnCount)
-    precondition(rows == labels.count, "logitsLoss: \(logits.shape) for \(labels.count) labels")
+    require(rows == labels.count, "logitsLoss: \(logits.shape) for \(labels.count) labels")
     let losses = Tensor(uninitialized: [rows])
     let gradient = logits.needsGradient ? logits.copy() : nil
     labels.withUnsafeBufferPointer { labels in
@@ -25,7 +27,7 @@ public func logitsLoss(_ logits: Tensor, labels: [Int32], scale: Float) -> Loss 
     let tensor = Tensor([Float(sum) * scale], shape: [1]).record([
         pullback(for: logits) { seed, target in
             guard let gradient else { return }
-            precondition(seed.data[0] == 1, "logitsLoss: the scale is given before, not as a seed")
+            require(seed.data[0] == 1, "logitsLoss: the scale is given before, not as a seed")
             target.add(gradient)
         }
     ])

@@ -1,8 +1,10 @@
+import Diagnostics
+
 /// u = s · drop(x) · Aᵀ for x [rows, inputs], A [rank, inputs] → u [rows, rank]: the narrow half of a low-rank update.
 ///
 /// The dropped-out x is never stored: both directions draw the same choice block by block.
 public func lowRankInput(_ x: Tensor, _ a: Tensor, scale: Float, dropout: Dropout?) -> Tensor {
-    precondition(x.columnCount == a.columnCount, "lowRankInput: \(x.shape) by \(a.shape)")
+    require(x.columnCount == a.columnCount, "lowRankInput: \(x.shape) by \(a.shape)")
     let (rows, inputs, rank) = (x.rowCount, x.columnCount, a.rowCount)
     let u = Tensor(uninitialized: [rows, rank])
     let down = Matrix(a.data, rows: inputs, columns: rank, isTransposed: true)
@@ -90,6 +92,7 @@ private func withDropped(
 
 /// du = dz · B for dz [rows, outputs], B [outputs, rank].
 func thinProduct(_ dz: Tensor, _ b: Tensor, _ gradient: inout Gradient) {
+    require(dz.columnCount == b.rowCount, "thinProduct: dz \(dz.shape) by B \(b.shape)")
     let (rows, outputs, rank) = (dz.rowCount, dz.columnCount, b.columnCount)
     let (target, isFresh) = gradient.accumulator(shape: [rows, rank])
     WorkerPool.shared.run(over: rows, grain: rowBlock) { block in
@@ -102,6 +105,7 @@ func thinProduct(_ dz: Tensor, _ b: Tensor, _ gradient: inout Gradient) {
 
 /// dB = dzᵀ · u for dz [rows, outputs], u [rows, rank].
 func thinTransposedProduct(_ dz: Tensor, _ u: Tensor, _ gradient: inout Gradient) {
+    require(dz.rowCount == u.rowCount, "thinTransposedProduct: dz \(dz.shape) by u \(u.shape)")
     let (rows, outputs, rank) = (dz.rowCount, dz.columnCount, u.columnCount)
     let (target, isFresh) = gradient.accumulator(shape: [outputs, rank])
     WorkerPool.shared.run(over: outputs, grain: 128) { columns in

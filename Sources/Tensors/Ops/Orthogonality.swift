@@ -1,3 +1,5 @@
+import Diagnostics
+
 /// ‖M Mᵀ − I‖_F for M [rank, width], or ‖MᵀM − I‖_F for M [width, rank] where `byColumns`; [1].
 ///
 /// With R = M Mᵀ − I the gradient is 2 R M / ‖R‖, and 0 where the norm is, as torch has it.
@@ -21,7 +23,7 @@ public func orthogonalityError(_ m: Tensor, byColumns: Bool) -> Tensor {
 /// y = Σ factor · x over tensors of one shape.
 public func weightedSum(_ terms: [Tensor], factor: Float) -> Tensor {
     let shape = terms.first?.shape ?? [1]
-    precondition(terms.allSatisfy { $0.shape == shape }, "weightedSum: shapes \(terms.map(\.shape))")
+    require(terms.allSatisfy { $0.shape == shape }, "weightedSum: shapes \(terms.map(\.shape))")
     let y = Tensor(zeros: shape)
     for term in terms {
         for i in 0..<y.count { y.data[i] += factor * term.data[i] }

@@ -1,16 +1,16 @@
+import Diagnostics
+
 /// c ← c + scale · op(a) · op(b) for matrices, where op transposes or not; nothing is recorded.
 public func addProduct(
     _ a: Tensor, transposingFirst: Bool, _ b: Tensor, transposingSecond: Bool, scale: Float, to c: Tensor
 ) {
-    precondition(!c.isReadOnly, "addProduct: the memory of a mapped file cannot be changed")
-    multiply(
-        Matrix(
-            a.data, rows: transposingFirst ? a.columnCount : a.rowCount,
-            columns: transposingFirst ? a.rowCount : a.columnCount, isTransposed: transposingFirst),
-        Matrix(
-            b.data, rows: transposingSecond ? b.columnCount : b.rowCount,
-            columns: transposingSecond ? b.rowCount : b.columnCount, isTransposed: transposingSecond),
-        into: c.data, stride: c.columnCount, alpha: scale, beta: 1)
+    require(!c.isReadOnly, "addProduct: the memory of a mapped file cannot be changed")
+    let (left, right) = (operand(a, transposingFirst), operand(b, transposingSecond))
+    require(
+        left.columns == right.rows && c.rowCount == left.rows && c.columnCount == right.columns,
+        "addProduct: \(a.shape)\(transposingFirst ? "ᵀ" : "") by \(b.shape)\(transposingSecond ? "ᵀ" : "") to \(c.shape)"
+    )
+    multiply(left, right, into: c.data, stride: c.columnCount, alpha: scale, beta: 1)
 }
 
 /// c = scale · op(a) · op(b) for matrices, where op transposes or not.
@@ -18,7 +18,7 @@ public func matrixProduct(
     _ a: Tensor, transposingFirst: Bool, _ b: Tensor, transposingSecond: Bool, scale: Float
 ) -> Tensor {
     let (left, right) = (operand(a, transposingFirst), operand(b, transposingSecond))
-    precondition(
+    require(
         left.columns == right.rows,
         "matrixProduct: \(a.shape)\(transposingFirst ? "ᵀ" : "") by \(b.shape)\(transposingSecond ? "ᵀ" : "")")
     let c = Tensor(uninitialized: [left.rows, right.columns])
@@ -61,7 +61,7 @@ private func product(_ a: Matrix, _ b: Matrix, _ scale: Float, into c: Tensor, i
 
 /// y = a ∘ b, element by element.
 public func elementwiseProduct(_ a: Tensor, _ b: Tensor) -> Tensor {
-    precondition(a.shape == b.shape, "elementwiseProduct: shapes \(a.shape) and \(b.shape)")
+    require(a.shape == b.shape, "elementwiseProduct: shapes \(a.shape) and \(b.shape)")
     let y = Tensor(uninitialized: a.shape)
     multiplyElements(a.data, b.data, y.data, count: y.count, adding: false)
     func part(of other: Tensor) -> GradientNode.Pullback {

@@ -1,8 +1,10 @@
+import Diagnostics
+
 /// y = h + f, where f is first thinned out by `dropout`.
 ///
 /// The residual stream's gradient passes through unchanged, so both directions cost one pass over f at most.
 public func addResidual(_ h: Tensor, _ f: Tensor, dropout: Dropout?) -> Tensor {
-    precondition(h.shape == f.shape, "addResidual: shapes \(h.shape) and \(f.shape)")
+    require(h.shape == f.shape, "addResidual: shapes \(h.shape) and \(f.shape)")
     let y = Tensor(uninitialized: h.shape)
     residualForward(h.data, f.data, y.data, count: y.count, dropout: dropout)
     return y.record([

@@ -1,8 +1,10 @@
+import Diagnostics
+
 /// The squared error Σ (yᵢ − tᵢ)² of predictions y [rows, 1], and its gradient 2 (yᵢ − tᵢ) · scale.
 ///
 /// - Parameter scale: what the sum is multiplied by before it is differentiated.
 public func squaredError(_ predictions: Tensor, targets: [Float], scale: Float) -> Loss {
-    precondition(
+    require(
         predictions.count == targets.count, "squaredError: \(predictions.shape) for \(targets.count) targets")
     let differences = targets.indices.map { Double(predictions.data[$0]) - Double(targets[$0]) }
     let sum = differences.reduce(0) { $0 + $1 * $1 }

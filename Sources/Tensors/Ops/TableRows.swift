@@ -1,3 +1,5 @@
+import Diagnostics
+
 /// yᵢ = table[indicesᵢ]: rows of a table [entries, width], [indices, width]; an entry may be read any number of times.
 public func tableRows(_ table: any StoredTensor, _ indices: [Int32]) -> Tensor {
     checkIndices(indices, table: table)
@@ -15,7 +17,7 @@ public func tableRows(_ table: any StoredTensor, _ indices: [Int32]) -> Tensor {
 public func tableColumns(_ table: Tensor, _ indices: [Int32]) -> Tensor {
     let (rank, entries) = (table.rowCount, table.columnCount)
     let outside = indices.first { $0 < 0 || Int($0) >= entries }
-    precondition(outside == nil, "tableColumns: column \(outside ?? 0) of a table \(table.shape)")
+    require(outside == nil, "tableColumns: column \(outside ?? 0) of a table \(table.shape)")
     let y = Tensor(uninitialized: [indices.count, rank])
     for (i, index) in indices.enumerated() {
         for k in 0..<rank { y.data[i * rank + k] = table.data[k * entries + Int(index)] }
@@ -33,9 +35,12 @@ public func tableColumns(_ table: Tensor, _ indices: [Int32]) -> Tensor {
 
 /// yᵢ = overrides[choicesᵢ] where there is a choice, and xᵢ elsewhere, for x [rows, width], overrides [entries, width].
 public func overrideRows(_ x: Tensor, _ overrides: Tensor, _ choices: [Int?]) -> Tensor {
-    precondition(
+    require(
         x.rowCount == choices.count && x.columnCount == overrides.columnCount,
         "overrideRows: \(x.shape) by \(overrides.shape), \(choices.count) choices")
+    let entries = overrides.rowCount
+    let outside = choices.first { choice in choice.map { $0 < 0 || $0 >= entries } ?? false }
+    require(outside == nil, "overrideRows: row \((outside ?? nil) ?? 0) of \(overrides.shape)")
     let width = x.columnCount
     let y = x.copy()
     for (i, choice) in choices.enumerated() {

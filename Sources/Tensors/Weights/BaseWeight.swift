@@ -1,3 +1,5 @@
+import Diagnostics
+
 /// The weight of a linear layer, y = x · Wᵀ with W [outputs, inputs], however it is kept in memory.
 public protocol BaseWeight: AnyObject {
     var inputSize: Int { get }
@@ -24,7 +26,7 @@ public final class DenseWeight: BaseWeight {
     public let isInputByOutput: Bool
 
     public init(_ tensor: Tensor, isInputByOutput: Bool) {
-        precondition(tensor.shape.count == 2, "DenseWeight: shape \(tensor.shape)")
+        require(tensor.shape.count == 2, "DenseWeight: shape \(tensor.shape)")
         self.tensor = tensor
         self.isInputByOutput = isInputByOutput
     }

@@ -1,3 +1,5 @@
+import Diagnostics
+
 /// A constant array of numbers of 16 bits in row-major order, read where it lies, such as in a mapped file.
 public final class HalfTensor: StoredTensor, @unchecked Sendable {
     public let shape: [Int]
@@ -8,6 +10,7 @@ public final class HalfTensor: StoredTensor, @unchecked Sendable {
 
     /// An array over memory that `owner` keeps alive and that nobody writes.
     public init(_ data: UnsafePointer<UInt16>, _ format: HalfFormat, shape: [Int], owner: AnyObject) {
+        require(Int.product(of: shape) != nil, "HalfTensor: shape \(shape)")
         self.data = data
         self.format = format
         self.shape = shape
@@ -25,6 +28,7 @@ public final class HalfTensor: StoredTensor, @unchecked Sendable {
     }
 
     public func copyRow(_ index: Int, to target: UnsafeMutablePointer<Float>) {
+        require(index >= 0 && index < rowCount, "copyRow: row \(index) of \(shape)")
         format.convert(data + index * columnCount, to: target, count: columnCount)
     }
 

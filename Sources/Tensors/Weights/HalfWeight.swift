@@ -1,3 +1,5 @@
+import Diagnostics
+
 /// A frozen weight of numbers of 16 bits in the layout of its file, read where it lies and converted at each use.
 ///
 /// A weight of usual size is converted as a whole into memory that the next one uses again, which costs each element
@@ -9,7 +11,7 @@ public final class HalfWeight: BaseWeight {
     public let isInputByOutput: Bool
 
     public init(_ tensor: HalfTensor, isInputByOutput: Bool) {
-        precondition(tensor.shape.count == 2, "HalfWeight: shape \(tensor.shape)")
+        require(tensor.shape.count == 2, "HalfWeight: shape \(tensor.shape)")
         self.tensor = tensor
         self.isInputByOutput = isInputByOutput
     }
@@ -142,7 +144,7 @@ public final class HalfWeight: BaseWeight {
     private func withConverted(
         outputs: Range<Int>, inputs: Range<Int>, _ body: (UnsafePointer<Float>) -> Void
     ) {
-        let block = TensorStorage(count: outputs.count * inputs.count)
+        let block = TensorStorage(shape: [outputs.count, inputs.count])
         let (rows, columns) = isInputByOutput ? (inputs, outputs) : (outputs, inputs)
         let stride = tensor.shape[1]
         for row in rows {

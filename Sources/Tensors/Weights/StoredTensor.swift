@@ -1,3 +1,5 @@
+import Diagnostics
+
 /// The elements of a parameter, however they are kept in memory.
 public protocol StoredTensor: AnyObject {
     var shape: [Int] { get }
@@ -29,10 +31,12 @@ extension Tensor: StoredTensor {
     }
 
     public func copyRow(_ index: Int, to target: UnsafeMutablePointer<Float>) {
+        require(index >= 0 && index < rowCount, "copyRow: row \(index) of \(shape)")
         target.update(from: data + index * columnCount, count: columnCount)
     }
 
     public func addRow(_ index: Int, to target: UnsafeMutablePointer<Float>) {
+        require(index >= 0 && index < rowCount, "addRow: row \(index) of \(shape)")
         addRows(target, data + index * columnCount, into: target, count: columnCount)
     }
 }

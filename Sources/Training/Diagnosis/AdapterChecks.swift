@@ -111,9 +111,9 @@ struct AdapterChecks {
         let ranksByPattern = pattern("rank_pattern")
         for (path, found) in ranks {
             let fitting = ranksByPattern.filter { matches($0.key, path) }
-            let expected = fitting.first.map { Int($0.value) } ?? rank
+            let expected = fitting.first.map { Int(clamping: $0.value) } ?? rank
             guard expected != found else { continue }
-            let isOrder = fitting.contains { Int($0.value) == found }
+            let isOrder = fitting.contains { Int(clamping: $0.value) == found }
             find(
                 .patterns, path + ".lora_A.weight",
                 "has the rank \(found), but the settings say \(expected)",

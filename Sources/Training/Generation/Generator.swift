@@ -128,7 +128,7 @@ public final class Generator {
                 next += 1
                 line.sampler = settings.sampling.map { Sampler($0, index: firstIndex + line.index) }
                 let own = model.makeCache(
-                    sequences: 1, capacity: min(model.maximumLength, prompt.count + line.limit))
+                    sequences: 1, capacity: min(model.maximumLength, prompt.count.addingClamping(line.limit)))
                 var added = [line]
                 if isLong { advance(&added, own, onToken, finish) } else { rows += count }
                 lines += added

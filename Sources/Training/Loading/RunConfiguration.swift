@@ -34,14 +34,14 @@ public struct RunConfiguration {
     /// - Throws: `Problems` that list everything that is wrong, unknown keys included.
     public init(_ document: ConfigDocument, warn: WarningSink) throws {
         let model = document.root.section("model")
-        modelPath = model.requiredString("path")
+        modelPath = model.requiredPath("path")
         start = model.choice("init", default: Start.pretrained)
         task = document.root.choice("task", default: LearningTask.causalLM)
         data = DataSettings(document.root.section("data"), task: task, needsTrainingFiles: true)
         let peft = document.root.section("peft")
         let name = peft.requiredChoice("method", of: methods.map { $0.name })
         methodName = name
-        initialAdapter = peft.optionalString("init_from")
+        initialAdapter = peft.optionalPath("init_from")
         let type = methods.first { $0.name == name } ?? LoRA.self
         // Which keys belong to a method that isn't known can't be told.
         if peft.optionalString("method") != name { peft.ignoreUnread() }

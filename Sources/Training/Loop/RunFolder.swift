@@ -139,7 +139,7 @@ final class RunFolder {
         let file = FileSystem.join(path, Self.configurationName)
         guard FileSystem.exists(FileSystem.join(path, DeliveryWriter.modelName)), FileSystem.isFile(file),
             let former = try? ConfigDocument.load(yamlFile: file),
-            let base = try? HubCache.resolve(former.root.section("model").requiredString("path"))
+            let base = try? HubCache.resolve(former.root.section("model").requiredPath("path"))
         else { return [] }
         return try companionNames(of: base).filter { isModelFile($0, in: path, base: base) }
     }

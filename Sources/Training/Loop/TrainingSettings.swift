@@ -29,7 +29,7 @@ public struct TrainingSettings: Sendable, Hashable {
     private static let largest = Int(Int32.max)
 
     init(_ section: ConfigSection) {
-        outputFolder = section.requiredString("output_dir")
+        outputFolder = section.requiredPath("output_dir")
         epochs = section.double("num_train_epochs", default: 3, in: Above(0))
         maximumSteps = section.optionalInt("max_steps", in: 1...Self.largest)
         batchSize = section.int("per_device_train_batch_size", default: 8, in: 1...Self.largest)

@@ -1,5 +1,7 @@
 import Diagnostics
 import Glibc
+import Host
+import Synchronization
 
 /// Another run of this program, to its end: what one model or method takes is measured apart from all others.
 struct ChildProcess {
@@ -39,14 +41,16 @@ struct ChildProcess {
         posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETPGROUP))
         var process = pid_t()
         let failure = withCStrings(["peft"] + arguments) { argv in
-            posix_spawn(&process, "/proc/self/exe", &actions, &attributes, argv, environ)
+            posix_spawn(&process, Launch.executable, &actions, &attributes, argv, environ)
         }
         output.closeWriting()
         messages.closeWriting()
         guard failure == 0 else {
             throw Problem(
-                "peft can't be started again: \(String(cString: strerror(failure)))", exitStatus: .internalError)
+                "peft can't be started again: \(String(cString: strerror(failure)))", exitStatus: .outOfResources)
         }
+        Interruption.child.store(process, ordering: .relaxed)
+        defer { Interruption.child.store(0, ordering: .relaxed) }
         var lines: [String] = []
         var text: [UInt8] = []
         var rest: [UInt8] = []
@@ -86,7 +90,7 @@ private final class Pipe {
     init() throws {
         var ends: [Int32] = [-1, -1]
         guard pipe(&ends) == 0 else {
-            throw Problem("no pipe: \(String(cString: strerror(errno)))", exitStatus: .internalError)
+            throw Problem("no pipe: \(String(cString: strerror(errno)))", exitStatus: .outOfResources)
         }
         // The process that is started shall not hold them open.
         for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }

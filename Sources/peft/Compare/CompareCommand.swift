@@ -21,7 +21,8 @@ struct CompareCommand: ParsableCommand {
             """)
 
     @Option(
-        help: ArgumentHelp("A method's configuration; given several times, or once with --methods.", valueName: "file"))
+        help: ArgumentHelp("A method's configuration; given several times, or once with --methods.", valueName: "file"),
+        transform: expandedPath)
     var config: [String]
 
     @Option(
@@ -33,7 +34,7 @@ struct CompareCommand: ParsableCommand {
     @Option(
         help: ArgumentHelp(
             "A YAML file of names and, under each, what stands in place of the configuration's values; with --methods "
-                + "those of the names only.", valueName: "file"))
+                + "those of the names only.", valueName: "file"), transform: expandedPath)
     var variants: String?
 
     @Option(
@@ -41,7 +42,9 @@ struct CompareCommand: ParsableCommand {
         help: ArgumentHelp("Put a value in place of every configuration's; may be repeated.", valueName: "key=value"))
     var set: [String] = []
 
-    @Option(help: ArgumentHelp("The folder for all that comes out, a folder in it for each method.", valueName: "dir"))
+    @Option(
+        help: ArgumentHelp("The folder for all that comes out, a folder in it for each method.", valueName: "dir"),
+        transform: expandedPath)
     var output: String
 
     @Option(
@@ -53,7 +56,7 @@ struct CompareCommand: ParsableCommand {
     @Option(
         help: ArgumentHelp(
             "The records to measure the results on, beside the validation loss; by default data.validation.",
-            valueName: "file"))
+            valueName: "file"), transform: expandedPath)
     var data: [String] = []
 
     @Option(
@@ -78,7 +81,9 @@ struct CompareCommand: ParsableCommand {
     @Flag(help: "Print the table as Markdown.")
     var markdown = false
 
-    @Option(help: ArgumentHelp("Write a page with the table and the curves of the losses.", valueName: "file"))
+    @Option(
+        help: ArgumentHelp("Write a page with the table and the curves of the losses.", valueName: "file"),
+        transform: expandedPath)
     var html: String?
 
     @OptionGroup var common: CommonOptions

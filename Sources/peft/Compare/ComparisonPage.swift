@@ -1,3 +1,4 @@
+import Diagnostics
 import JSONText
 
 /// A comparison as a page that needs nothing else: the table, and the curves of the losses as SVG.
@@ -109,7 +110,7 @@ private struct LossCurves {
                 "<text x=\"\(Self.left - 8)\" y=\"\(row)\" text-anchor=\"end\" dy=\".3em\">\(loss.text(decimals: 2))</text>"
             )
             parts.append(
-                "<text x=\"\(column)\" y=\"\(Self.height - 18)\" text-anchor=\"middle\">\(Int(step.rounded()).grouped)</text>"
+                "<text x=\"\(column)\" y=\"\(Self.height - 18)\" text-anchor=\"middle\">\(Int(clamping: step.rounded()).grouped)</text>"
             )
         }
         for (index, curve) in curves.enumerated() where !curve.points.isEmpty {

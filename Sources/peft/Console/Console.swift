@@ -29,7 +29,7 @@ enum Console {
     ///
     /// Where its reader is gone, as of `peft generate | head -1`, the process ends: nobody wants the rest.
     static func write(_ text: String) {
-        if Output.write(text, to: STDOUT_FILENO) { return }
+        if Output.write(outputIsTerminal ? text.harmless : text, to: STDOUT_FILENO) { return }
         let code = errno
         if code == EPIPE { exit(ExitStatus.success.rawValue) }
         report(
@@ -42,12 +42,15 @@ enum Console {
 
     /// Tells the user what happens, unless it is to be quiet.
     static func note(_ text: String) {
-        if !isQuiet { message(text) }
+        if !isQuiet { message(text.harmless) }
     }
+
+    /// Tells the user what went wrong in words of its own, even if it is to be quiet.
+    static func warn(_ text: String) { message(text.harmless) }
 
     /// Shows a warning or an error; fits as a `WarningSink`.
     static func report(_ problem: Problem) {
-        message(errorHasColors ? colored(problem) : problem.description)
+        message(errorHasColors ? colored(problem) : problem.description.harmless)
     }
 
     /// Shows a line at the bottom of the terminal in place of the one before; an empty one takes it away.
@@ -55,7 +58,7 @@ enum Console {
         state.withLock { state in
             if text == state.status { return }
             state.status = text
-            Output.write("\r" + text + "\u{1B}[K", to: STDERR_FILENO)
+            Output.write("\r" + text.harmless + "\u{1B}[K", to: STDERR_FILENO)
         }
     }
 
@@ -68,16 +71,17 @@ enum Console {
         }
     }
 
+    /// - Parameter text: Without what moves a terminal, but for colours of ours.
     private static func message(_ text: String) {
         state.withLock { state in
             let clearing = state.status.isEmpty ? "" : "\r\u{1B}[K"
-            Output.write(clearing + text + "\n" + state.status, to: STDERR_FILENO)
+            Output.write(clearing + text + "\n" + state.status.harmless, to: STDERR_FILENO)
         }
     }
 
     private static func colored(_ problem: Problem) -> String {
         let word = problem.severity.rawValue + ":"
-        let text = problem.description
+        let text = problem.description.harmless
         guard let range = text.firstRange(of: word) else { return text }
         let color = problem.severity == .error ? "\u{1B}[1;31m" : "\u{1B}[1;33m"
         return text[..<range.lowerBound] + color + word + "\u{1B}[0m" + text[range.upperBound...]

@@ -27,10 +27,11 @@ extension Int {
 extension Double {
     /// The value with that many digits behind the point, `12.30`; `nan` and `inf` as such.
     func text(decimals: Int) -> String {
-        guard isFinite, magnitude < 1e15 else { return "\(self)" }
         var factor = 1.0
         for _ in 0..<decimals { factor *= 10 }
-        let scaled = Int((magnitude * factor).rounded(.toNearestOrEven))
+        guard magnitude < 1e15, let scaled = Int(exactly: (magnitude * factor).rounded(.toNearestOrEven)) else {
+            return "\(self)"
+        }
         let sign = self < 0 && scaled > 0 ? "-" : ""
         if decimals == 0 { return sign + String(scaled) }
         let digits = String(repeating: "0", count: Swift.max(0, decimals + 1 - String(scaled).count)) + String(scaled)
