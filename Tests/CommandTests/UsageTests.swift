@@ -45,7 +45,7 @@ struct UsageTests {
         let generated = try peft(
             "generate", "--base", small.model, "--prompt", "- one", "--max-new-tokens", "1", "--json")
         #expect(generated.status == 0)
-        #expect(generated.output.hasPrefix(#"{"prompt":"- one","#))
+        #expect(generated.output.hasPrefix(#"{"prompt": "- one","#))
         let data = try small.folder.write(#"{"q": "a", "a": "b"}"# + "\n", to: "d.jsonl").path(percentEncoded: false)
         for arguments in [
             ["--prompt", "- {q}", "--completion", "-- {a}"], ["--text", "-{q}"],
