@@ -11,12 +11,16 @@ package final class RecordFile: Sendable {
     /// The names of the columns, for tables.
     let columns: [String]
 
+    /// The line of the first byte.
+    private let firstLine: Int
+
     package var path: String { file.path }
     package var count: Int { starts.count }
 
     /// Scans the file. Throws a `Problem` with file and line for the first thing that is wrong: UTF-8, JSON, a column
     /// too many or too few, no record at all.
     package init(path: String) throws {
+        firstLine = 1
         format = try RecordFormat(path: path)
         let file = try FileBytes(path: path)
         self.file = file
@@ -40,9 +44,23 @@ package final class RecordFile: Sendable {
         if starts.isEmpty { throw Problem("holds no records", file: path) }
     }
 
+    /// A single record, the line `number` of `path`. Throws a `Problem` with file and line where it is no UTF-8 or no JSON.
+    init(line: [UInt8], format: RecordFormat, path: String, number: Int) throws {
+        self.format = format
+        file = FileBytes(line, path: path)
+        firstLine = number
+        starts = [0]
+        columns = []
+        if format == .jsonLines {
+            try file.withBytes { try Self.checkRecord($0, path: path, line: number) }
+        } else if String(validating: line, as: UTF8.self) == nil {
+            throw Problem("invalid UTF-8", file: path, position: TextPosition(line: number, column: 1))
+        }
+    }
+
     /// The line that record `index` starts on; counted anew, because only problems ask for it.
     package func line(of index: Int) -> Int {
-        file.withBytes { 1 + $0[..<starts[index]].count { $0 == UInt8(ascii: "\n") } }
+        file.withBytes { firstLine + $0[..<starts[index]].count { $0 == UInt8(ascii: "\n") } }
     }
 
     func problem(_ message: String, at index: Int) -> Problem {

@@ -36,6 +36,15 @@ public final class FileBytes: Sendable {
         }
     }
 
+    /// Bytes that are in memory already; `path` stands for where they come from.
+    public init(_ content: [UInt8], path: String) {
+        self.path = path
+        let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: content.count, alignment: 1)
+        memory.copyBytes(from: content)
+        bytes = UnsafeRawBufferPointer(memory)
+        isMapped = false
+    }
+
     deinit {
         if isMapped {
             munmap(UnsafeMutableRawPointer(mutating: bytes.baseAddress), bytes.count)

@@ -172,21 +172,24 @@ struct EvaluationData {
         return encoder
     }
 
-    private static func settings(_ document: ConfigDocument) throws -> DataSettings {
+    /// What a configuration says of the data.
+    static func settings(_ document: ConfigDocument) throws -> DataSettings {
         let task = document.root.choice("task", default: LearningTask.causalLM)
         let settings = DataSettings(document.root.section("data"), task: task, needsTrainingFiles: false)
         try document.finish(allowingUnknownKeys: true)
         return settings
     }
 
-    private static func templates(_ command: EvalCommand) throws -> ExampleTemplates? {
-        func template(_ source: String, _ option: String) throws -> Template {
-            do {
-                return try Template(unescaped(source))
-            } catch let problem as Problem {
-                throw Problem(problem.message, key: option, exitStatus: .usage)
-            }
+    /// The template that an option gives.
+    static func template(_ source: String, _ option: String) throws -> Template {
+        do {
+            return try Template(unescaped(source))
+        } catch let problem as Problem {
+            throw Problem(problem.message, key: option, exitStatus: .usage)
         }
+    }
+
+    private static func templates(_ command: EvalCommand) throws -> ExampleTemplates? {
         if let text = command.text {
             let text = try template(text, "--text")
             guard let label = command.label else { return .text(text) }

@@ -14,18 +14,37 @@ struct GenerateCommand: ParsableCommand {
         abstract: "Continue prompts with a model, with or without adapters.",
         discussion: """
             Without --prompt every line of stdin is a prompt; completions come out in the same order. Prompts are taken \
-            as they are, without the template of the training unless --as-trained is given.
+            as they are, without the template of the training unless --as-trained is given. With --data each record \
+            gets a completion, in the prompt template that each adapter was trained with, or in --prompt as a template; \
+            with --json the record's own fields come out too. What can't be continued gets an error in place of an \
+            answer, and the exit status at the end is 65. 'peft predict' tells labels.
 
             EXAMPLES:
               peft generate --base embedded/base --prompt 'The old man'
               peft generate --adapter runs/demo --as-trained --prompt 'name[The Eagle], food[Chinese]'
+              peft generate --adapter runs/demo --data new.jsonl --json > answers.jsonl
               peft generate --adapter runs/demo --temperature 0.8 --top-p 0.95 --seed 7 --json < prompts.txt
+              peft generate --base embedded/base --config configs/demo.yaml --shots 2 --prompt 'name[The Eagle]'
             """)
 
     @OptionGroup var models: ModelOptions
 
-    @Option(parsing: .unconditional, help: ArgumentHelp("The text to continue.", valueName: "text"))
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp("The text to continue; with --data the template of it, as '{mr}\\n'.", valueName: "text"))
     var prompt: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "Records to continue (.jsonl, .json, .csv, .tsv, .txt), as in training; may be given several times; - is "
+                + "stdin.", valueName: "file"), transform: expandedPath)
+    var data: [String] = []
+
+    @Option(
+        help: ArgumentHelp(
+            "Show the model k records of the training data before each prompt, which is put into the template of the "
+                + "training; the same ones always, drawn by --seed.", valueName: "k"))
+    var shots = 0
 
     @Option(help: ArgumentHelp("Tokens to append at most.", valueName: "n"))
     var maxNewTokens = 128
@@ -43,13 +62,16 @@ struct GenerateCommand: ParsableCommand {
         help: ArgumentHelp("Draw among the most likely tokens that together have this probability.", valueName: "p"))
     var topP: Double?
 
-    @Option(help: ArgumentHelp("Starts the random draws.", valueName: "n"))
+    @Option(help: ArgumentHelp("Starts the random draws, and draws the shots.", valueName: "n"))
     var seed: UInt64 = 42
 
     @Flag(help: "Put each prompt into the prompt template of the training, as the value of its field.")
     var asTrained = false
 
-    @Flag(help: "Print a JSON object a line: prompt and completion, and adapter where several are given.")
+    @Flag(
+        help:
+            "Print a JSON object a line: prompt, or the record's fields, and completion; adapter where several are given."
+    )
     var json = false
 
     @OptionGroup var common: CommonOptions
@@ -59,6 +81,7 @@ struct GenerateCommand: ParsableCommand {
         if let temperature, !(temperature >= 0 && temperature.isFinite) {
             throw ValidationError("--temperature must not be negative, got \(temperature)")
         }
+        if shots < 0 { throw ValidationError("--shots must not be negative, got \(shots)") }
         if let topK, topK < 1 { throw ValidationError("--top-k must be at least 1, got \(topK)") }
         if let topP, !(topP > 0 && topP <= 1) {
             throw ValidationError("--top-p must be above 0 and at most 1, got \(topP)")
@@ -81,38 +104,66 @@ struct GenerateCommand: ParsableCommand {
     func run() throws {
         common.apply()
         let selection = try ModelSelection(models)
-        let template = asTrained ? try Self.template(selection) : nil
-        var session = try GenerationSession(selection, settings: settings)
-        func rendered(_ text: String) -> PlacedText { template?.renderPlaces([text]) ?? PlacedText(text) }
-        if let prompt {
-            if Console.outputIsTerminal, !json, session.variantCount == 1 {
-                try session.stream(rendered(prompt))
-            } else {
-                try session.run([rendered(prompt)], lines: nil, json: json)
+        let given = data.isEmpty ? nil : try prompt.map { try EvaluationData.template($0, "--prompt") }
+        var session = try GenerationSession(selection, settings: settings, shots: (shots, seed)) { variant in
+            if let given { return given }
+            return data.isEmpty && !asTrained && shots == 0 ? nil : try template(variant)
+        }
+        if !data.isEmpty {
+            var input = try RecordInput(data)
+            while let records = try input.next(atMost: 64) {
+                try session.run(
+                    records.map { record in
+                        switch record {
+                        case .success(let record): .record(record)
+                        case .failure(let problem): .broken(problem)
+                        }
+                    }, json: json)
             }
-            return
+        } else if let prompt {
+            if Console.outputIsTerminal, !json, session.variantCount == 1, !session.hasShots {
+                try session.stream(prompt)
+            } else {
+                try session.run([.text(prompt, line: nil)], json: json)
+            }
+        } else {
+            LineInput.announceTerminal("prompts")
+            var input = LineInput(name: "stdin")
+            while let lines = try input.next(atMost: 64) { try session.run(lines.map(question), json: json) }
         }
-        var input = LineInput(name: "stdin")
-        while let lines = try input.next(atMost: 64) {
-            try session.run(lines.map { rendered($0.text) }, lines: lines.map(\.number), json: json)
-        }
+        if session.failureCount > 0 { throw ExitCode(ExitStatus.badData.rawValue) }
     }
 
-    private static func template(_ selection: ModelSelection) throws -> Template {
-        guard let document = selection.variants[0].document else {
+    private func question(_ line: LineInput.Line) -> GenerationSession.Question {
+        if let text = String(validating: line.bytes, as: UTF8.self) { return .text(text, line: line.number) }
+        return .broken(
+            Problem("invalid UTF-8", file: "stdin", position: TextPosition(line: line.number, column: 1)))
+    }
+
+    /// The template that a model was trained with.
+    private func template(_ variant: ModelSelection.Variant) throws -> Template {
+        let option = data.isEmpty ? asTrained ? "--as-trained" : "--shots" : "--data"
+        guard let document = variant.document else {
             throw Problem(
-                "--as-trained needs the template of the training: there is no training_config.yaml beside the adapter; "
-                    + "give the run's configuration with --config", exitStatus: .missingInput)
+                "\(option) needs the template of the training: there is no training_config.yaml beside the "
+                    + "\(variant.adapter == nil ? "model" : "adapter"); give the run's configuration with --config"
+                    + (data.isEmpty ? "" : ", or the template with --prompt"), file: variant.label,
+                exitStatus: .missingInput)
         }
         let section = document.root.section("data")
+        if document.root.optionalString("task") == LearningTask.sequenceClassification.rawValue {
+            throw Problem(
+                "was trained to tell labels and has no template of prompts: 'peft predict' gives each text its label",
+                file: variant.label)
+        }
         let source = section.requiredString("prompt")
         try document.root.throwProblems()
         let template = try Template(source)
-        if template.fieldNames.count != 1 {
+        if data.isEmpty, template.fieldNames.count != 1 {
             throw Problems([
                 section.problem(
-                    "has the fields \(template.fieldNames.joined(separator: ", ")), and --as-trained can fill only one",
-                    at: "prompt")
+                    "has the fields \(template.fieldNames.joined(separator: ", ")), and a text can fill only one: give "
+                        + "records with --data", at: "prompt")
             ])
         }
         return template

@@ -9,18 +9,50 @@ import Training
 
 /// Generates with one base model and its adapters, and prints what comes out.
 struct GenerationSession {
+    /// What is to be continued: a text, or a record that a template makes one of.
+    enum Question {
+        /// - line: Where it comes from, if from stdin.
+        case text(String, line: Int?)
+        case record(Record)
+        /// A record, or a line, that can't be used.
+        case broken(Problem)
+    }
+
+    /// What a model makes of the questions.
+    struct Form {
+        /// nil for texts as they are.
+        var template: Template?
+        /// Whether `[P3]` in prompts is a place for virtual tokens.
+        var hasPlaces: Bool
+    }
+
+    /// An adapter, or none, with what it makes of the questions.
+    private struct Variant {
+        /// As the user gave it.
+        let label: String
+        let adapter: AdapterFolder?
+        let form: Form
+        /// The records that are shown before each prompt; nil for none.
+        let shots: FewShot?
+    }
+
     private let base: BaseModel
-    /// The adapters with their paths as given; one nil for the base alone.
-    private let variants: [(label: String?, adapter: AdapterFolder?)]
-    private let generator: Generator
-    /// Whether one of the adapters has virtual tokens for the places in prompts.
-    private let hasPlaces: Bool
-    /// The number of prompts so far.
-    private var promptCount = 0
+    private let variants: [Variant]
+    private let settings: GenerationSettings
+    /// The number of questions so far, and of those that got no answer.
+    private var questionCount = 0
+    private(set) var failureCount = 0
 
     var variantCount: Int { variants.count }
+    var hasShots: Bool { variants.contains { $0.shots != nil } }
 
-    init(_ selection: ModelSelection, settings: GenerationSettings) throws {
+    /// - Parameters:
+    ///   - template: What a variant's template is; nil for texts as they are.
+    ///   - shots: How many records of a variant's training data are shown before each prompt, drawn by a seed.
+    init(
+        _ selection: ModelSelection, settings: GenerationSettings, shots: (count: Int, seed: UInt64),
+        template: (ModelSelection.Variant) throws -> Template?
+    ) throws {
         let first = selection.variants[0]
         if let other = selection.variants.first(where: { $0.base != first.base }) {
             throw Problem(
@@ -30,92 +62,227 @@ struct GenerationSession {
         if base.labels != nil { throw Self.classifierProblem(base.folder) }
         _ = try base.requiredTokenizer()
         self.base = base
-        variants = try selection.variants.map { variant in
+        self.settings = settings
+        let adapters = try selection.variants.map { variant in
             let adapter = try variant.adapter.map { try AdapterFolder(path: $0, warn: Console.report) }
             if let adapter, try LabelSet(of: adapter) != nil { throw Self.classifierProblem(adapter.path) }
-            return (variant.adapter, adapter)
+            return adapter
         }
-        hasPlaces = try variants.contains { try $0.adapter?.placesVirtualTokens ?? false }
-        generator = Generator(model: base.model, endID: base.endOfTextID, settings: settings)
+        let places = try adapters.map { try $0?.placesVirtualTokens ?? false }
+        variants = try zip(selection.variants, zip(adapters, places)).map { variant, found in
+            let (adapter, hasPlaces) = found
+            let template = try template(variant)
+            let shown = try base.with(adapter) { try Self.shots(shots, variant, base, template) }
+            if let note = shown?.note { Console.note(note) }
+            // A template is that of the adapter alone; a prompt as it is goes to all of them.
+            let form = Form(template: template, hasPlaces: template == nil ? places.contains(true) : hasPlaces)
+            return Variant(label: variant.label ?? "", adapter: adapter, form: form, shots: shown)
+        }
     }
 
     private static func classifierProblem(_ path: String) -> Problem {
-        Problem(
-            "tells labels and writes no text; 'peft eval --save-predictions FILE' writes the label of each record",
-            file: path)
+        Problem("tells labels and writes no text; 'peft predict' gives each text its label", file: path)
     }
 
+    private static func shots(
+        _ wanted: (count: Int, seed: UInt64), _ variant: ModelSelection.Variant, _ base: BaseModel,
+        _ template: Template?
+    ) throws -> FewShot? {
+        if wanted.count == 0 { return nil }
+        guard let settings = try variant.document.map(EvaluationData.settings), !settings.train.isEmpty else {
+            throw Problem(
+                "--shots takes records from data.train: give the run's configuration with --config",
+                file: variant.adapter, exitStatus: .usage)
+        }
+        guard case .completion(let prompt, let completion) = settings.templates else {
+            throw Problem("--shots needs prompts and completions: the run has others", exitStatus: .usage)
+        }
+        var encoder = ExampleEncoder(
+            templates: .completion(prompt: template ?? prompt, completion: completion),
+            tokenizer: try base.requiredTokenizer(), beginningID: nil, endID: base.endOfTextID, maximumLength: nil,
+            policy: settings.policy)
+        encoder.virtualTokens = VirtualTokenPlaces(placedCount: base.model.prompt?.placedCount ?? 0)
+        return try FewShot(wanted.count, for: base, settings, encoder: encoder, seed: wanted.seed)
+    }
+
+    private var generator: Generator { Generator(model: base.model, endID: base.endOfTextID, settings: settings) }
+
     /// Prints a completion while it is generated.
-    func stream(_ prompt: PlacedText) throws {
+    mutating func stream(_ prompt: String) throws {
         let tokenizer = try base.requiredTokenizer()
         var text = StreamingText()
-        let results = try base.with(variants[0].adapter) {
+        let variant = variants[0]
+        let results = try base.with(variant.adapter) {
             try generator.generate(
-                encoded([prompt], lines: nil), firstIndex: 0,
+                [encoded(.text(prompt, line: nil), variant).tokens], firstIndex: 0,
                 onToken: { _, token in
                     Console.write(text.append(tokenizer.decode([token], skippingSpecialTokens: true)))
                 })
         }
         Console.line(text.finish())
-        report(results, lines: nil)
+        report(results[0], of: .text(prompt, line: nil))
     }
 
-    /// Prints the completions of prompts in order, each by all adapters.
-    ///
-    /// - Parameter lines: The lines that the prompts come from, where they are from a file.
-    mutating func run(_ prompts: [PlacedText], lines: [Int]?, json: Bool) throws {
+    /// Prints the completions of prompts in order, each by all adapters, as soon as those before it are there.
+    mutating func run(_ questions: [Question], json: Bool) throws {
         let tokenizer = try base.requiredTokenizer()
-        let results = try variants.map { variant in
-            try base.with(variant.adapter) {
-                try generator.generate(encoded(prompts, lines: lines), firstIndex: promptCount)
-            }
-        }
-        promptCount += prompts.count
-        for (index, prompt) in prompts.enumerated() {
-            for (variant, generations) in zip(variants, results) {
-                let completion = tokenizer.decodedString(generations[index].tokens, skippingSpecialTokens: true)
-                if json {
-                    var members: [JSONValue.Member] = []
-                    if variants.count > 1 { members.append(.init("adapter", .string(variant.label ?? ""))) }
-                    members += [.init("prompt", .string(prompt.source)), .init("completion", .string(completion))]
-                    Console.line(JSONValue.object(members).text(.compact))
-                } else {
-                    Console.line((variants.count > 1 ? "\(variant.label ?? ""): " : "") + completion)
+        var answers: [[Answer?]] = variants.map { _ in questions.map { _ in nil } }
+        var printed = 0
+        func printReady() throws {
+            while printed < questions.count, answers.allSatisfy({ $0[printed] != nil }) {
+                for (variant, answers) in zip(variants, answers) {
+                    guard let answer = answers[printed] else { continue }
+                    if case .failure = answer.completion { failureCount += 1 }
+                    try show(answer, of: questions[printed], by: variant, json: json)
                 }
+                printed += 1
             }
         }
-        for generations in results { report(generations, lines: lines) }
+        for (number, variant) in variants.enumerated() {
+            try base.with(variant.adapter) {
+                let prompts = questions.map { question in
+                    Result { () throws(Problem) in try encoded(question, variant) }
+                }
+                for (index, prompt) in prompts.enumerated() {
+                    if case .failure(let problem) = prompt {
+                        answers[number][index] = Answer(prompt: nil, completion: .failure(problem))
+                    }
+                }
+                try printReady()
+                var failure: (any Error)?
+                // One that can't be used keeps its place, because the random draws go by the prompts' numbers.
+                _ = try generator.generate(
+                    prompts.map { (try? $0.get().tokens) ?? [0] }, firstIndex: questionCount,
+                    limits: prompts.map { (try? $0.get()) == nil ? 0 : settings.maximumNewTokens },
+                    onFinish: { index, generation in
+                        guard failure == nil, answers[number][index] == nil, let prompt = try? prompts[index].get()
+                        else { return }
+                        let text = tokenizer.decodedString(generation.tokens, skippingSpecialTokens: true)
+                        answers[number][index] = Answer(
+                            prompt: prompt.text,
+                            completion: .success(
+                                .init(
+                                    text: variant.shots == nil ? text : FewShot.answer(text), generation: generation)))
+                        do { try printReady() } catch { failure = error }
+                    })
+                if let failure { throw failure }
+            }
+        }
+        questionCount += questions.count
     }
 
-    private func encoded(_ prompts: [PlacedText], lines: [Int]?) throws -> [[Int32]] {
-        let limit = base.model.maximumLength
-        return try prompts.enumerated().map { index, prompt in
-            func place(_ message: String) -> Problem {
-                Problem(
-                    message, file: lines == nil ? nil : "stdin",
-                    position: lines.map { TextPosition(line: $0[index], column: 1) })
+    private struct Answer {
+        struct Completion {
+            let text: String
+            let generation: Generation
+        }
+
+        /// nil where there is none.
+        let prompt: String?
+        let completion: Result<Completion, Problem>
+    }
+
+    private func show(_ answer: Answer, of question: Question, by variant: Variant, json: Bool) throws {
+        var members: [JSONValue.Member] = []
+        if variants.count > 1 { members.append(.init("adapter", .string(variant.label))) }
+        var ownPrompt = answer.prompt
+        if case .text(let text, _) = question { ownPrompt = ownPrompt ?? text }
+        switch question {
+        case .record: break
+        default: if let ownPrompt { members.append(.init("prompt", .string(ownPrompt))) }
+        }
+        var text = ""
+        switch answer.completion {
+        case .success(let completion):
+            text = completion.text
+            members.append(.init("completion", .string(text)))
+        case .failure(let problem):
+            Console.report(problem)
+            members.append(.init("error", .string(problem.message)))
+        }
+        if json {
+            if case .record(let record) = question {
+                Console.line(try record.json(adding: members))
+            } else {
+                Console.line(JSONValue.object(members).text(.compact))
             }
-            let ids: [Int32]
-            do {
-                ids = try base.promptIDs(prompt, hasPlaces: hasPlaces)
-            } catch let problem as Problem where problem.file == nil {
-                throw place(problem.message)
+        } else if isAlone(question), case .failure = answer.completion {
+            // Nothing would be its place.
+        } else {
+            Console.line((variants.count > 1 ? "\(variant.label): " : "") + text)
+        }
+        if case .success(let completion) = answer.completion { report(completion.generation, of: question) }
+    }
+
+    /// Whether the question is all that there is, so that no other's place depends on it.
+    private func isAlone(_ question: Question) -> Bool {
+        if case .text(_, line: nil) = question { true } else { false }
+    }
+
+    private func place(_ message: String, of question: Question, severity: Problem.Severity) -> Problem {
+        var problem =
+            switch question {
+            case .text(_, nil): Problem(message)
+            case .text(_, let line?): Problem(message, file: "stdin", position: TextPosition(line: line, column: 1))
+            case .record(let record): record.problem(message)
+            case .broken(let problem): problem
             }
-            if ids.isEmpty { throw place("the prompt is empty, and the model has no token to begin a text with") }
+        problem.severity = severity
+        return problem
+    }
+
+    /// The prompt that a variant makes of a question, as text and as tokens behind what is shown before it.
+    private func encoded(
+        _ question: Question, _ variant: Variant
+    ) throws(Problem) -> (text: String, tokens: [Int32]) {
+        func problem(_ message: String) -> Problem { place(message, of: question, severity: .error) }
+        do {
+            let prompt = try placed(question, variant)
+            let shots = try variant.shots.map { try base.requiredTokenizer().encode($0.text) } ?? []
+            let ids = try shots + base.promptIDs(prompt, hasPlaces: variant.form.hasPlaces)
+            if ids.isEmpty { throw problem("the prompt is empty, and the model has no token to begin a text with") }
+            let limit = base.model.maximumLength
             if ids.count > limit {
-                throw place("the prompt has \(ids.count) tokens, but the model takes at most \(limit) (n_positions)")
+                let shown = variant.shots.map { ", those of \($0.count) shots among them" } ?? ""
+                throw problem(
+                    "the prompt has \(ids.count) tokens\(shown), but the model takes at most \(limit) (n_positions)")
             }
-            return ids
+            if let id = ids.first(where: { Int($0) >= base.model.vocabularySize }) {
+                throw problem(
+                    "the prompt has the token \(id), and the model has only \(base.model.vocabularySize) (vocab_size)")
+            }
+            return (prompt.source, ids)
+        } catch let found as Problem {
+            throw found.file == nil ? problem(found.message) : found
+        } catch {
+            throw problem("\(error)")
         }
     }
 
-    private func report(_ generations: [Generation], lines: [Int]?) {
-        for (index, generation) in generations.enumerated() where generation.stop == .lengthLimit {
-            Console.report(
-                Problem(
-                    "generation stopped: prompt and completion are as long as the model takes "
-                        + "(n_positions, \(base.model.maximumLength) tokens)", file: lines == nil ? nil : "stdin",
-                    position: lines.map { TextPosition(line: $0[index], column: 1) }, severity: .warning))
+    private func placed(_ question: Question, _ variant: Variant) throws -> PlacedText {
+        switch question {
+        case .broken(let problem): throw problem
+        case .text(let text, _):
+            guard let template = variant.form.template else { return PlacedText(text) }
+            guard let filled = template.renderPlaces(filledWith: text) else {
+                throw Problem(
+                    "the template has the fields \(template.fieldNames.joined(separator: ", ")), and a text can fill only "
+                        + "one: give records with --data")
+            }
+            return filled
+        case .record(let record):
+            guard let template = variant.form.template else {
+                preconditionFailure("GenerationSession: a record without a template")
+            }
+            return try record.rendered(in: template)
         }
+    }
+
+    private func report(_ generation: Generation, of question: Question) {
+        if generation.stop != .lengthLimit { return }
+        Console.report(
+            place(
+                "generation stopped: prompt and completion are as long as the model takes (n_positions, "
+                    + "\(base.model.maximumLength) tokens)", of: question, severity: .warning))
     }
 }

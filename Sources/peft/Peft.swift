@@ -14,6 +14,7 @@ struct Peft: ParsableCommand {
               peft train --config configs/demo.yaml
               peft eval --config configs/demo.yaml --rouge --compare-base
               peft generate --adapter runs/demo --prompt 'name[The Eagle]'
+              peft predict --adapter runs/which-food --data new.jsonl --json
               peft merge --adapter runs/demo --output runs/demo-merged
               peft convert --adapter runs/adalora --rank 16 --output runs/as-lora
               peft inspect runs/demo
@@ -36,6 +37,7 @@ struct Peft: ParsableCommand {
             TrainCommand.self,
             EvalCommand.self,
             GenerateCommand.self,
+            PredictCommand.self,
             MergeCommand.self,
             ConvertCommand.self,
             InspectCommand.self,

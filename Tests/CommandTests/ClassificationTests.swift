@@ -67,8 +67,7 @@ import Testing
         #expect(text.status == 65)
         #expect(
             text.errors
-                == "\(output): error: tells labels and writes no text; 'peft eval --save-predictions FILE' writes the "
-                + "label of each record\n")
+                == "\(output): error: tells labels and writes no text; 'peft predict' gives each text its label\n")
         let plain = try peft("eval", "--base", output, "--data", data, "--text", "{q}")
         #expect(
             plain.errors

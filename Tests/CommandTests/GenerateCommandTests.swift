@@ -1,4 +1,6 @@
+import Foundation
 import JSONText
+import TestSupport
 import Testing
 
 @Suite("peft generate") struct GenerateCommandTests {
@@ -63,7 +65,7 @@ import Testing
         #expect(given.status == 66)
         #expect(
             given.errors == """
-                error: --as-trained needs the template of the training: there is no training_config.yaml beside the \
+                \(small.path("a")): error: --as-trained needs the template of the training: there is no training_config.yaml beside the \
                 adapter; give the run's configuration with --config
 
                 """)
@@ -94,6 +96,159 @@ import Testing
         #expect(
             outcome.errors
                 == "stdin:2:1: error: the prompt has 49 tokens, but the model takes at most 48 (n_positions)\n")
+        let given = try generate("--base", small.model, "--prompt", String(repeating: "a", count: 49))
+        #expect(given.status == 65 && given.output == "")
+        #expect(given.errors == "error: the prompt has 49 tokens, but the model takes at most 48 (n_positions)\n")
+    }
+
+    /// The tool's answers to lines that needn't be UTF-8, as `printf` writes them.
+    private func answers(toBytes lines: String, _ arguments: String) throws -> Outcome {
+        let folder = try TemporaryFolder()
+        let process = Process()
+        process.executableURL = URL(filePath: "/bin/sh")
+        process.arguments = ["-c", "printf '\(lines)' | \"$0\" \(arguments)", binary.path()]
+        process.standardOutput = try FileHandle(forWritingTo: folder.write("", to: "stdout"))
+        process.standardError = try FileHandle(forWritingTo: folder.write("", to: "stderr"))
+        try process.run()
+        process.waitUntilExit()
+        return Outcome(
+            status: process.terminationStatus, output: try folder.text("stdout"), errors: try folder.text("stderr"))
+    }
+
+    @Test("answers all other prompts where some can't be answered", arguments: [[], ["--temperature", "2"]])
+    func failures(sampling: [String]) throws {
+        let prompts = (0..<70).map { $0 % 30 == 11 ? String(repeating: "x", count: 60) : "prompt \($0)" }
+        let short = prompts.map { $0.count > 48 ? "y" : $0 }
+        let outcome = try RunningTool(
+            ["generate", "--base", small.model, "--json", "--max-new-tokens", "6"] + sampling,
+            input: prompts.joined(separator: "\n")
+        ).outcome()
+        let expected = try RunningTool(
+            ["generate", "--base", small.model, "--json", "--max-new-tokens", "6"] + sampling,
+            input: short.joined(separator: "\n")
+        ).outcome()
+        #expect(outcome.status == 65 && expected.status == 0)
+        let (rows, others) = (try objects(outcome), try objects(expected))
+        #expect(rows.count == 70)
+        for (index, row) in rows.enumerated() {
+            if index % 30 == 11 {
+                #expect(try row.asObject().map(\.key) == ["prompt", "error"])
+                #expect(try row.string("prompt") == prompts[index])
+                #expect(
+                    try row.string("error") == "the prompt has 60 tokens, but the model takes at most 48 (n_positions)")
+            } else {
+                #expect(row.plain == others[index].plain)
+            }
+        }
+        #expect(
+            outcome.errors.split(separator: "\n").map { String($0.prefix { $0 != " " }) }
+                == ["stdin:12:1:", "stdin:42:1:"])
+        let plain = try generate("--base", small.model, input: "a\n\(String(repeating: "x", count: 60))\nb")
+        #expect(plain.output.contains("\n\n") && plain.status == 65)
+    }
+
+    @Test("answers all other prompts where one is no UTF-8 or empty without a beginning") func unusable() throws {
+        // A model without an end of texts has no token for an empty prompt.
+        try small.folder.write(
+            small.folder.text("model/vocab.json").replacing(", \"<|endoftext|>\": 256", with: ""),
+            to: "model/vocab.json")
+        try small.folder.write(
+            small.folder.text("model/config.json").replacing("\"eos_token_id\": 256", with: "\"eos_token_id\": null"),
+            to: "model/config.json")
+        let outcome = try answers(
+            toBytes: #"a\n\n\377\nb\n"#, "generate --base \(small.model) --json --max-new-tokens 2")
+        #expect(outcome.status == 65)
+        let rows = try objects(outcome)
+        #expect(rows.map { $0.member("error") != nil } == [false, true, true, false])
+        #expect(try rows.map { try $0.optionalString("prompt") } == ["a", "", nil, "b"])
+        #expect(
+            outcome.errors == """
+                stdin:2:1: error: the prompt is empty, and the model has no token to begin a text with
+                stdin:3:1: error: invalid UTF-8
+
+                """)
+    }
+
+    @Test("gives each adapter the template of its own training") func ownTemplates() throws {
+        let adapters = ["--adapter", small.path("a"), "--adapter", small.path("b"), "--json", "--max-new-tokens", "6"]
+        try small.folder.write("data: {prompt: \"<{q}>\", completion: \"{a}\"}\n", to: "a/training_config.yaml")
+        let missing = try RunningTool(["generate", "--as-trained", "--prompt", "x"] + adapters).outcome()
+        #expect(missing.status == 66)
+        #expect(
+            missing.errors == "\(small.path("b")): error: --as-trained needs the template of the training: there is no "
+                + "training_config.yaml beside the adapter; give the run's configuration with --config\n")
+        try small.folder.write("data: {prompt: \"{q} is\", completion: \"{a}\"}\n", to: "b/training_config.yaml")
+        let rows = try objects(RunningTool(["generate", "--as-trained", "--prompt", "x"] + adapters).outcome())
+        #expect(try rows.map { try $0.string("prompt") } == ["<x>", "x is"])
+        for (row, name) in zip(rows, ["a", "b"]) {
+            let alone = try objects(
+                generate("--adapter", small.path(name), "--json", "--prompt", row.string("prompt")))[0]
+            #expect(try alone.string("completion") == row.string("completion"))
+        }
+    }
+
+    @Test("fills completions into records by the adapter's template") func records() throws {
+        try small.folder.write("data: {prompt: \"<{q}, {n}>\", completion: \"{a}\"}\n", to: "a/training_config.yaml")
+        let records = (0..<80).map { #"{"n": \#($0), "q": "question \#($0 % 7)"}"# }
+        try small.folder.write(records.joined(separator: "\n"), to: "new.jsonl")
+        let outcome = try generate("--adapter", small.path("a"), "--data", small.path("new.jsonl"), "--json")
+        #expect(outcome.status == 0 && outcome.errors == "")
+        let rows = try objects(outcome)
+        #expect(try rows.map { try $0.integer("n") } == Array(0..<80))
+        #expect(try rows[0].asObject().map(\.key) == ["n", "q", "completion"])
+        for index in [0, 79] {
+            let prompt = "<question \(index % 7), \(index)>"
+            let alone = try objects(generate("--adapter", small.path("a"), "--json", "--prompt", prompt))[0]
+            #expect(try alone.string("completion") == rows[index].string("completion"))
+        }
+        let piped = try generate(
+            "--adapter", small.path("a"), "--data", "-", "--json", input: records[79] + "\n[]\n{\"q\": \"x\"}\n")
+        #expect(piped.status == 65)
+        let found = try objects(piped)
+        #expect(found[0].plain == rows[79].plain)
+        #expect(try found[1...].map { try $0.asObject().map(\.key) } == [["error"], ["q", "error"]])
+        #expect(piped.errors.contains("stdin:2:1: error: ") && piped.errors.contains("stdin:3:1: error: no field 'n'"))
+        // The template may be given, and a table read.
+        try small.folder.write("q,completion\n\"a, b\",own\n", to: "new.csv")
+        let given = try objects(
+            generate("--base", small.model, "--data", small.path("new.csv"), "--prompt", #"{q}\n"#, "--json"))[0]
+        let alone = try objects(generate("--base", small.model, "--json", input: "a, b"))
+        #expect(alone.count == 1)
+        #expect(try given.asObject().map(\.key) == ["q", "completion", "predicted_completion"])
+        #expect(try given.string("completion") == "own")
+    }
+
+    @Test("shows records of the training before each prompt") func shots() throws {
+        let records = (0..<3).map { #"{"q": "\#($0)?", "a": "a\#($0)"}"# }
+        try small.folder.write(records.joined(separator: "\n"), to: "train.jsonl")
+        try small.folder.write(
+            """
+            model: {path: \(small.model)}
+            data: {train: \(small.path("train.jsonl")), prompt: "{q}=", completion: "{a}"}
+            training: {output_dir: x}
+            """, to: "run.yaml")
+        let arguments = ["--base", small.model, "--config", small.path("run.yaml"), "--json", "--shots", "2"]
+        let row = try objects(
+            RunningTool(["generate", "--prompt", "7?", "--max-new-tokens", "5"] + arguments).outcome())[0]
+        #expect(try row.string("prompt") == "7?=")
+        let texts = try (0..<3).flatMap { first in
+            try (0..<3).filter { $0 != first }.map { second in
+                let shown = [first, second].map { "\($0)?=a\($0)\n\n" }.joined()
+                try small.folder.write("{\"t\": \(JSONValue.string(shown + "7?=").text(.compact))}", to: "shown.jsonl")
+                return try objects(
+                    RunningTool([
+                        "generate", "--base", small.model, "--json", "--max-new-tokens", "5", "--data",
+                        small.path("shown.jsonl"), "--prompt", "{t}",
+                    ]).outcome())[0].string("completion")
+            }
+        }
+        let answers = texts.map { text in text.firstRange(of: "\n\n").map { String(text[..<$0.lowerBound]) } ?? text }
+        #expect(try answers.contains(row.string("completion")))
+        let tooMany = try RunningTool(["generate", "--prompt", "7?"] + arguments.dropLast() + ["9"]).outcome()
+        #expect(tooMany.status == 65)
+        #expect(tooMany.errors == "error: --shots 9 is more than the training data has records (3)\n")
+        let without = try generate("--adapter", small.path("a"), "--prompt", "x", "--shots", "1")
+        #expect(without.status == 66 && without.errors.contains("--shots needs the template of the training"))
     }
 
     @Test(
@@ -107,6 +262,7 @@ import Testing
                 ["--base", "x", "--temperature", "1", "--top-p", "1.5"],
                 "--top-p must be above 0 and at most 1, got 1.5"
             ),
+            (["--base", "x", "--shots=-1"], "--shots must not be negative, got -1"),
             (["--base", "x", "--set", "a=b"], "--set changes a configuration: give --config too"),
         ])
     func usage(arguments: [String], message: String) throws {

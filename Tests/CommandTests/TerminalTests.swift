@@ -40,6 +40,35 @@ struct TerminalTests {
         return (main, terminal)
     }
 
+    @Test(
+        "whoever is waited for is told, unless it is to be quiet",
+        arguments: [
+            ([], "reading prompts from the terminal, a line each; Ctrl-D ends\n"),
+            (["--data", "-", "--prompt", "{text}"], "reading records from the terminal, a line each; Ctrl-D ends\n"),
+            (["--quiet"], ""),
+        ])
+    func waiting(arguments: [String], note: String) throws {
+        let small = try SmallModel()
+        let (main, terminal) = try pseudoTerminal()
+        let process = Process()
+        process.executableURL = binary
+        process.arguments = ["generate", "--base", small.model, "--max-new-tokens", "1"] + arguments
+        process.currentDirectoryURL = repositoryRoot
+        process.standardInput = FileHandle(fileDescriptor: terminal, closeOnDealloc: false)
+        let (output, errors) = (Pipe(), Pipe())
+        (process.standardOutput, process.standardError) = (output, errors)
+        try process.run()
+        // A line, and the end of the input.
+        let input = Array("abc\n\u{04}".utf8)
+        #expect(write(main, input, input.count) == input.count)
+        process.waitUntilExit()
+        close(terminal)
+        close(main)
+        #expect(process.terminationStatus == 0)
+        #expect(String(decoding: errors.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self) == note)
+        #expect(!output.fileHandleForReading.readDataToEndOfFile().isEmpty)
+    }
+
     @Test("errors are coloured")
     func colors() throws {
         let text = try errors(["inspect", "no/such/folder"], ["TERM": "xterm"])

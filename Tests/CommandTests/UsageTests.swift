@@ -13,12 +13,19 @@ struct UsageTests {
         for command in Self.commands { #expect(outcome.output.contains("\n  \(command) ")) }
     }
 
-    @Test("each command's help has an example of it", arguments: commands)
+    @Test("each command's help has an example of it", arguments: commands + ["predict"])
     func helpOfACommand(command: String) throws {
         let outcome = try peft(command, "--help")
         #expect(outcome.status == 0)
         #expect(outcome.errors == "")
         #expect(outcome.output.contains("EXAMPLES:\n  peft \(command) "))
+    }
+
+    @Test("'help' takes a command's name", arguments: commands + ["predict"])
+    func helpByName(command: String) throws {
+        let outcome = try peft("help", command)
+        #expect(outcome.status == 0)
+        #expect(try outcome.output == peft(command, "--help").output)
     }
 
     @Test("the version is a line of its own")

@@ -1,72 +1,116 @@
 import Diagnostics
 import Glibc
 
-/// Lines of stdin, taken as they come: whoever waits for an answer gets it, and who sends many is served in batches.
+/// Lines of stdin or of a file, taken as they come: whoever waits for an answer gets it, and who sends many is served in
+/// batches.
 struct LineInput {
     struct Line {
         var number: Int
-        var text: String
+        /// Without the line's end.
+        var bytes: [UInt8]
+
+        var isBlank: Bool { bytes.allSatisfy { $0 == 0x20 || $0 == 0x09 } }
     }
 
-    private let name: String
+    /// A descriptor that is closed with the last reference to it.
+    private final class OpenFile {
+        let descriptor: Int32
+        init(_ descriptor: Int32) { self.descriptor = descriptor }
+        deinit { if descriptor != STDIN_FILENO { close(descriptor) } }
+    }
+
+    /// Stands for the input in messages.
+    let name: String
+    private let file: OpenFile
     private var pending: [UInt8] = []
+    /// How many bytes of `pending` were given out, and how many hold no line break that wasn't.
+    private var (taken, searched) = (0, 0)
     private var isAtEnd = false
     private var lineCount = 0
 
+    /// Lines of stdin.
+    ///
     /// - Parameter name: Stands for the input in messages.
-    init(name: String) { self.name = name }
+    init(name: String) {
+        self.name = name
+        file = OpenFile(STDIN_FILENO)
+    }
+
+    /// Lines of a file; throws a `Problem` where it can't be opened.
+    init(path: String) throws {
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        if descriptor < 0 {
+            let reason = errno == ENOENT ? "no such file" : "can't be read: \(String(cString: strerror(errno)))"
+            throw Problem(reason, file: path, exitStatus: .missingInput)
+        }
+        name = path
+        file = OpenFile(descriptor)
+    }
+
+    /// Tells who sits at a terminal that the tool waits for them.
+    static func announceTerminal(_ what: String) {
+        guard isatty(STDIN_FILENO) == 1 else { return }
+        Console.note("reading \(what) from the terminal, a line each; Ctrl-D ends")
+    }
 
     /// Waits for a line, and takes along what else is there already; nil at the end.
     ///
-    /// Throws a `Problem` with the line where it isn't UTF-8, or reading fails.
+    /// Throws a `Problem` where reading fails.
     mutating func next(atMost limit: Int) throws -> [Line]? {
         var lines: [Line] = []
         while lines.count < limit {
-            if let end = pending.firstIndex(of: UInt8(ascii: "\n")) {
-                lines.append(try line(pending[..<end]))
-                pending.removeSubrange(...end)
+            if let end = pending[searched...].firstIndex(of: UInt8(ascii: "\n")) {
+                lines.append(line(pending[taken..<end]))
+                (taken, searched) = (end + 1, end + 1)
             } else if isAtEnd {
-                if !pending.isEmpty { lines.append(try line(pending[...])) }
-                pending = []
+                if taken < pending.count { lines.append(line(pending[taken...])) }
+                forget(upTo: pending.count)
                 break
-            } else if lines.isEmpty || isReady {
-                try read()
             } else {
-                break
+                searched = pending.count
+                guard lines.isEmpty || isReady else { break }
+                try read()
             }
         }
+        forget(upTo: taken)
         return lines.isEmpty ? nil : lines
     }
 
     /// All that is left.
     mutating func rest() throws -> [UInt8] {
         while !isAtEnd { try read() }
-        defer { pending = [] }
-        return pending
+        defer { forget(upTo: pending.count) }
+        return Array(pending[taken...])
+    }
+
+    private mutating func forget(upTo end: Int) {
+        pending.removeSubrange(..<end)
+        (taken, searched) = (0, max(0, searched - end))
     }
 
     private var isReady: Bool {
-        var descriptor = pollfd(fd: STDIN_FILENO, events: Int16(POLLIN), revents: 0)
+        var descriptor = pollfd(fd: file.descriptor, events: Int16(POLLIN), revents: 0)
         return poll(&descriptor, 1, 0) > 0
     }
 
     private mutating func read() throws {
         var buffer = [UInt8](repeating: 0, count: 1 << 16)
-        let count = Glibc.read(STDIN_FILENO, &buffer, buffer.count)
+        let count = Glibc.read(file.descriptor, &buffer, buffer.count)
         if count < 0, errno == EINTR { return }
         if count < 0 {
-            throw Problem("can't be read: \(String(cString: strerror(errno)))", file: name, exitStatus: .inputOutput)
+            let isFolder = errno == EISDIR
+            throw Problem(
+                isFolder ? "expected a file, found a folder" : "can't be read: \(String(cString: strerror(errno)))",
+                file: name, exitStatus: isFolder ? .missingInput : .inputOutput)
         }
         if count == 0 { isAtEnd = true }
         pending += buffer[..<count]
     }
 
-    private mutating func line(_ bytes: ArraySlice<UInt8>) throws -> Line {
+    private mutating func line(_ bytes: ArraySlice<UInt8>) -> Line {
         lineCount += 1
-        let content = bytes.last == UInt8(ascii: "\r") ? bytes.dropLast() : bytes
-        guard let text = String(validating: content, as: UTF8.self) else {
-            throw Problem("invalid UTF-8", file: name, position: TextPosition(line: lineCount, column: 1))
-        }
-        return Line(number: lineCount, text: text)
+        var content = bytes.last == UInt8(ascii: "\r") ? bytes.dropLast() : bytes
+        if lineCount == 1, content.starts(with: [0xEF, 0xBB, 0xBF]) { content = content.dropFirst(3) }
+        return Line(number: lineCount, bytes: Array(content))
     }
 }
