@@ -65,13 +65,16 @@ public final class ConfigDocument {
     }
 
     private static func utf8Text(_ bytes: UnsafeRawBufferPointer, file: String) throws -> String {
-        if let text = String(validating: bytes, as: UTF8.self) { return text }
-        var line = 1
-        for part in bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false) {
-            if String(validating: part, as: UTF8.self) == nil { break }
-            line += 1
-        }
-        throw Problem("invalid UTF-8", file: file, position: TextPosition(line: line, column: 1))
+        let start = try textStart(of: bytes, file: file)
+        if let text = String(validating: bytes[start...], as: UTF8.self) { return text }
+        let broken = TextLines(bytes).first { String(validating: bytes[$0.range], as: UTF8.self) == nil }
+        throw Problem("invalid UTF-8", file: file, position: TextPosition(line: broken?.number ?? 1, column: 1))
+    }
+
+    /// What was found doubtful so far, in the order of finding, once each.
+    public var warnings: [Problem] {
+        var seen: Set<Problem> = []
+        return journal.warnings.filter { seen.insert($0).inserted }
     }
 
     /// Adds a problem to those that `finish()` throws.

@@ -9,6 +9,7 @@ final class ConfigJournal {
     }
 
     var problems: [Problem] = []
+    var warnings: [Problem] = []
     private(set) var askedKeys: [ConfigDocument.AskedKey] = []
     private(set) var resolved = ConfigValue.mapping([])
     private var askedPaths: Set<String> = []

@@ -4,7 +4,9 @@ import Yams
 extension ConfigNode {
     /// Reads a YAML text; an empty one is an empty mapping. Throws a `Problem` with the place of what is wrong.
     static func parse(yaml: String, file: String?) throws -> ConfigNode {
-        let source = YAMLSource(text: yaml, file: file)
+        let mark: UnicodeScalar = "\u{FEFF}"
+        let isMarked = yaml.unicodeScalars.first == mark
+        let source = YAMLSource(text: isMarked ? String(yaml.unicodeScalars.dropFirst()) : yaml, file: file)
         // The basic resolver has no rules: types are decided where a value is read.
         guard let root = try source.compose() else {
             return ConfigNode(.mapping([]), place: .file(file, nil))
@@ -38,8 +40,22 @@ private struct YAMLSource {
     init(text: String, file: String?) {
         self.text = text
         self.file = file
-        lines = text.utf8.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
-            .map { Substring($0).utf8 }
+        // The one line end that takes two bytes leaves an empty line behind, which counts for none.
+        var lines: [Substring.UTF8View] = []
+        var start = text.utf8.startIndex
+        var isAfterReturn = false
+        for index in text.utf8.indices {
+            let byte = text.utf8[index]
+            let isReturn = byte == UInt8(ascii: "\r")
+            if isReturn || byte == UInt8(ascii: "\n") {
+                let next = text.utf8.index(after: index)
+                if isReturn || !isAfterReturn { lines.append(text[start..<index].utf8) }
+                start = next
+            }
+            isAfterReturn = isReturn
+        }
+        lines.append(text[start...].utf8)
+        self.lines = lines
     }
 
     func compose() throws -> Node? {
@@ -58,6 +74,11 @@ private struct YAMLSource {
         return TextPosition(line: mark.line, column: Substring(before).utf8.count + 1)
     }
 
+    private func character(at mark: Mark) -> UnicodeScalar? {
+        guard mark.line > 0, mark.line <= lines.count else { return nil }
+        return Substring(lines[mark.line - 1]).unicodeScalars.dropFirst(max(0, mark.column - 1)).first
+    }
+
     private func problem(_ message: String, _ mark: Mark?) -> Problem {
         Problem(message, file: file, position: position(mark))
     }
@@ -66,6 +87,10 @@ private struct YAMLSource {
         switch error {
         case .scanner(let context, let text, let mark, _), .parser(let context, let text, let mark, _),
             .composer(let context, let text, let mark, _):
+            if character(at: mark) == "\t" {
+                return problem(
+                    "not valid YAML: a tab stands where a value or a key is expected; indent with spaces", mark)
+            }
             let circumstance = context.map { "\($0.text.trimmed) " } ?? ""
             return problem("not valid YAML: \(circumstance)\(text)", mark)
         case .duplicatedKeysInMapping(let keys, let context):

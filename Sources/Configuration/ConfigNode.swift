@@ -46,7 +46,7 @@ public struct ConfigNode: Sendable, Hashable {
         switch content {
         case .null: "nothing"
         case .scalar(let text, let isQuoted):
-            isQuoted && (integer(text) != nil || number(text) != nil)
+            isQuoted && (integer(text) != nil || number(text) != nil || boolean(text) != nil)
                 ? "the text '\(text)' in quotation marks"
                 : isQuoted || (number(text) == nil && boolean(text) == nil) ? "'\(text)'" : text
         case .list: "a list"
@@ -75,13 +75,22 @@ func number(_ text: String) -> Double? {
     return Double(text)
 }
 
-/// The boolean that plain text stands for: `yes`, `no`, `on` and `off` are words.
+/// The boolean that plain text stands for where one is asked for, in all spellings of YAML 1.1; elsewhere they are
+/// words.
 func boolean(_ text: String) -> Bool? {
     switch text {
-    case "true": true
-    case "false": false
+    case "true", "True", "TRUE", "yes", "Yes", "YES", "on", "On", "ON": true
+    case "false", "False", "FALSE", "no", "No", "NO", "off", "Off", "OFF": false
     default: nil
     }
+}
+
+/// How a number that is written otherwise than here would be written: `1_000`, `0,5`.
+func respelledNumber(_ text: String) -> String? {
+    let plain = text.replacing("_", with: "")
+    if plain != text, number(plain) != nil { return plain }
+    let pointed = text.replacing(",", with: ".")
+    return pointed != text && number(pointed) != nil ? pointed : nil
 }
 
 private func isDigit(_ byte: UInt8) -> Bool { byte &- UInt8(ascii: "0") < 10 }

@@ -143,8 +143,10 @@ extension ConfigSection {
         Reading("integer", { .integer($0) }) { node in
             guard case .scalar(let text, false) = node.content, let value = Configuration.integer(text) else {
                 var message = "expected an integer, got \(node.summary)"
-                if case .scalar(let text, false) = node.content, let value = Configuration.number(text) {
-                    if let whole = Int(exactly: value) { message += ": write \(whole)" }
+                if case .scalar(let text, _) = node.content,
+                    let value = Configuration.number(respelledNumber(text) ?? text), let whole = Int(exactly: value)
+                {
+                    message += ": write \(whole)"
                 }
                 return .failure(Mismatch(message: message, node: node))
             }
@@ -155,7 +157,13 @@ extension ConfigSection {
     private static func number(_ limit: (any ValueLimit<Double>)?) -> Reading<Double> {
         Reading("number", { .number($0) }) { node in
             guard case .scalar(let text, false) = node.content, let value = Configuration.number(text) else {
-                return .failure(Mismatch(message: "expected a number, got \(node.summary)", node: node))
+                var message = "expected a number, got \(node.summary)"
+                if case .scalar(let text, _) = node.content,
+                    let spelling = Configuration.number(text) == nil ? respelledNumber(text) : text
+                {
+                    message += ": write \(spelling)"
+                }
+                return .failure(Mismatch(message: message, node: node))
             }
             guard value.isFinite else {
                 return .failure(Mismatch(message: "the number \(text) is out of range", node: node))
@@ -174,7 +182,11 @@ extension ConfigSection {
     private static var boolean: Reading<Bool> {
         Reading("true or false", { .boolean($0) }) { node in
             guard case .scalar(let text, false) = node.content, let value = Configuration.boolean(text) else {
-                return .failure(Mismatch(message: "expected true or false, got \(node.summary)", node: node))
+                var message = "expected true or false, got \(node.summary)"
+                if case .scalar(let text, _) = node.content, let value = Configuration.boolean(text) {
+                    message += ": write \(value)"
+                }
+                return .failure(Mismatch(message: message, node: node))
             }
             return .success(value)
         }
@@ -215,6 +227,11 @@ extension ConfigSection {
 
     private static func choice(_ options: [String]) -> Reading<String> {
         Reading("one of \(options.joined(separator: ", "))", { .string($0) }) { node in
+            if case .scalar(let text, false) = node.content, let word = Configuration.boolean(text).map({ "\($0)" }),
+                options.contains(word)
+            {
+                return .success(word)
+            }
             guard case .scalar(let text, _) = node.content, options.contains(text) else {
                 var message = "expected one of \(options.joined(separator: ", ")), got \(node.summary)"
                 if case .scalar(let text, _) = node.content, let near = suggestion(for: text, among: options) {

@@ -51,6 +51,22 @@ public final class ConfigSection {
         record(message, at: key)
     }
 
+    /// Tells of something at the value of `key` that stops nothing.
+    public func warn(_ message: String, at key: String) {
+        var warning = problem(message, at: key)
+        warning.severity = .warning
+        journal.warnings.append(warning)
+    }
+
+    /// The file that the value of `key` stands in; nil where it has none, as on a command line.
+    public func file(of key: String) -> String? {
+        if case .file(let file, _)? = entry(key)?.value.place { return file }
+        return nil
+    }
+
+    /// Lets the resolved configuration have `text` at `key`, as another spelling of what was read there.
+    public func rewrite(_ key: String, _ text: String) { resolve(key, .string(text)) }
+
     /// Takes everything here as known, for a command that needs only some of it.
     public func ignoreUnread() { journal.ignoreUnread(of: path) }
 

@@ -30,8 +30,8 @@ public enum ConfigValue: Sendable, Hashable {
                 self = .integer(value)
             } else if let value = Configuration.number(text) {
                 self = .number(value)
-            } else if let value = Configuration.boolean(text) {
-                self = .boolean(value)
+            } else if text == "true" || text == "false" {
+                self = .boolean(text == "true")
             } else {
                 self = .string(text)
             }

@@ -1,12 +1,9 @@
 public import Batches
-import Diagnostics
-import Host
 import Synchronization
 
 /// The micro-batches of a data set, epoch after epoch; any of them can be asked for at any time.
 ///
-/// The order depends on the seed and the epoch alone. From the first batch on, the examples to come are tokenized in the
-/// background.
+/// The order depends on the seed and the epoch alone.
 public final class BatchSequence: Sendable {
     public let dataset: Dataset
     public let batchSize: Int
@@ -14,7 +11,6 @@ public final class BatchSequence: Sendable {
     private let seed: UInt64
     /// The order of the epoch asked for last.
     private let order: Mutex<(epoch: Int, indices: [Int32])?>
-    private let lookahead = Lookahead()
 
     public init(dataset: Dataset, batchSize: Int, shuffles: Bool, seed: UInt64) {
         precondition(batchSize > 0, "BatchSequence: batches of \(batchSize) examples")
@@ -25,8 +21,6 @@ public final class BatchSequence: Sendable {
         order = Mutex(nil)
     }
 
-    deinit { lookahead.isStopped.store(true, ordering: .relaxed) }
-
     /// The number of batches of an epoch; the last may be smaller.
     public var count: Int { (dataset.count + batchSize - 1) / batchSize }
 
@@ -36,12 +30,10 @@ public final class BatchSequence: Sendable {
         return order(of: epoch)[index * batchSize..<min((index + 1) * batchSize, dataset.count)].map { Int($0) }
     }
 
-    /// Batch `index` of `epoch`, both counted from 0. Throws a `Problem` with file and line where a record, of this
-    /// batch or one tokenized ahead, can't be used.
+    /// Batch `index` of `epoch`, both counted from 0. Throws a `Problem` with file and line where a record can't be used
+    /// any more.
     public func batch(epoch: Int, index: Int) throws -> TokenBatch {
-        try dataset.throwFailure()
-        if lookahead.start() { tokenizeAhead(epoch: epoch, from: index * batchSize) }
-        return TokenBatch(try examples(epoch: epoch, index: index).map { try dataset.example($0) })
+        TokenBatch(try examples(epoch: epoch, index: index).map { try dataset.example($0) })
     }
 
     private func order(of epoch: Int) -> [Int32] {
@@ -55,26 +47,6 @@ public final class BatchSequence: Sendable {
             return indices
         }
     }
-
-    private func tokenizeAhead(epoch: Int, from start: Int) {
-        let indices = order(of: epoch)
-        // Without a thread to spare each batch tokenizes its own examples.
-        try? StartedThread { [dataset, lookahead] in
-            // After a resume in the middle, the start of the epoch is what the next one needs too.
-            for index in indices[start...] + indices[..<start] {
-                if lookahead.isStopped.load(ordering: .relaxed) || !dataset.prepare(Int(index)) { return }
-            }
-        }.detach()
-    }
-}
-
-/// Whether the background has begun, and whether it is to end.
-private final class Lookahead: Sendable {
-    let isStopped = Atomic(false)
-    private let isStarted = Atomic(false)
-
-    /// True the first time.
-    func start() -> Bool { !isStarted.exchange(true, ordering: .relaxed) }
 }
 
 extension TokenBatch {

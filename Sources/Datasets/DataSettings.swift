@@ -22,7 +22,9 @@ public struct DataSettings: Sendable, Hashable {
 
     /// Reads all keys; what is wrong or contradicts is recorded in the document. `train` may be absent where
     /// `needsTrainingFiles` is false.
-    public init(_ section: ConfigSection, task: LearningTask = .causalLM, needsTrainingFiles: Bool) {
+    ///
+    /// - Parameter task: nil where it isn't known, so that which keys belong to it can't be told.
+    public init(_ section: ConfigSection, task: LearningTask? = .causalLM, needsTrainingFiles: Bool) {
         train = section.optionalPaths("train") ?? []
         validation = section.optionalPaths("validation") ?? []
         let prompt = Self.template(section, "prompt")
@@ -40,6 +42,7 @@ public struct DataSettings: Sendable, Hashable {
         templates = .text(Self.wholeLine)
 
         if needsTrainingFiles, train.isEmpty { section.record("missing: name the file to train on", at: "train") }
+        guard let task else { return }
         if task == .sequenceClassification {
             readClassification(section, text: text, label: label, pattern: labelPattern)
             return
@@ -85,6 +88,8 @@ public struct DataSettings: Sendable, Hashable {
                 section.record("has no place in regression, whose labels are numbers", at: "labels")
             } else if labels.count < 2 || Set(labels).count < labels.count {
                 section.record("must be two or more different labels", at: "labels")
+            } else if labels.contains(where: { $0.allSatisfy(\.isWhitespace) }) {
+                section.record("has an empty label", at: "labels")
             }
         }
         guard let text, let label else { return }
@@ -114,9 +119,8 @@ public struct DataSettings: Sendable, Hashable {
     private static var wholeLine: Template { Template(field: "text") }
 
     private static func template(_ section: ConfigSection, _ key: String) -> Template? {
-        guard let source = section.optionalString(key) else { return nil }
         do {
-            return try Template(source)
+            return try Template(section, key)
         } catch {
             section.record((error as? Problem)?.message ?? "\(error)", at: key)
             return nil
@@ -166,11 +170,15 @@ extension ExampleTemplates {
     /// - Parameter areClasses: Whether numbers are names of classes too.
     /// - Throws: `Problem`s with file and line where records can't be used.
     public func labelSet(paths: [String], areClasses: Bool = false) throws -> LabelSet? {
-        guard case .labelled(_, let template) = self else { return nil }
+        guard case .labelled(let text, let template) = self else { return nil }
         let records = try RecordSet(paths: paths)
         var found: Set<String> = []
+        // With the fields of the text, so that what is wrong with those is reported too.
+        let fields = fields
         try records.forEachInParallel({ file, index in
-            template.label(try file.texts(of: template.template.fieldNames, at: index))
+            let label = template.label(try file.texts(of: fields, at: index)[text.fields.count...])
+            if let label { try LabelSet.check(label, file, index) }
+            return label
         }) { _, label in
             if let label { found.insert(label) }
         }
@@ -179,6 +187,9 @@ extension ExampleTemplates {
                 "data.label_pattern matches none of the \(records.count) records", file: records.files[0].path)
         }
         let inferred = LabelSet(inferredFrom: found)
-        return areClasses && inferred.kind == .regression ? LabelSet(names: found.sorted()) : inferred
+        if areClasses, inferred.kind == .regression {
+            return LabelSet(names: found.sorted { $0.unicodeScalars.lexicographicallyPrecedes($1.unicodeScalars) })
+        }
+        return inferred
     }
 }

@@ -1,25 +1,21 @@
-import Diagnostics
-import Synchronization
+public import Diagnostics
+import Tokenizers
 
-/// Examples from the records of one or more files, tokenized when first needed and kept.
+/// Examples from the records of one or more files, tokenized at the start and kept.
 public final class Dataset: Sendable {
-    /// What became of the records that were tokenized so far.
+    /// What became of the records.
     public struct Counts: Sendable, Hashable {
         /// All records of the files.
         public var records = 0
-        /// Those that were tokenized; with the policy `drop` and in blocks all of them, from the start.
-        public var tokenized = 0
         public var dropped = 0
         public var truncated = 0
         /// The tokens of the examples, and those of them that take part in the loss.
         public var tokens = 0
         public var targetTokens = 0
-    }
-
-    private struct State {
-        var cache: ExampleCache
-        var counts: Counts
-        var failure: (any Error)?
+        /// The examples of each class, by its number; empty where there are none.
+        public var ofClass: [Int] = []
+        /// The smallest and the largest number where labels are numbers.
+        public var values: ClosedRange<Float>?
     }
 
     /// 1 GiB of tokens; what is beyond is tokenized each time that it is needed.
@@ -30,43 +26,52 @@ public final class Dataset: Sendable {
     /// The record of each example, where some were dropped.
     private let kept: [Int32]?
     private let isInBlocks: Bool
-    private let state: Mutex<State>
+    private let cache: ExampleCache
 
+    /// What became of the records.
+    public let counts: Counts
     /// The number of examples.
     public let count: Int
+    /// Fields that the templates can do without, and that no record has.
+    public let absentFields: [String]
 
-    /// Scans the files; with the policy `drop` tokenizes them too, because it decides how many examples there are.
+    /// Scans the files and tokenizes the records, so that what is wrong with one of them is known from the start.
     ///
-    /// Throws a `Problem` with file and line where a record is broken or empty, and where nothing is left.
+    /// Throws a `Problem` or `Problems` with file and line where records are broken, empty or too long, and where nothing
+    /// is left.
     public convenience init(paths: [String], encoder: ExampleEncoder) throws {
         try self.init(paths: paths, limit: nil, encoder: encoder)
     }
 
     /// - Parameter limit: Only so many records, from the first on; nil for all.
     public convenience init(paths: [String], limit: Int?, encoder: ExampleEncoder) throws {
-        try self.init(records: RecordSet(paths: paths, limit: limit), encoder: encoder)
+        try self.init(records: RecordSet(paths: paths, limit: limit), encoder: encoder, capacity: Self.cacheCapacity)
     }
 
-    init(records: RecordSet, encoder: ExampleEncoder) throws {
+    /// - Parameter capacity: The tokens that are kept.
+    package init(records: RecordSet, encoder: ExampleEncoder, capacity: Int) throws {
         self.records = records
         self.encoder = encoder
         isInBlocks = false
-        var cache = ExampleCache(count: records.count, capacity: Self.cacheCapacity)
+        var cache = ExampleCache(count: records.count, capacity: capacity)
         var counts = Counts()
         counts.records = records.count
-        guard encoder.mayDrop else {
-            kept = nil
-            count = records.count
-            state = Mutex(State(cache: cache, counts: counts))
-            return
-        }
+        if let labels = encoder.labels { counts.ofClass = Array(repeating: 0, count: labels.names.count) }
         var kept: [Int32] = []
         try records.forEachInParallel({ try encoder.encode($0, $1) }) { index, outcome in
             if case .example(let example, _) = outcome {
-                kept.append(Int32(index))
+                if encoder.mayDrop { kept.append(Int32(index)) }
                 cache.insert(example, at: index)
             }
             counts.add(outcome)
+        }
+        self.cache = cache
+        self.counts = counts
+        absentFields = try records.lacking(encoder.templates.fields.filter(\.isOptional).map(\.name))
+        guard encoder.mayDrop else {
+            self.kept = nil
+            count = records.count
+            return
         }
         if kept.isEmpty, encoder.maximumLength == nil || encoder.policy != .drop {
             throw Problem(
@@ -80,7 +85,6 @@ public final class Dataset: Sendable {
         }
         self.kept = kept
         count = kept.count
-        state = Mutex(State(cache: cache, counts: counts))
     }
 
     /// Tokenizes all records, lays them one behind the other and cuts them into blocks of `blockSize` tokens, of which
@@ -113,7 +117,6 @@ public final class Dataset: Sendable {
                     block.removeAll(keepingCapacity: true)
                 }
             }
-            counts.tokenized += 1
         }
         if blocks.isEmpty {
             throw Problem(
@@ -125,30 +128,40 @@ public final class Dataset: Sendable {
         counts.targetTokens = blocks.count * (blockSize - 1)
         var cache = ExampleCache(count: count, capacity: .max)
         for (index, block) in blocks.enumerated() { cache.insert(Example(tokens: block, firstTarget: 1), at: index) }
-        state = Mutex(State(cache: cache, counts: counts))
+        self.cache = cache
+        self.counts = counts
+        absentFields = try records.lacking(encoder.templates.fields.filter(\.isOptional).map(\.name))
+    }
+
+    /// What is doubtful about the records, though they can be used.
+    public var warnings: [Problem] {
+        absentFields.map { name in
+            let names = (try? records.files[0].fieldNames(at: 0)) ?? []
+            let message = RecordFile.message(missing: name, among: names)
+            return Problem(
+                "\(message). What depends on it is left out everywhere", file: records.files[0].path, severity: .warning
+            )
+        }
+    }
+
+    /// What stands behind each text that is learned, for people; nil where they have labels, and in blocks.
+    public var endSummary: String? {
+        if hasLabels || isInBlocks { return nil }
+        guard let end = encoder.endID else { return "nothing ends the texts: the model names no token for it" }
+        let name = encoder.tokenizer.decodedString([end], skippingSpecialTokens: false)
+        return "each text ends with the token \(end) (\(name))"
     }
 
     /// Whether each example has a label.
     public var hasLabels: Bool { if case .labelled = encoder.templates { true } else { false } }
 
-    /// What became of the records so far.
-    public var counts: Counts { state.withLock { $0.counts } }
-
     /// The example `index`, in the order of the files.
     public func example(_ index: Int) throws -> Example {
         let record = kept.map { Int($0[index]) } ?? index
-        if let example = state.withLock({ $0.cache[record] }) { return example }
+        if let example = cache[record] { return example }
         let (file, local) = records.locate(record)
-        let outcome = try encoder.encode(file, local)
-        guard case .example(let example, _) = outcome else {
-            preconditionFailure("Dataset: a dropped record among the examples")
-        }
-        state.withLock { state in
-            // Only the first time: another thread may have been here meanwhile.
-            if !state.cache.contains(record) {
-                state.cache.insert(example, at: record)
-                if state.cache.contains(record) { state.counts.add(outcome) }
-            }
+        guard case .example(let example, _) = try encoder.encode(file, local) else {
+            throw file.problem("has changed since it was read", at: local)
         }
         return example
     }
@@ -168,42 +181,33 @@ public final class Dataset: Sendable {
     /// empty for a text that is learned as a whole.
     public func texts(of index: Int) throws -> (given: String, wanted: String) {
         let (file, local) = records.locate(kept.map { Int($0[index]) } ?? index)
-        let values = try file.texts(of: encoder.templates.fieldNames, at: local)
+        let values = try file.texts(of: encoder.templates.fields, at: local)
         switch encoder.templates {
         case .completion(let prompt, let completion):
-            let count = prompt.fieldNames.count
+            let count = prompt.fields.count
             return (encoder.given(prompt, values[..<count]), completion.render(values[count...]))
         case .text(let text): return ("", text.render(values))
         case .labelled(let text, let label):
-            let count = text.fieldNames.count
+            let count = text.fields.count
             return (encoder.given(text, values[..<count]), label.label(values[count...]) ?? "")
         }
     }
-
-    /// Tokenizes example `index` ahead of its use; false where going on makes no sense.
-    func prepare(_ index: Int) -> Bool {
-        do {
-            _ = try example(index)
-            return state.withLock { !$0.cache.isFull }
-        } catch {
-            state.withLock { $0.failure = error }
-            return false
-        }
-    }
-
-    /// Throws what tokenizing ahead has met, so that a broken record stops a run early.
-    func throwFailure() throws { if let failure = state.withLock({ $0.failure }) { throw failure } }
 }
 
 extension Dataset.Counts {
     mutating func add(_ outcome: ExampleEncoder.Outcome) {
-        tokenized += 1
         switch outcome {
         case .dropped: dropped += 1
         case .example(let example, let isTruncated):
             if isTruncated { truncated += 1 }
             tokens += example.tokens.count
             targetTokens += example.targetCount
+            switch example.target {
+            case .tokens: break
+            case .category(let number): ofClass[Int(number)] += 1
+            case .value(let value):
+                values = min(values?.lowerBound ?? value, value)...max(values?.upperBound ?? value, value)
+            }
         }
     }
 }

@@ -56,11 +56,14 @@ public enum ExampleTemplates: Sendable, Hashable {
     /// The loss is taken on the label of the text.
     case labelled(text: Template, label: LabelTemplate)
 
-    var fieldNames: [String] {
+    var fields: [Template.Field] { all.flatMap(\.fields) }
+
+    /// What is given and what is wanted of it, or a text alone.
+    var all: [Template] {
         switch self {
-        case .completion(let prompt, let completion): prompt.fieldNames + completion.fieldNames
-        case .text(let template): template.fieldNames
-        case .labelled(let text, let label): text.fieldNames + label.template.fieldNames
+        case .completion(let prompt, let completion): [prompt, completion]
+        case .text(let template): [template]
+        case .labelled(let text, let label): [text, label.template]
         }
     }
 }

@@ -14,15 +14,11 @@ struct ExampleCache {
         self.capacity = capacity
     }
 
-    var isFull: Bool { tokens.count >= capacity }
-
     subscript(index: Int) -> Example? {
         guard starts[index] >= 0 else { return nil }
         let end = starts[index] + Int(lengths[index])
         return Example(tokens: Array(tokens[starts[index]..<end]), target: targets[index])
     }
-
-    func contains(_ index: Int) -> Bool { starts[index] >= 0 }
 
     /// Keeps `example` where there is room.
     mutating func insert(_ example: Example, at index: Int) {

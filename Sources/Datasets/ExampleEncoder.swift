@@ -19,6 +19,9 @@ public struct ExampleEncoder: Sendable {
     public var paddingID: Int32?
     /// Solved records in front of every prompt, and what ends their completions as it ends this one's.
     public var shots: Shots?
+    /// Whether a language model is asked for the labels, which begins an empty text as it begins any: behind the end of
+    /// another.
+    public var beginsEmptyTexts = false
     /// What `[P3]` in the prompt's template means.
     public var virtualTokens = VirtualTokenPlaces.none
     /// What `maximumLength` is, for messages.
@@ -67,7 +70,7 @@ public struct ExampleEncoder: Sendable {
 
     /// Prompt and completion are tokenized apart, as generation will see them. Throws a `Problem` with file and line.
     func encode(_ file: RecordFile, _ index: Int) throws -> Outcome {
-        let values = try file.texts(of: templates.fieldNames, at: index)
+        let values = try file.texts(of: templates.fields, at: index)
         let start = (beginningID.map { [$0] } ?? []) + (shots?.tokens ?? [])
         let end = shots?.ending ?? endID.map { [$0] } ?? []
         var target: Example.Target?
@@ -75,13 +78,13 @@ public struct ExampleEncoder: Sendable {
         var completion: [Int32]
         switch templates {
         case .completion(let promptTemplate, let completionTemplate):
-            let promptFields = promptTemplate.fieldNames.count
+            let promptFields = promptTemplate.fields.count
             prompt = encode(promptTemplate, values[..<promptFields])
             completion = tokenizer.encode(completionTemplate.render(values[promptFields...])) + end
         case .text(let template):
             completion = tokenizer.encode(template.render(values)) + end
         case .labelled(let textTemplate, let labelTemplate):
-            let textFields = textTemplate.fieldNames.count
+            let textFields = textTemplate.fields.count
             guard let label = labelTemplate.label(values[textFields...]) else { return .dropped }
             target = try self.target(label, file, index)
             completion = encode(textTemplate, values[..<textFields])
@@ -108,6 +111,7 @@ public struct ExampleEncoder: Sendable {
         var tokens = start + prompt + completion
         if let target {
             while tokens.count > 1, tokens.last == paddingID { tokens.removeLast() }
+            if tokens.isEmpty, beginsEmptyTexts, let endID { tokens = [endID] }
             if tokens.isEmpty { throw file.problem("the text of this record is empty", at: index) }
             return .example(Example(tokens: tokens, target: target), isTruncated: isTruncated)
         }
@@ -120,14 +124,11 @@ public struct ExampleEncoder: Sendable {
 
     private func target(_ label: String, _ file: RecordFile, _ index: Int) throws -> Example.Target {
         guard let labels else { preconditionFailure("ExampleEncoder: a label's template without labels") }
+        try LabelSet.check(label, file, index)
         switch labels.kind {
         case .classification:
             if let number = labels.number(of: label) { return .category(number) }
-            let most = 20
-            let more = labels.names.count > most ? " and \(labels.names.count - most) more" : ""
-            throw file.problem(
-                "'\(label)' is none of the labels; they are \(labels.names.prefix(most).joined(separator: ", "))\(more)",
-                at: index)
+            throw file.problem("'\(label)' is none of the labels\(labels.alternatives(to: label))", at: index)
         case .regression:
             if let value = LabelSet.value(label) { return .value(value) }
             throw file.problem("the label '\(label)' is no number", at: index)
@@ -158,7 +159,7 @@ public struct ExampleEncoder: Sendable {
         guard case .text(let template) = templates else {
             preconditionFailure("ExampleEncoder: blocks are cut from texts, not from prompts and completions")
         }
-        let text = template.render(try file.texts(of: template.fieldNames, at: index))
+        let text = template.render(try file.texts(of: template.fields, at: index))
         return tokenizer.encode(text) + (endID.map { [$0] } ?? [])
     }
 
@@ -167,6 +168,9 @@ public struct ExampleEncoder: Sendable {
     private func shorten(
         _ prompt: inout [Int32], _ completion: inout [Int32], to room: Int, _ file: RecordFile, _ index: Int
     ) throws {
+        guard room >= 1 else {
+            throw file.problem("\(limitName) leaves no room for a text (\(maximumLength ?? 0))", at: index)
+        }
         if !isCompletion {
             completion = Array(policy == .keepPromptStart ? completion.prefix(room) : completion.suffix(room))
             return

@@ -12,40 +12,59 @@ public struct LabelSet: Sendable, Hashable {
     /// The name of each class by its number; empty for regression.
     public let names: [String]
     private let numbers: [String: Int32]
+    /// The classes whose names are whole numbers, or that have none but their own number, by those.
+    private let wholeNumbers: [Int: Int32]
 
     /// Classes in the order of their numbers.
     public init(names: [String]) {
         kind = .classification
         self.names = names
         numbers = Dictionary(zip(names, 0...), uniquingKeysWith: { first, _ in first })
+        var whole: [Int: Int32] = [:]
+        let areUnnamed = names == Self.placeholders(names.count)
+        for (number, name) in zip(Int32(0)..., names) {
+            guard let value = areUnnamed ? Int(number) : Self.wholeNumber(name), whole[value] == nil else { continue }
+            whole[value] = number
+        }
+        wholeNumbers = whole
     }
 
     private init() {
         kind = .regression
         names = []
         numbers = [:]
+        wholeNumbers = [:]
     }
 
     public static let regression = LabelSet()
 
     /// `LABEL_0`, `LABEL_1` and so on, as `transformers` calls classes without names.
-    public static func unnamed(_ count: Int) -> LabelSet { LabelSet(names: (0..<count).map { "LABEL_\($0)" }) }
+    public static func unnamed(_ count: Int) -> LabelSet { LabelSet(names: placeholders(count)) }
+
+    private static func placeholders(_ count: Int) -> [String] { (0..<count).map { "LABEL_\($0)" } }
 
     /// Whether the names are those that `transformers` gives to classes without names.
     public var isUnnamed: Bool { self == .unnamed(names.count) }
 
-    /// The number of the class `name`.
-    public func number(of name: String) -> Int32? { numbers[name] }
+    /// The number of the class `name`: a whole number may be written otherwise than in the names (1.0 for 1), and is the
+    /// class's own number where there are no names.
+    public func number(of name: String) -> Int32? {
+        numbers[name] ?? Self.wholeNumber(name).flatMap { wholeNumbers[$0] }
+    }
 
     public static func == (a: LabelSet, b: LabelSet) -> Bool { a.kind == b.kind && a.names == b.names }
     public func hash(into hasher: inout Hasher) { hasher.combine(names) }
 
-    /// What texts of labels stand for: numbers where all are and one isn't whole; otherwise classes, integers in the
-    /// order of their values and all else by code points.
+    /// What texts of labels stand for: classes where all are whole numbers, in the order of their values, numbers where
+    /// all are and one isn't whole, and otherwise classes by code points.
     public init(inferredFrom texts: Set<String>) {
-        let integers = texts.compactMap { Int($0) }
-        if integers.count == texts.count {
-            self.init(names: texts.sorted { (Int($0) ?? 0, $0) < (Int($1) ?? 0, $1) })
+        let whole = texts.compactMap { Self.wholeNumber($0) }
+        if whole.count == texts.count {
+            // 1.0 and 1 are one class; 07 and 7, which no one writes for a number, are two.
+            let areIntegers = texts.allSatisfy { Int($0) != nil }
+            self.init(
+                names: areIntegers
+                    ? texts.sorted { (Int($0) ?? 0, $0) < (Int($1) ?? 0, $1) } : Set(whole).sorted().map { "\($0)" })
         } else if texts.allSatisfy({ Self.value($0) != nil }) {
             self = .regression
         } else {
@@ -59,5 +78,12 @@ public struct LabelSet: Sendable, Hashable {
             let value = Float(text), value.isFinite
         else { return nil }
         return value
+    }
+
+    /// The whole number that a label's text is, as an integer or with a point.
+    public static func wholeNumber(_ text: String) -> Int? {
+        if let value = Int(text) { return value }
+        guard value(text) != nil, let value = Double(text) else { return nil }
+        return Int(exactly: value)
     }
 }

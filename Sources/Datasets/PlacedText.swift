@@ -60,9 +60,11 @@ public struct PlacedText: Sendable, Hashable {
 
     /// The place that `text` begins with: how many tokens it stands for, and where it ends.
     private static func place(_ text: Substring) -> (count: Int, end: String.Index)? {
-        guard text.hasPrefix("[P"), let close = text.firstIndex(of: "]") else { return nil }
+        // No more than a place can have, for a long text may open many and close none.
+        let longest = 9
+        guard text.hasPrefix("[P"), let close = text.prefix(longest).firstIndex(of: "]") else { return nil }
         let digits = text[..<close].dropFirst(2)
-        guard digits.utf8.count <= 6, digits.utf8.allSatisfy({ $0 >= UInt8(ascii: "0") && $0 <= UInt8(ascii: "9") }),
+        guard digits.utf8.allSatisfy({ $0 >= UInt8(ascii: "0") && $0 <= UInt8(ascii: "9") }),
             let count = Int(digits), count > 0
         else { return nil }
         return (count, text.index(after: close))
@@ -122,6 +124,11 @@ public enum VirtualTokenPlaces: Sendable, Hashable {
             throw Problem(
                 "has \(PlacedText.places(for: found)), but there are \(count) (num_virtual_tokens): [P3] in the template "
                     + "is a place for three", key: given.key)
+        }
+        if given.template.hasOptionalPlaces {
+            throw Problem(
+                "has places for virtual tokens in a part that may be left out; they are needed for every record",
+                key: given.key)
         }
     }
 }

@@ -12,19 +12,19 @@ public struct PromptGroup: Sendable, Hashable {
         self.record = record
     }
 
-    /// Groups the records of the files by their rendered prompts, in the order of first appearance. Throws a `Problem`
-    /// with file and line where a record is broken or lacks a field.
+    /// Groups the records of the files by their rendered prompts, in the order of first appearance. Throws a
+    /// `Problem` or `Problems` with file and line where records are broken or lack a field.
     ///
     /// - Parameter limit: Only so many records, from the first on; nil for all.
     public static func load(
         paths: [String], prompt: Template, completion: Template, limit: Int?
     ) throws -> [PromptGroup] {
         let records = try RecordSet(paths: paths, limit: limit)
-        let promptFields = prompt.fieldNames.count
+        let promptFields = prompt.fields.count
         var groups: [PromptGroup] = []
         var places: [Bytes: Int] = [:]
         try records.forEachInParallel({ file, index in
-            let values = try file.texts(of: prompt.fieldNames + completion.fieldNames, at: index)
+            let values = try file.texts(of: prompt.fields + completion.fields, at: index)
             return (prompt.renderPlaces(values[..<promptFields]), completion.render(values[promptFields...]))
         }) { index, texts in
             if let place = places[Bytes(text: texts.0.source)] {

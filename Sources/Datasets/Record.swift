@@ -61,7 +61,7 @@ public struct Record: Sendable {
             }
             return filled
         }
-        return template.renderPlaces(try file.texts(of: template.fieldNames, at: index))
+        return template.renderPlaces(try file.texts(of: template.fields, at: index))
     }
 
     /// The record as a JSON object on one line, its values as they are written, with further members behind them. The
@@ -79,9 +79,11 @@ public struct Record: Sendable {
 }
 
 extension Template {
-    /// The template with `text` for its one field; nil where it needs more of them.
+    /// The template with `text` for its one field, or the one that it can't do without; nil where it needs more of them.
     public func renderPlaces(filledWith text: String) -> PlacedText? {
-        fieldNames.count == 1 ? renderPlaces([text]) : nil
+        let needed = fields.indices.filter { fields.count == 1 || !fields[$0].isOptional }
+        guard needed.count == 1 else { return nil }
+        return renderPlaces(fields.indices.map { $0 == needed[0] ? text : "" })
     }
 }
 

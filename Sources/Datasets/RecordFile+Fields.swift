@@ -5,80 +5,123 @@ extension RecordFile {
     /// The fields `names` of record `index`, as text. Throws a `Problem` with file and line where one is missing, null
     /// or not a scalar.
     package func texts(of names: [String], at index: Int) throws -> [String] {
-        let values = try withExtendedLifetime(file) { try self.values(of: names, at: index) }
+        try texts(of: names.map { Template.Field($0) }, at: index)
+    }
+
+    /// The same, empty for optional fields that are missing or null.
+    func texts(of fields: [Template.Field], at index: Int) throws -> [String] {
+        let values = try values(of: fields.map(\.name), at: index)
         var texts: [String] = []
-        texts.reserveCapacity(names.count)
-        for (name, value) in zip(names, values) {
+        texts.reserveCapacity(fields.count)
+        for (field, value) in zip(fields, values) {
             switch value {
             case .text(let text): texts.append(text)
-            case .null: throw problem("the field '\(name)' is null", at: index)
-            case .nested:
-                throw problem(
-                    "the field '\(name)' is an array or an object, which has no place in a template", at: index)
-            case nil:
-                let existing = try fieldNames(at: index).joined(separator: ", ")
-                throw problem("no field '\(name)'; there is \(existing.isEmpty ? "none" : existing)", at: index)
+            case .nested: throw problem(try nestedValue(field.name, at: index), at: index)
+            case .null, nil:
+                if !field.isOptional { throw problem(try missing(field.name, value, at: index), at: index) }
+                texts.append("")
             }
         }
         return texts
     }
 
-    /// The lines from record `index` to the next, blank ones and line breaks included.
+    /// The lines from record `index` to the next, blank ones included, each with `\n` in place of its end.
     func lines(at index: Int) -> [String] {
         withExtendedLifetime(file) {
-            var lines: [String] = []
-            var rest = extent(of: index)[...]
-            while !rest.isEmpty {
-                let end = rest.firstIndex(of: UInt8(ascii: "\n")).map { $0 + 1 } ?? rest.endIndex
-                lines.append(String(decoding: rest[..<end], as: UTF8.self))
-                rest = rest[end...]
+            let bytes = extent(of: index)
+            return TextLines(bytes).map { line in
+                String(decoding: bytes[line.range], as: UTF8.self) + (line.range.upperBound < bytes.count ? "\n" : "")
             }
-            return lines
         }
     }
 
-    /// The line of text that record `index` is, without its line break.
+    /// The line of text that record `index` is, without its end.
     private func lineText(at index: Int) -> String {
-        var bytes = extent(of: index).prefix { $0 != UInt8(ascii: "\n") }
-        if bytes.last == UInt8(ascii: "\r") { bytes = bytes.dropLast() }
-        return String(decoding: bytes, as: UTF8.self)
+        let bytes = extent(of: index)
+        var lines = TextLines(bytes)
+        return lines.next().map { String(decoding: bytes[$0.range], as: UTF8.self) } ?? ""
     }
 
-    private func values(of names: [String], at index: Int) throws -> [FieldValue?] {
-        switch format {
-        case .text: return names.map { $0 == "text" ? .text(lineText(at: index)) : nil }
-        case .commas, .tabs:
-            var table = TableScanner(extent(of: index), separator: format.separator, file: path, from: 0)
-            let row = try table.readRow()
-            return names.map { name in
-                guard let column = columns.firstIndex(where: { sameBytes($0, name) }), column < row.count else {
-                    return nil
+    /// The values of the fields `names`; nil for those that aren't there.
+    func values(of names: [String], at index: Int) throws -> [FieldValue?] {
+        try withExtendedLifetime(file) {
+            switch format {
+            case .text: return names.map { $0 == "text" ? .text(lineText(at: index)) : nil }
+            case .commas, .tabs:
+                var table = TableScanner(extent(of: index), separator: separator, file: path, from: 0)
+                let row = try table.readRow()
+                return names.map { name in
+                    guard let column = columns.firstIndex(where: { sameBytes($0, name) }), column < row.count else {
+                        return nil
+                    }
+                    return .text(row[column])
                 }
-                return .text(row[column])
+            case .json, .jsonLines:
+                let bytes = extent(of: index)
+                var reader = JSONReader(bytes, file: path)
+                var values: [FieldValue?] = Array(repeating: nil, count: names.count)
+                try Self.readFields(&reader, names.map { $0[...] }, in: bytes, &values)
+                return values
             }
-        case .json, .jsonLines:
-            var reader = JSONReader(extent(of: index), file: path)
-            var values: [FieldValue?] = Array(repeating: nil, count: names.count)
-            try reader.readObject { reader, key in
-                // A field may stand in several templates.
-                let slots = names.indices.filter { key.elementsEqual(names[$0].utf8) }
-                if slots.isEmpty { return }
-                let value = try Self.value(&reader, in: extent(of: index))
-                for slot in slots { values[slot] = value }
-            }
-            return values
         }
     }
 
-    private func fieldNames(at index: Int) throws -> [String] {
-        switch format {
-        case .text: return ["text"]
-        case .commas, .tabs: return columns
-        case .json, .jsonLines:
-            var names: [String] = []
-            var reader = JSONReader(extent(of: index), file: path)
-            try reader.readObject { _, key in names.append(String(decoding: key, as: UTF8.self)) }
-            return names
+    /// Reads an object, and puts the values at `paths` into `values`. A field whose name holds points goes before one
+    /// within another.
+    private static func readFields(
+        _ reader: inout JSONReader, _ paths: [Substring], in bytes: UnsafeRawBufferPointer,
+        _ values: inout [FieldValue?]
+    ) throws {
+        var isExact = Array(repeating: false, count: paths.count)
+        try reader.readObject { reader, key in
+            // A field may stand in several templates.
+            for slot in paths.indices where !isExact[slot] {
+                guard let rest = Self.rest(of: paths[slot], behind: key) else { continue }
+                var reader = reader
+                if rest.isEmpty {
+                    isExact[slot] = true
+                    values[slot] = try Self.value(&reader, in: bytes)
+                } else if let value = try Self.value(&reader, at: rest, in: bytes) {
+                    values[slot] = value
+                }
+            }
+        }
+    }
+
+    /// What is left of `path` behind the key that it begins with; nil where it doesn't.
+    private static func rest(of path: Substring, behind key: UnsafeRawBufferPointer) -> Substring? {
+        let text = path.utf8
+        guard text.starts(with: key) else { return nil }
+        let rest = text.dropFirst(key.count)
+        if rest.isEmpty { return Substring(rest) }
+        return rest.first == UInt8(ascii: ".") && rest.count > 1 ? Substring(rest.dropFirst()) : nil
+    }
+
+    /// The value at `path` within the next one.
+    private static func value(
+        _ reader: inout JSONReader, at path: Substring, in bytes: UnsafeRawBufferPointer
+    ) throws -> FieldValue? {
+        switch try reader.peek() {
+        case .object:
+            var values: [FieldValue?] = [nil]
+            try readFields(&reader, [path], in: bytes, &values)
+            return values[0]
+        case .array:
+            let first = path.prefix { $0 != "." }
+            guard let wanted = Int(first), String(wanted) == first else { return nil }
+            let rest = path.dropFirst(first.count + 1)
+            var number = 0
+            var found: FieldValue?
+            try reader.readArray { reader in
+                if number == wanted {
+                    found =
+                        rest.isEmpty ? try value(&reader, in: bytes) : try value(&reader, at: rest, in: bytes)
+                }
+                number += 1
+            }
+            return found
+        case .null: return .null
+        default: return nil
         }
     }
 

@@ -1,6 +1,6 @@
 import Diagnostics
-import Glibc
 import JSONText
+import Synchronization
 
 /// The records of one file, found by one scan that also checks them; each is parsed again when it is needed.
 package final class RecordFile: Sendable {
@@ -10,6 +10,10 @@ package final class RecordFile: Sendable {
     let starts: [Int]
     /// The names of the columns, for tables.
     let columns: [String]
+    /// What stands between the columns.
+    let separator: UInt8
+    /// The line of each record, once a problem asks for one.
+    private let lines = Mutex<[Int32]?>(nil)
 
     /// The line of the first byte.
     private let firstLine: Int
@@ -17,30 +21,35 @@ package final class RecordFile: Sendable {
     package var path: String { file.path }
     package var count: Int { starts.count }
 
-    /// Scans the file. Throws a `Problem` with file and line for the first thing that is wrong: UTF-8, JSON, a column
-    /// too many or too few, no record at all.
+    /// Scans the file. Throws a `Problem` or `Problems` with file and line for what is wrong: UTF-8, JSON, a column too
+    /// many or too few, no record at all.
     package init(path: String) throws {
         firstLine = 1
         format = try RecordFormat(path: path)
         let file = try FileBytes(path: path)
         self.file = file
         let bytes = file.bytes
-        let start = bytes.starts(with: [0xEF, 0xBB, 0xBF]) ? 3 : 0
+        let start = try textStart(of: bytes, file: path)
+        var scan = RecordScan(file: file, from: start)
         var columns: [String] = []
+        var separator = UInt8(ascii: ",")
         switch format {
-        case .jsonLines:
-            starts = try Self.scanLines(file, from: start) { try Self.checkRecord($0, path: path, line: $1) }
-        case .json: starts = try Self.scanArray(file, from: start)
+        case .jsonLines: try scan.readLines()
+        case .json: try scan.readArray()
         case .text:
-            try Self.checkUTF8(file)
-            starts = try Self.scanLines(file, from: start) { _, _ in }
+            try scan.checkText()
+            scan.findLines()
         case .commas, .tabs:
-            try Self.checkUTF8(file)
-            var table = TableScanner(bytes, separator: format.separator, file: path, from: start)
-            starts = try table.scan()
+            try scan.checkText()
+            separator = format == .tabs ? UInt8(ascii: "\t") : TableScanner.separator(of: bytes, from: start)
+            var table = TableScanner(bytes, separator: separator, file: path, from: start)
+            try scan.readRows(of: &table)
             columns = table.columns
         }
+        try scan.throwProblems()
+        starts = scan.starts
         self.columns = columns
+        self.separator = separator
         if starts.isEmpty { throw Problem("holds no records", file: path) }
     }
 
@@ -51,8 +60,9 @@ package final class RecordFile: Sendable {
         firstLine = number
         starts = [0]
         columns = []
+        separator = format.separator
         if format == .jsonLines {
-            try file.withBytes { try Self.checkRecord($0, path: path, line: number) }
+            try file.withBytes { try RecordScan.checkRecord($0, path: path, line: number) }
         } else if String(validating: line, as: UTF8.self) == nil {
             throw Problem("invalid UTF-8", file: path, position: TextPosition(line: number, column: 1))
         }
@@ -60,7 +70,23 @@ package final class RecordFile: Sendable {
 
     /// The line that record `index` starts on; counted anew, because only problems ask for it.
     package func line(of index: Int) -> Int {
-        file.withBytes { firstLine + $0[..<starts[index]].count { $0 == UInt8(ascii: "\n") } }
+        lines.withLock { lines in
+            let known = lines ?? countedLines()
+            lines = known
+            return Int(known[index])
+        }
+    }
+
+    private func countedLines() -> [Int32] {
+        file.withBytes { bytes in
+            var line = firstLine
+            var before = 0
+            return starts.map { start in
+                line += TextLines.countEnds(bytes[before..<start])
+                before = start
+                return Int32(clamping: line)
+            }
+        }
     }
 
     func problem(_ message: String, at index: Int) -> Problem {
@@ -71,76 +97,5 @@ package final class RecordFile: Sendable {
     func extent(of index: Int) -> UnsafeRawBufferPointer {
         let end = index + 1 < count ? starts[index + 1] : file.bytes.count
         return UnsafeRawBufferPointer(rebasing: file.bytes[starts[index]..<end])
-    }
-
-    private static func scanLines(
-        _ file: FileBytes, from start: Int, check: (UnsafeRawBufferPointer, Int) throws -> Void
-    ) throws -> [Int] {
-        try file.withBytes { bytes in
-            var starts: [Int] = []
-            guard let base = bytes.baseAddress else { return starts }
-            var offset = start
-            var line = 1
-            while offset < bytes.count {
-                let newline = memchr(base + offset, 0x0A, bytes.count - offset)
-                let end = newline.map { UnsafeRawPointer($0) - base } ?? bytes.count
-                let isBlank = end == offset || (end == offset + 1 && bytes[offset] == UInt8(ascii: "\r"))
-                if !isBlank {
-                    try check(UnsafeRawBufferPointer(rebasing: bytes[offset..<end]), line)
-                    starts.append(offset)
-                }
-                offset = end + 1
-                line += 1
-            }
-            return starts
-        }
-    }
-
-    private static func checkRecord(_ bytes: UnsafeRawBufferPointer, path: String, line: Int) throws {
-        var reader = JSONReader(bytes, file: path, line: line)
-        try checkObject(&reader)
-        try reader.finish()
-    }
-
-    private static func checkObject(_ reader: inout JSONReader) throws {
-        if try reader.peek() != .object {
-            let position = reader.position
-            throw reader.problem(
-                "expected an object with named fields, got \(try reader.readNode().summary)", at: position)
-        }
-        try reader.skipValue()
-    }
-
-    private static func scanArray(_ file: FileBytes, from start: Int) throws -> [Int] {
-        try file.withBytes { bytes in
-            var reader = JSONReader(UnsafeRawBufferPointer(rebasing: bytes[start...]), file: file.path)
-            guard try reader.peek() == .array else {
-                let hint = "put one object a line into a .jsonl file otherwise"
-                throw reader.problem("expected an array of objects; \(hint)")
-            }
-            var starts: [Int] = []
-            try reader.readArray { reader in
-                starts.append(start + reader.byteOffset)
-                try checkObject(&reader)
-            }
-            try reader.finish()
-            return starts
-        }
-    }
-
-    private static func checkUTF8(_ file: FileBytes) throws {
-        try file.withBytes { bytes in
-            do throws(UTF8.ValidationError) {
-                _ = try UTF8Span(validating: bytes.bindMemory(to: UInt8.self).span)
-            } catch {
-                let offset = error.byteOffsets.lowerBound
-                let before = bytes[..<offset]
-                let lineStart = before.lastIndex(of: UInt8(ascii: "\n")).map { $0 + 1 } ?? 0
-                throw Problem(
-                    "invalid UTF-8 (byte 0x\(String(bytes[offset], radix: 16, uppercase: true)))", file: file.path,
-                    position: TextPosition(
-                        line: 1 + before.count { $0 == UInt8(ascii: "\n") }, column: offset - lineStart + 1))
-            }
-        }
     }
 }

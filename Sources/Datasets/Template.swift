@@ -1,85 +1,112 @@
 import Diagnostics
 
-/// A text with places for a record's fields: `"{mr}\n"`; `{{` and `}}` stand for braces.
+/// A text with places for a record's fields.
+///
+/// `{mr}` is the field `mr`, and `{answer.text}` one within another; `{input?}` may be missing, null or empty.
+/// `{?Input: {input}?}` is left out as a whole where one of its fields is. `\n`, `\t` and `\\` stand for a line break, a
+/// tab and a backslash, `{{` and `}}` for braces.
 public struct Template: Sendable, Hashable {
-    private enum Piece: Sendable, Hashable {
-        case literal(String)
-        /// An index into `fieldNames`.
-        case field(Int)
+    /// A field that a template names.
+    public struct Field: Sendable, Hashable {
+        public let name: String
+        /// Whether a record can do without it.
+        public internal(set) var isOptional: Bool
+
+        public init(_ name: String, isOptional: Bool = false) {
+            self.name = name
+            self.isOptional = isOptional
+        }
     }
 
-    /// The template as written.
+    enum Piece: Sendable, Hashable {
+        case literal(String)
+        /// An index into `fields`.
+        case field(Int)
+        /// What is left out where one of the fields at these indices is empty.
+        case part([Piece], needs: [Int])
+    }
+
+    /// The template as it can be written, its line breaks and tabs as they are.
     public let source: String
-    /// The fields that it needs, each once, in the order of appearance.
-    public let fieldNames: [String]
+    /// The fields that it names, each once, in the order of appearance.
+    public let fields: [Field]
     private let pieces: [Piece]
 
+    public var fieldNames: [String] { fields.map(\.name) }
+
     /// Throws a `Problem` without a place where the braces don't match, or no field is named.
-    public init(_ source: String) throws {
-        self.source = source
-        var pieces: [Piece] = []
-        var names: [String] = []
-        var literal: [UInt8] = []
-        let bytes = Array(source.utf8)
-        var index = 0
-        while index < bytes.count {
-            let byte = bytes[index]
-            let isDoubled = index + 1 < bytes.count && bytes[index + 1] == byte
-            if byte == UInt8(ascii: "{"), !isDoubled {
-                guard let end = bytes[index...].firstIndex(of: UInt8(ascii: "}")), end > index + 1 else {
-                    throw Problem("'{' must be followed by a field's name and '}'; write {{ for a brace")
-                }
-                let name = String(decoding: bytes[index + 1..<end], as: UTF8.self)
-                if !literal.isEmpty { pieces.append(.literal(String(decoding: literal, as: UTF8.self))) }
-                literal = []
-                if !names.contains(name) { names.append(name) }
-                pieces.append(.field(names.firstIndex(of: name) ?? 0))
-                index = end + 1
-            } else if byte == UInt8(ascii: "}"), !isDoubled {
-                throw Problem("'}' without '{'; write }} for a brace")
-            } else {
-                literal.append(byte)
-                index += byte == UInt8(ascii: "{") || byte == UInt8(ascii: "}") ? 2 : 1
-            }
-        }
-        if !literal.isEmpty { pieces.append(.literal(String(decoding: literal, as: UTF8.self))) }
-        if names.isEmpty { throw Problem("names no field of the data; write {field} for one") }
-        self.pieces = pieces
-        fieldNames = names
+    ///
+    /// - Parameter readsEscapes: False where a backslash is nothing but a character.
+    public init(_ source: String, readsEscapes: Bool = true) throws {
+        var parser = TemplateParser(source, readsEscapes: readsEscapes)
+        pieces = try parser.parse()
+        fields = parser.fields
+        self.source = String(decoding: parser.source, as: UTF8.self)
+        if fields.isEmpty { throw Problem("names no field of the data; write {field} for one") }
     }
 
     /// The bare value of one field.
     init(field: String) {
         source = "{\(field)}"
-        fieldNames = [field]
+        fields = [Field(field)]
         pieces = [.field(0)]
     }
 
-    /// The text with `values` for `fieldNames`, in the same order.
+    /// The text with `values` for `fields`, in the same order; those that a record does without are empty.
     public func render(_ values: some RandomAccessCollection<String>) -> String {
         var text = ""
-        for piece in pieces {
-            switch piece {
-            case .literal(let literal): text += literal
-            case .field(let index): text += values[values.index(values.startIndex, offsetBy: index)]
-            }
-        }
+        visit(pieces, values, literal: { text += $0 }, value: { text += $0 })
+        return text
+    }
+
+    /// The text with `values` for `fields` and with places for virtual tokens; what `values` hold is text in any case.
+    public func renderPlaces(_ values: some RandomAccessCollection<String>) -> PlacedText {
+        var text = PlacedText()
+        visit(pieces, values, literal: { text.append($0) }, value: { text.appendLiteral($0) })
         return text
     }
 
     /// The virtual tokens that the template itself places, see `PlacedText`.
-    public var virtualTokenCount: Int { renderPlaces(fieldNames.map { _ in "" }).virtualTokenCount }
+    public var virtualTokenCount: Int { renderPlaces(fields.map { _ in "x" }).virtualTokenCount }
 
-    /// The text with `values` for `fieldNames` and with places for virtual tokens; what `values` hold is text in any
-    /// case.
-    public func renderPlaces(_ values: some RandomAccessCollection<String>) -> PlacedText {
-        var text = PlacedText()
+    /// Whether a part that may be left out has places for virtual tokens.
+    var hasOptionalPlaces: Bool { renderPlaces(fields.map { _ in "" }).virtualTokenCount != virtualTokenCount }
+
+    /// Whether the text has the two characters `\n`, which are hardly ever meant.
+    var holdsBackslashAndN: Bool {
+        var found = false
+        visit(pieces, fields.map { _ in "x" }, literal: { found = found || $0.contains("\\n") }, value: { _ in })
+        return found
+    }
+
+    private func visit(
+        _ pieces: [Piece], _ values: some RandomAccessCollection<String>, literal: (String) -> Void,
+        value: (String) -> Void
+    ) {
+        func field(_ index: Int) -> String { values[values.index(values.startIndex, offsetBy: index)] }
         for piece in pieces {
             switch piece {
-            case .literal(let literal): text.append(literal)
-            case .field(let index): text.appendLiteral(values[values.index(values.startIndex, offsetBy: index)])
+            case .literal(let text): literal(text)
+            case .field(let index): value(field(index))
+            case .part(let inner, let needs):
+                if needs.allSatisfy({ !field($0).isEmpty }) { visit(inner, values, literal: literal, value: value) }
             }
         }
-        return text
     }
+}
+
+/// Text as it is given on a command line, with `\n`, `\t` and `\\` for a line break, a tab and a backslash, as templates
+/// have them.
+public func unescaped(_ text: String) -> String {
+    var result: [UInt8] = []
+    var rest = Array(text.utf8)[...]
+    while let byte = rest.popFirst() {
+        if byte == UInt8(ascii: "\\"), let meant = TemplateParser.escaped(rest.first) {
+            rest.removeFirst()
+            result.append(meant)
+        } else {
+            result.append(byte)
+        }
+    }
+    return String(decoding: result, as: UTF8.self)
 }

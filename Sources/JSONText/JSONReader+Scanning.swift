@@ -59,7 +59,15 @@ extension JSONReader {
     }
 
     func keyExpected() -> Problem {
-        problem("expected a key in double quotes, found \(found())")
+        encodingProblem ?? problem("expected a key in double quotes, found \(found())")
+    }
+
+    /// What is wrong with the whole text where its first bytes aren't those of UTF-8.
+    var encodingProblem: Problem? {
+        do {
+            _ = try textStart(of: UnsafeRawBufferPointer(start: base, count: count), file: file)
+            return nil
+        } catch { return error }
     }
 
     /// What stands at the current byte, for messages.

@@ -30,12 +30,14 @@ public struct JSONReader {
 
     private nonisolated(unsafe) static let nothing = UnsafePointer(UnsafeMutablePointer<UInt8>.allocate(capacity: 1))
 
-    /// Starts at the first of `bytes`, which is on line `line` of `file`.
+    /// Starts at the first of `bytes`, which is on line `line` of `file`; a byte order mark is read over.
     public init(_ bytes: UnsafeRawBufferPointer, file: String? = nil, line: Int = 1) {
         self.file = file
         self.line = line
         base = bytes.baseAddress?.assumingMemoryBound(to: UInt8.self) ?? Self.nothing
         count = bytes.count
+        offset = lengthOfMark(bytes)
+        lineStart = offset
     }
 
     /// Where the reader stands.
@@ -65,9 +67,7 @@ public struct JSONReader {
         case UInt8(ascii: "n"): return .null
         case UInt8(ascii: "N") where starts(with: "NaN"): throw notANumber("NaN")
         case UInt8(ascii: "I") where starts(with: "Infinity"): throw notANumber("Infinity")
-        case 0xEF where offset == 0 && count > 2 && base[1] == 0xBB && base[2] == 0xBF:
-            throw problem("starts with a byte order mark, which JSON forbids: save it as UTF-8 without one")
-        default: throw problem("expected a value, found \(found())")
+        default: throw encodingProblem ?? problem("expected a value, found \(found())")
         }
     }
 

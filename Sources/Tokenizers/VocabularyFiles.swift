@@ -34,17 +34,10 @@ enum VocabularyFiles {
     private static func readMerges(path: String, _ vocabulary: Vocabulary) throws -> MergeTable {
         try FileBytes(path: path).withBytes { bytes in
             var list = MergeList(file: path)
-            var start = 0
-            var line = 1
-            while start < bytes.count {
-                let rest = bytes[start...]
-                let end = rest.firstIndex(of: UInt8(ascii: "\n")) ?? bytes.count
-                var text = UnsafeRawBufferPointer(rebasing: bytes[start..<end])
-                if text.last == UInt8(ascii: "\r") { text = UnsafeRawBufferPointer(rebasing: text.dropLast()) }
-                let isComment = line == 1 && text.starts(with: "#version".utf8)
-                if !text.isEmpty, !isComment { try list.append(text, at: TextPosition(line: line, column: 1)) }
-                start = end + 1
-                line += 1
+            for line in TextLines(bytes, from: try textStart(of: bytes, file: path)) {
+                let text = UnsafeRawBufferPointer(rebasing: bytes[line.range])
+                let isComment = line.number == 1 && text.starts(with: "#version".utf8)
+                if !text.isEmpty, !isComment { try list.append(text, at: TextPosition(line: line.number, column: 1)) }
             }
             return try list.table(vocabulary)
         }

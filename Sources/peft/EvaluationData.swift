@@ -15,6 +15,8 @@ struct EvaluationData {
     private(set) var groups: [PromptGroup] = []
     private let command: EvalCommand
     private let settings: DataSettings?
+    /// What the configuration calls the labels.
+    private let labelNames: [String]?
 
     /// Whether texts have labels.
     var hasLabels: Bool { if case .labelled = templates { true } else { false } }
@@ -28,6 +30,7 @@ struct EvaluationData {
         let given = try Self.templates(command)
         let wants = given == nil || command.data.isEmpty || command.shots > 0
         settings = wants ? try document.map(Self.settings) : nil
+        labelNames = document?.root.section("data").optionalStrings("labels")
         files = command.data.isEmpty ? settings?.validation ?? [] : command.data
         if files.isEmpty {
             throw Problem(
@@ -124,6 +127,17 @@ struct EvaluationData {
         return try settings?.labels.map { LabelSet(names: $0) } ?? templates.labelSet(paths: files)
     }
 
+    /// The labels of a model under the names that the configuration has for them, where it has none of its own.
+    func named(_ labels: LabelSet, folder: String) throws -> LabelSet {
+        guard labels.kind == .classification, labels.isUnnamed, let labelNames else { return labels }
+        if labelNames.count != labels.names.count {
+            throw Problem(
+                "names \(labelNames.count) labels, but the model has \(labels.names.count) without names",
+                file: folder, key: "data.labels")
+        }
+        return LabelSet(names: labelNames)
+    }
+
     /// The examples for a model; `labels` are those that it tells, or is asked for.
     func dataset(for base: BaseModel, labels: LabelSet?, shots: FewShot?) throws -> Dataset {
         let limit = base.model.maximumLength
@@ -166,6 +180,7 @@ struct EvaluationData {
             maximumLength: length, policy: policy)
         encoder.labels = labels
         encoder.paddingID = base.paddingID
+        encoder.beginsEmptyTexts = base.labels == nil
         encoder.virtualTokens = VirtualTokenPlaces(placedCount: base.model.prompt?.placedCount ?? 0)
         if encoder.virtualTokens == .none, hasPlaces { encoder.virtualTokens = .empty }
         try encoder.virtualTokens.check(templates)
@@ -175,15 +190,19 @@ struct EvaluationData {
     /// What a configuration says of the data.
     static func settings(_ document: ConfigDocument) throws -> DataSettings {
         let task = document.root.choice("task", default: LearningTask.causalLM)
-        let settings = DataSettings(document.root.section("data"), task: task, needsTrainingFiles: false)
+        let given = document.root.optionalString("task")
+        let settings = DataSettings(
+            document.root.section("data"), task: given == nil || given == task.rawValue ? task : nil,
+            needsTrainingFiles: false)
         try document.finish(allowingUnknownKeys: true)
+        for warning in document.warnings { Console.report(warning) }
         return settings
     }
 
     /// The template that an option gives.
     static func template(_ source: String, _ option: String) throws -> Template {
         do {
-            return try Template(unescaped(source))
+            return try Template(source)
         } catch let problem as Problem {
             throw Problem(problem.message, key: option, exitStatus: .usage)
         }
@@ -198,28 +217,6 @@ struct EvaluationData {
         guard let prompt = command.prompt, let completion = command.completion else { return nil }
         return .completion(
             prompt: try template(prompt, "--prompt"), completion: try template(completion, "--completion"))
-    }
-
-    /// `\n`, `\t` and `\\` as a shell's user writes them.
-    private static func unescaped(_ text: String) -> String {
-        var result = ""
-        var isEscaped = false
-        for character in text.unicodeScalars {
-            if isEscaped {
-                switch character {
-                case "n": result += "\n"
-                case "t": result += "\t"
-                case "\\": result += "\\"
-                default: result += "\\\(character)"
-                }
-                isEscaped = false
-            } else if character == "\\" {
-                isEscaped = true
-            } else {
-                result.unicodeScalars.append(character)
-            }
-        }
-        return isEscaped ? result + "\\" : result
     }
 
     /// Text files need no template.

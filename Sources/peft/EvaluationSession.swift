@@ -39,6 +39,7 @@ struct EvaluationSession {
             self.loaded = loaded
             shots = try data.shots(for: loaded.base, labels: loaded.labels)
             dataset = try data.dataset(for: loaded.base, labels: loaded.labels, shots: shots)
+            for warning in dataset.warnings { Console.report(warning) }
         }
     }
 
@@ -117,7 +118,7 @@ struct EvaluationSession {
                 // How long examples may be, and what places in them mean, depends on the adapter.
                 let questions = try namingTemplates(of: variant) { try Questions(loaded, data) }
                 func note(_ text: String?) { if let text, notes.insert(text).inserted { Console.note(text) } }
-                defer { note(questions.dataset.counts.note) }
+                note(questions.dataset.counts.note)
                 note(questions.shots?.note)
                 return try namingTemplates(of: variant) {
                     if let labels = loaded.labels {
@@ -154,6 +155,10 @@ struct EvaluationSession {
         } catch var problem as Problem where sources.count > 1 && problem.position != nil {
             problem.message += "\nThe template is that of '\(variant.label ?? variant.base)'"
             throw problem
+        } catch var problems as Problems where sources.count > 1 {
+            problems.list[problems.list.count - 1].message +=
+                "\nThe template is that of '\(variant.label ?? variant.base)'"
+            throw problems
         }
     }
 
@@ -169,7 +174,8 @@ struct EvaluationSession {
                 "the model tells labels: give --text and --label, or a configuration with task: sequence_classification",
                 file: variant.label ?? base.folder, exitStatus: .usage)
         }
-        let labels = data.hasLabels ? try base.labels ?? known ?? data.labels() : nil
+        let told = try base.labels.map { try data.named($0, folder: variant.label ?? base.folder) }
+        let labels = data.hasLabels ? try told ?? known ?? data.labels() : nil
         return Loaded(
             path: variant.base, adapterLabels: adapterLabels, source: source, base: base, labels: labels)
     }

@@ -14,7 +14,8 @@ struct GenerateCommand: ParsableCommand {
         abstract: "Continue prompts with a model, with or without adapters.",
         discussion: """
             Without --prompt every line of stdin is a prompt; completions come out in the same order. Prompts are taken \
-            as they are, without the template of the training unless --as-trained is given. With --data each record \
+            as they are, without the template of the training unless --as-trained is given; in --prompt, as in \
+            templates, \\n is a line break, \\t a tab and \\\\ a backslash. With --data each record \
             gets a completion, in the prompt template that each adapter was trained with, or in --prompt as a template; \
             with --json the record's own fields come out too. What can't be continued gets an error in place of an \
             answer, and the exit status at the end is 65. 'peft predict' tells labels.
@@ -120,7 +121,7 @@ struct GenerateCommand: ParsableCommand {
                         }
                     }, json: json)
             }
-        } else if let prompt {
+        } else if let prompt = prompt.map(unescaped) {
             if Console.outputIsTerminal, !json, session.variantCount == 1, !session.hasShots {
                 try session.stream(prompt)
             } else {
@@ -156,10 +157,17 @@ struct GenerateCommand: ParsableCommand {
                 "was trained to tell labels and has no template of prompts: 'peft predict' gives each text its label",
                 file: variant.label)
         }
-        let source = section.requiredString("prompt")
+        _ = section.requiredString("prompt")
         try document.root.throwProblems()
-        let template = try Template(source)
-        if data.isEmpty, template.fieldNames.count != 1 {
+        let template: Template?
+        do {
+            template = try Template(section, "prompt")
+        } catch let problem as Problem {
+            throw section.problem(problem.message, at: "prompt")
+        }
+        for warning in document.warnings { Console.report(warning) }
+        guard let template else { preconditionFailure("GenerateCommand: a required template is missing") }
+        if data.isEmpty, template.renderPlaces(filledWith: "") == nil {
             throw Problems([
                 section.problem(
                     "has the fields \(template.fieldNames.joined(separator: ", ")), and a text can fill only one: give "

@@ -100,7 +100,7 @@ import Testing
             tooLong.status == 65
                 && tooLong.errors.hasSuffix(
                     "data.jsonl:1:1: error: 49 tokens, those of 6 shots among them, are more than what the model takes "
-                        + "(48): give fewer --shots\n"),
+                        + "(48): give fewer --shots; it is so in all 8 records\n"),
             "\(tooLong.errors)")
         let text = try evaluate("--shots", "1", "--data", small.path("data.jsonl"), "--text", "{q}")
         #expect(text.status == 64 && text.errors == "error: --shots needs prompts: the data has text only\n")

@@ -1,5 +1,6 @@
 import Configuration
 import Diagnostics
+import FoundationEssentials
 import Testing
 
 @Suite("A configuration document") struct ConfigDocumentTests {
@@ -23,7 +24,7 @@ import Testing
             ("[a]: 1", "run.yaml:1:1: error: a key must be a word"),
             (
                 "\ta: 1",
-                "run.yaml:1:1: error: not valid YAML: while scanning for the next token found character that cannot start any token"
+                "run.yaml:1:1: error: not valid YAML: a tab stands where a value or a key is expected; indent with spaces"
             ),
         ])
     func syntax(yaml: String, expected: String) { #expect(problems(yaml) == expected) }
@@ -37,6 +38,35 @@ import Testing
                 + "]\n"
         }
         #expect(problems(yaml) == "run.yaml:1:37: error: more than 100000 values (do aliases repeat each other?)")
+    }
+
+    @Test("is read over a byte order mark and with any line ends", arguments: ["\n", "\r\n", "\r"])
+    func marksAndLineEnds(end: String) throws {
+        let yaml = "\u{FEFF}a: 1\(end)b:\(end)  c: x\(end)"
+        #expect(
+            problems(yaml) {
+                _ = $0.int("a", default: 0); _ = $0.section("b").int("c", default: 0)
+            }
+                == "run.yaml:3:6: error: b.c: expected an integer, got 'x'")
+    }
+
+    @Test("names the encoding that its file has instead of UTF-8")
+    func encodings() throws {
+        let path = FileManager.default.temporaryDirectory.appending(path: "\(UUID().uuidString).yaml").path()
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        for (bytes, name) in [([0xFE, 0xFF, 0, 0x61], "UTF-16"), ([0x61, 0, 0x3A, 0], "UTF-16")] as [([UInt8], String)]
+        {
+            #expect(FileManager.default.createFile(atPath: path, contents: Data(bytes)))
+            #expect(throws: Problem("is text in \(name): save it as UTF-8", file: path)) {
+                try ConfigDocument.load(yamlFile: path)
+            }
+        }
+    }
+
+    @Test("isn't nested without end", arguments: ["[", "{a: ", "- "])
+    func nesting(opening: String) {
+        let yaml = String(repeating: opening, count: 100_000)
+        #expect(problems(yaml).hasPrefix("run.yaml:1:"))
     }
 
     @Test("takes overrides as YAML, the last one winning")

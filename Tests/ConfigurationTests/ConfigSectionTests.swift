@@ -66,7 +66,7 @@ private enum Policy: String, CaseIterable { case drop, error }
               r: 'eight'
               alpha: 3.0
               quoted: '8'
-              bias: yes
+              bias: maybe
               dropout: 1.5
               é: x
               method: lroa
@@ -78,8 +78,8 @@ private enum Policy: String, CaseIterable { case drop, error }
         let expected = """
             run.yaml:3:6: error: peft.r: expected an integer, got 'eight'
             run.yaml:4:10: error: peft.alpha: expected an integer, got 3.0: write 3
-            run.yaml:5:11: error: peft.quoted: expected an integer, got the text '8' in quotation marks
-            run.yaml:6:9: error: peft.bias: expected true or false, got 'yes'
+            run.yaml:5:11: error: peft.quoted: expected an integer, got the text '8' in quotation marks: write 8
+            run.yaml:6:9: error: peft.bias: expected true or false, got 'maybe'
             run.yaml:7:12: error: peft.dropout: must be between 0.0 and 1.0, got 1.5
             run.yaml:8:7: error: peft.é: expected a number, got 'x'
             run.yaml:9:11: error: peft.method: expected one of lora, ia3, got 'lroa'; did you mean 'lora'?
@@ -104,6 +104,51 @@ private enum Policy: String, CaseIterable { case drop, error }
             _ = peft.double("targets", default: 0)
         }
         #expect(found == expected)
+    }
+
+    @Test(
+        "takes booleans in all spellings of YAML 1.1 where one is asked for, and as words elsewhere",
+        arguments: [
+            ("true", true), ("True", true), ("TRUE", true), ("yes", true), ("Yes", true), ("on", true), ("ON", true),
+            ("false", false), ("False", false), ("no", false), ("NO", false), ("off", false), ("Off", false),
+        ])
+    func booleans(word: String, value: Bool) throws {
+        let document = try ConfigDocument.parse(yaml: "{a: \(word), b: \(word), c: \(word), d: [\(word)]}")
+        #expect(document.root.optionalBool("a") == value)
+        #expect(document.root.optionalString("b") == word)
+        #expect(document.root.optionalChoice("c", of: ["true", "false", "other"]) == "\(value)")
+        #expect(document.root.optionalStrings("d") == [word])
+        try document.finish()
+        #expect(document.resolvedYAML().hasPrefix("a: \(value)\n"))
+    }
+
+    @Test(
+        "says how a number or a boolean is written",
+        arguments: [
+            ("1_000", "expected an integer, got '1_000': write 1000"),
+            ("'8'", "expected an integer, got the text '8' in quotation marks: write 8"),
+            ("1e3", "expected an integer, got 1e3: write 1000"), ("0x10", "expected an integer, got '0x10'"),
+        ])
+    func integerSpellings(text: String, expected: String) {
+        #expect(problems("r: \(text)") { _ = $0.optionalInt("r") } == "run.yaml:1:4: error: r: \(expected)")
+    }
+
+    @Test(
+        "says how a number is written",
+        arguments: [
+            ("0,001", "expected a number, got '0,001': write 0.001"),
+            ("'5e-5'", "expected a number, got the text '5e-5' in quotation marks: write 5e-5"),
+            ("'yes'", "expected a number, got the text 'yes' in quotation marks"),
+        ])
+    func numberSpellings(text: String, expected: String) {
+        #expect(problems("r: \(text)") { _ = $0.optionalDouble("r") } == "run.yaml:1:4: error: r: \(expected)")
+    }
+
+    @Test("says that a boolean stands in quotation marks")
+    func quotedBoolean() {
+        #expect(
+            problems("r: 'True'") { _ = $0.optionalBool("r") }
+                == "run.yaml:1:4: error: r: expected true or false, got the text 'True' in quotation marks: write true")
     }
 
     @Test(

@@ -58,22 +58,4 @@ import Testing
         #expect(try resumed.batch(epoch: 1, index: 2) == all[5])
         #expect(try resumed.batch(epoch: 2, index: 0) == all[6])
     }
-
-    @Test("tokenizes ahead, and so meets a broken record before its turn")
-    func ahead() throws {
-        let folder = try TemporaryFolder()
-        let lines = (0..<500).map { "{\"mr\": \"m\($0)\", \"ref\": \($0 == 499 ? "null" : "\"r\"")}\n" }
-        let path = try folder.write("a.jsonl", lines.joined())
-        let broken = try Dataset(paths: [path], encoder: reference.encoder(reference.completion))
-        let batches = BatchSequence(dataset: broken, batchSize: 1, shuffles: false, seed: 0)
-        let problem = folder.problem {
-            _ = try batches.batch(epoch: 0, index: 0)
-            for _ in 0..<2000 {
-                usleep(5_000)
-                _ = try batches.batch(epoch: 0, index: 1)
-            }
-        }
-        #expect(problem == "a.jsonl:500:1: error: the field 'ref' is null")
-        #expect(broken.counts.tokenized == 499)
-    }
 }

@@ -66,4 +66,51 @@ import Testing
             ),
         ])
     func contradictions(yaml: String, expected: String) { #expect(problems(yaml) == expected) }
+
+    @Test("have templates with the same escapes in any notation, and keep what they mean")
+    func escapes() throws {
+        func read(_ yaml: String, file: String = "run.yaml", _ overrides: [String] = []) throws -> (
+            prompt: String, resolved: String, warnings: [String]
+        ) {
+            let document = try ConfigDocument.parse(
+                yaml: "data:\n  train: a.jsonl\n  completion: '{b}'\n" + yaml, file: file, overrides: overrides)
+            let settings = DataSettings(document.root.section("data"), needsTrainingFiles: true)
+            try document.finish()
+            guard case .completion(let prompt, _) = settings.templates else { return ("", "", []) }
+            return (prompt.render(["x"]), document.resolvedYAML(), document.warnings.map { "\($0)" })
+        }
+        for yaml in [#"  prompt: '{a}\n'"#, #"  prompt: "{a}\n""#, "  prompt: |\n    {a}\n"] {
+            let found = try read(yaml)
+            #expect(found.prompt == "x\n" && found.warnings == [])
+            #expect(found.resolved.contains(#"prompt: "{a}\n""#))
+        }
+        #expect(try read("", [#"data.prompt={a}\n"#]).prompt == "x\n")
+        let doubled = try read(#"  prompt: '{a}\\n'"#)
+        #expect(doubled.prompt == #"x\n"#)
+        #expect(
+            doubled.warnings == [
+                #"run.yaml:4:11: warning: data.prompt: has a backslash and n as two characters, because the backslash is "#
+                    + #"doubled; \n alone is a line break"#
+            ])
+        #expect(doubled.resolved.contains(#"prompt: "{a}\\\\n""#))
+        // A run from before.
+        let old = try read(#"  prompt: "{a}\\n""#, file: "run/training_config.yaml")
+        #expect(old.prompt == #"x\n"#)
+        #expect(
+            old.warnings == [
+                "run/training_config.yaml:4:11: warning: data.prompt: a backslash and n (or t) are two characters here, "
+                    + "as they were when this run was made; in other configurations they are a line break (or a tab)"
+            ])
+        #expect(old.resolved == doubled.resolved)
+    }
+
+    @Test("leave no virtual tokens to parts that can be left out")
+    func optionalPlaces() throws {
+        let document = try ConfigDocument.parse(yaml: "{train: a.jsonl, prompt: '{?[P2]{a}?}', completion: '{b}'}")
+        let settings = DataSettings(document.root, needsTrainingFiles: true)
+        #expect(
+            #expect(throws: (any Error).self) { try settings.check(.filled(2)) }.map { "\($0)" }
+                == "error: data.prompt: has places for virtual tokens in a part that may be left out; they are needed for "
+                + "every record")
+    }
 }

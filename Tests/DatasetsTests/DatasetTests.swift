@@ -49,7 +49,6 @@ import Tokenizers
         let expected = try reference.examples("completion_\(policy.rawValue)")
         #expect(try completions.allExamples() == expected)
         #expect(completions.counts.truncated == 5)
-        #expect(completions.counts.tokenized == 8)
         #expect(completions.counts.tokens == expected.reduce(0) { $0 + $1.tokens.count })
         #expect(completions.counts.targetTokens == expected.reduce(0) { $0 + $1.targetCount })
         let texts = try Dataset(paths: [path], encoder: reference.encoder(reference.text, limit: 20, policy: policy))
@@ -111,17 +110,19 @@ import Tokenizers
         func failure(_ encoder: ExampleEncoder) -> String? {
             folder.problem { _ = try Dataset(paths: [path], encoder: encoder).allExamples() }
         }
-        #expect(
-            failure(reference.encoder(templates))
-                == "a.jsonl:2:1: error: no token of this record takes part in the loss: it is empty")
+        let empty = "a.jsonl:2:1: error: no token of this record takes part in the loss: it is empty"
+        #expect(failure(reference.encoder(templates)) == empty)
         #expect(
             failure(reference.encoder(templates, limit: 2))
                 == "a.jsonl:1:1: error: 3 tokens are more than max_length (2): choose a max_length_policy "
-                + "(drop, keep_prompt_start, keep_prompt_end)")
+                + "(drop, keep_prompt_start, keep_prompt_end)\n" + empty)
         #expect(
             failure(reference.encoder(templates, limit: 1, policy: .keepPromptEnd))
                 == "a.jsonl:1:1: error: the completion alone has 2 tokens, more than max_length leaves (1): "
-                + "set max_length_policy to drop")
+                + "set max_length_policy to drop\n" + empty)
+        #expect(
+            failure(reference.encoder(try .text(Template("{p}x")), limit: 0, policy: .keepPromptEnd))
+                == "a.jsonl:1:1: error: max_length leaves no room for a text (0); it is so in all 2 records")
         let long = try folder.write("b.jsonl", "{\"p\": \"x\", \"c\": \"y\"}\n")
         #expect(
             folder.problem {
@@ -132,6 +133,51 @@ import Tokenizers
             folder.problem {
                 _ = try Dataset(paths: [short], blockSize: 64, encoder: reference.encoder(reference.text))
             } == "c.txt: error: holds 3 tokens, fewer than one block of block_size 64")
+    }
+
+    @Test("names the first twenty records that it can't use, and how many more there are")
+    func severalProblems() throws {
+        let lines = (0..<30).map {
+            $0 % 4 == 0 ? #"{"mr": null, "ref": "y"}"# : #"{"mr": "x", "ref": "\#(String(repeating: "e", count: $0))"}"#
+        }
+        let path = try folder.write("a.jsonl", lines.joined(separator: "\n"))
+        let found = try #require(
+            folder.problem {
+                _ = try Dataset(paths: [path], encoder: reference.encoder(reference.completion, limit: 3))
+            })
+        let problems = found.split(separator: "\n")
+        #expect(problems.count == 21)
+        #expect(problems[0] == "a.jsonl:1:1: error: the field 'mr' is null")
+        #expect(
+            problems[1] == "a.jsonl:2:1: error: 4 tokens are more than max_length (3): choose a max_length_policy "
+                + "(drop, keep_prompt_start, keep_prompt_end)")
+        #expect(problems[20] == "error: 10 more records can't be used")
+        let missing = try ExampleTemplates.text(Template("{reff}"))
+        #expect(
+            folder.problem { _ = try Dataset(paths: [path], encoder: reference.encoder(missing)) }
+                == "a.jsonl:1:1: error: no field 'reff'; did you mean 'ref'? There is mr, ref; it is so in all 30 records"
+        )
+    }
+
+    @Test("does without optional fields, and warns of those that no record has")
+    func optionalFields() throws {
+        let path = try folder.write(
+            "a.jsonl", "{\"a\": \"x\", \"b\": null}\n{\"a\": \"y\", \"b\": \"z\"}\n{\"a\": \"\"}\n")
+        let templates = try ExampleTemplates.text(Template("{a}:{?{b};?}{?{bb}?}"))
+        let dataset = try Dataset(paths: [path], encoder: reference.encoder(templates))
+        #expect(try (0..<3).map { try dataset.texts(of: $0).wanted } == ["x:", "y:z;", ":"])
+        let warnings = dataset.warnings
+        #expect(
+            warnings.map { warning in folder.problem { throw warning } } == [
+                "a.jsonl: warning: no field 'bb'; did you mean 'b'? There is a, b. What depends on it is left out everywhere"
+            ])
+    }
+
+    @Test("tokenizes again what isn't kept")
+    func beyondTheCache() throws {
+        let records = try RecordSet(paths: [reference.path("records.jsonl")])
+        let dataset = try Dataset(records: records, encoder: reference.encoder(reference.completion), capacity: 60)
+        #expect(try dataset.allExamples() == reference.examples("completion"))
     }
 
     @Test("names the model where its limit is the smaller one")

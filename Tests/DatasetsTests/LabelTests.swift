@@ -32,7 +32,7 @@ import Tokenizers
         "are classes in order: integers by value, words by code points; numbers where one isn't whole",
         arguments: [
             ("10 9 -1", "-1 9 10"), ("b a B é z", "B a b z é"), ("1 x", "1 x"), ("0.5 1", ""), ("1e-3 -2.0", ""),
-            ("nan 1.5", "1.5 nan"),
+            ("nan 1.5", "1.5 nan"), ("0.0 1.0", "0 1"), ("1.0 1 2 -0.0", "0 1 2"), ("07 7", "07 7"), ("1.0 x", "1.0 x"),
         ])
     func inferred(texts: String, expected: String) {
         let labels = LabelSet(inferredFrom: Set(texts.split(separator: " ").map(String.init)))
@@ -40,6 +40,48 @@ import Tokenizers
         #expect(labels.names == names)
         #expect(labels.kind == (names.isEmpty ? .regression : .classification))
         for (index, name) in names.enumerated() { #expect(labels.number(of: name) == Int32(index)) }
+    }
+
+    @Test("are matched by the numbers that they are, and by their own where they have no names")
+    func numbers() {
+        #expect(LabelSet(names: ["2", "1.0", "x"]).number(of: "2.0") == 0)
+        #expect(LabelSet(names: ["2", "1.0", "x"]).number(of: "1") == 1)
+        #expect(LabelSet(names: ["2", "1.0", "x"]).number(of: "0") == nil)
+        let unnamed = LabelSet.unnamed(3)
+        #expect(["0", "1.0", "LABEL_2", "3", "1.5", "-1"].map { unnamed.number(of: $0) } == [0, 1, 2, nil, nil, nil])
+        #expect(LabelSet(names: ["LABEL_0", "LABEL_2"]).number(of: "0") == nil)
+    }
+
+    @Test("that differ in case or spaces alone are found")
+    func lookalikes() {
+        let found = LabelSet(names: ["positive", "Positive", "other", " positive\u{A0}"]).lookalikes
+        #expect(found.map { "\($0.0)|\($0.1)" } == ["positive|Positive", "positive| positive\u{A0}"])
+    }
+
+    @Test("that are empty are errors with their line", arguments: ["", "  "])
+    func empty(label: String) throws {
+        let path = try folder.write("a.jsonl", "{\"t\": \"x\", \"l\": \"a\"}\n{\"t\": \"y\", \"l\": \"\(label)\"}\n")
+        let settings = try settings(#"text: "{t}", label: "{l}""#)
+        #expect(
+            folder.problem { _ = try settings.labelSet(paths: [path]) }
+                == "a.jsonl:2:1: error: the label of this record is empty")
+        var encoder = reference.encoder(settings.templates)
+        encoder.labels = LabelSet(names: ["a", label])
+        #expect(
+            folder.problem { _ = try Dataset(paths: [path], encoder: encoder) }
+                == "a.jsonl:2:1: error: the label of this record is empty")
+        #expect(
+            problems(#"text: "{t}", label: "{l}", labels: [a, "\#(label)"]"#)
+                == "run.yaml:1:43: error: data.labels: has an empty label")
+    }
+
+    @Test("are counted") func counts() throws {
+        let path = try folder.write("a.csv", "t,l\nx,1.0\ny,0\nz,1\n")
+        var encoder = reference.encoder(try settings(#"text: "{t}", label: "{l}""#).templates)
+        encoder.labels = LabelSet(names: ["0", "1", "2"])
+        #expect(try Dataset(paths: [path], encoder: encoder).counts.ofClass == [1, 2, 0])
+        encoder.labels = .regression
+        #expect(try Dataset(paths: [path], encoder: encoder).counts.values == 0...1)
     }
 
     @Test("come from all records, or from the configuration")
@@ -124,6 +166,13 @@ import Tokenizers
         #expect(
             try problem(#"{"t": "x", "l": "c"}"#, labels)
                 == "a.jsonl:2:1: error: 'c' is none of the labels; they are a, b")
+        #expect(
+            try problem(#"{"t": "x", "l": "Good"}"#, LabelSet(names: ["good", "bad"]))
+                == "a.jsonl:2:1: error: 'Good' is none of the labels; did you mean 'good'? They are good, bad")
+        #expect(
+            try problem(#"{"t": "x", "l": "c"}"#, .unnamed(2))
+                == "a.jsonl:2:1: error: 'c' is none of the labels; they have no names but LABEL_0, LABEL_1, which are 0 "
+                + "to 1 in the data too, unless data.labels names them in their order")
         #expect(
             try problem(#"{"t": "x", "l": "c"}"#, .regression) == "a.jsonl:2:1: error: the label 'c' is no number")
         #expect(

@@ -25,6 +25,11 @@ import Tokenizers
         #expect(try text.source == Template(source).render(["A[P9]"]))
     }
 
+    @Test("is cut in time that grows with its length")
+    func manyOpenPlaces() {
+        #expect(PlacedText(String(repeating: "[P", count: 100_000)).parts.count == 1)
+    }
+
     @Test("has its virtual tokens numbered in their order between the tokens of its parts, or leaves them out")
     func encoding() throws {
         let tokenizer = try ReferenceExamples().tokenizer

@@ -57,10 +57,8 @@ func failure(bytes: [UInt8]) -> String? {
                 "[-Infinity]",
                 "a.json:1:2: error: -Infinity is not a JSON number (Python writes it where a value is not finite)"
             ),
-            (
-                "\u{FEFF}{}",
-                "a.json:1:1: error: starts with a byte order mark, which JSON forbids: save it as UTF-8 without one"
-            ),
+            ("\u{FEFF}{", "a.json:1:2: error: the text ends inside an object"),
+            ("\u{FEFF}\u{FEFF}{}", "a.json:1:1: error: expected a value, found '\u{FEFF}'"),
             ("[é]", "a.json:1:2: error: expected a value, found 'é'"),
         ])
     func errors(text: String, expected: String) { #expect(failure(text) == expected) }

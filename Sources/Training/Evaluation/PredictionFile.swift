@@ -27,23 +27,18 @@ public enum PredictionFile {
         var rows: [Row] = []
         var places: [String?: Int] = [:]
         var problems: [Problem] = []
-        var line = 0
-        var rest = bytes[...]
-        while !rest.isEmpty, problems.count < 20 {
-            line += 1
-            let end = rest.firstIndex(of: UInt8(ascii: "\n")) ?? rest.endIndex
-            let content = rest[rest.startIndex..<end]
-            rest = rest[min(end + 1, rest.endIndex)...]
-            if content.allSatisfy({ $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: "\r") || $0 == UInt8(ascii: "\t") }) {
-                continue
-            }
+        let start: Int
+        do { start = try textStart(of: bytes, file: name) } catch { throw Problems([error]) }
+        for line in TextLines(bytes, from: start) where problems.count < 20 {
+            let content = bytes[line.range]
+            if content.allSatisfy({ $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: "\t") }) { continue }
             do {
-                let found = try read(UnsafeRawBufferPointer(rebasing: content), name, line)
+                let found = try read(UnsafeRawBufferPointer(rebasing: content), name, line.number)
                 if let first = rows.first, first.isNamed != found.isNamed {
                     let known = first.isNamed ? "doesn't name its 'adapter'" : "names an 'adapter'"
                     throw Problem(
                         "\(known), unlike the lines before: then it can't be told whose text this is", file: name,
-                        position: TextPosition(line: line, column: 1))
+                        position: TextPosition(line: line.number, column: 1))
                 }
                 if let place = places[found.adapter] {
                     rows[place].texts += found.texts
@@ -55,7 +50,7 @@ public enum PredictionFile {
                 problems.append(problem)
             } catch {
                 problems.append(
-                    Problem("\(error)", file: name, position: TextPosition(line: line, column: 1)))
+                    Problem("\(error)", file: name, position: TextPosition(line: line.number, column: 1)))
             }
         }
         if problems.isEmpty, rows.isEmpty { problems.append(Problem("holds no predictions", file: name)) }

@@ -37,7 +37,10 @@ public struct RunConfiguration {
         modelPath = model.requiredPath("path")
         start = model.choice("init", default: Start.pretrained)
         task = document.root.choice("task", default: LearningTask.causalLM)
-        data = DataSettings(document.root.section("data"), task: task, needsTrainingFiles: true)
+        let given = document.root.optionalString("task")
+        data = DataSettings(
+            document.root.section("data"), task: given == nil || given == task.rawValue ? task : nil,
+            needsTrainingFiles: true)
         let peft = document.root.section("peft")
         let name = peft.requiredChoice("method", of: methods.map { $0.name })
         methodName = name
@@ -57,6 +60,7 @@ public struct RunConfiguration {
             }
         }
         try document.finish()
+        for warning in document.warnings { warn(warning) }
         self.method = try method.get()
         try Self.check(data, self.method, document.root.section("data"), warn: warn)
         resolvedYAML = document.resolvedYAML()

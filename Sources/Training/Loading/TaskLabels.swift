@@ -34,27 +34,25 @@ enum TaskLabels {
         if data.kind != model.kind {
             throw problem(
                 model.kind == .regression
-                    ? "the model gives a number, but the data has the labels \(list(data))"
-                    : "the model tells the labels \(list(model)), but those of the data are numbers")
+                    ? "the model gives a number, but the data has the labels \(data.list)"
+                    : "the model tells the labels \(model.list), but those of the data are numbers")
         }
         if model.isUnnamed {
             if data.names.count == model.names.count { return data }
+            // Numbers are those of the classes, of which the data needn't have all.
+            if data.names.allSatisfy({ LabelSet.wholeNumber($0) != nil && model.number(of: $0) != nil }) {
+                return LabelSet(names: model.names.indices.map { "\($0)" })
+            }
             throw problem(
                 "the model has \(model.names.count) labels without names, and the data \(data.names.count): "
-                    + "\(list(data)); name the model's in their order with data.labels")
+                    + "\(data.list); name the model's in their order with data.labels")
         }
         // As of an adapter whose files name none.
         if data.isUnnamed, data.names.count == model.names.count { return model }
         if let other = data.names.first(where: { model.number(of: $0) == nil }) {
-            throw problem("the model doesn't know the label '\(other)' of the data; it tells \(list(model))")
+            throw problem("the model doesn't know the label '\(other)' of the data; it tells \(model.list)")
         }
         return model
-    }
-
-    private static func list(_ labels: LabelSet) -> String {
-        let most = 20
-        let more = labels.names.count > most ? " and \(labels.names.count - most) more" : ""
-        return labels.names.prefix(most).joined(separator: ", ") + more
     }
 
     /// Members of a `config.json` that make it that of a model with these labels.

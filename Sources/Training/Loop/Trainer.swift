@@ -70,8 +70,7 @@ public final class Trainer {
             dataset: try dataset(data.train), batchSize: settings.batchSize, shuffles: data.shuffles,
             seed: settings.seed)
         validation = data.validation.isEmpty ? nil : try dataset(data.validation)
-        // A record that can't be used shall not be found after hours of training.
-        if let validation { for index in 0..<validation.count { _ = try validation.example(index) } }
+        for warning in data.warnings(on: batches.dataset, labels) { observer.warned(warning) }
         stepsPerEpoch = settings.stepsPerEpoch(batches: batches.count)
         stepCount = settings.stepCount(batches: batches.count)
         var context = InstallationContext(
@@ -337,6 +336,7 @@ public final class Trainer {
             totalCount: base.model.parameters.reduce(0) { $0 + $1.count } + added.reduce(0) { $0 + $1.count },
             dataSummaries: [
                 "training: \(batches.dataset.summary)", validation.map { "validation: \($0.summary)" },
+                batches.dataset.targetSummary(base.labels),
             ].compactMap { $0 }, stepCount: stepCount, stepsPerEpoch: stepsPerEpoch, firstStep: firstStep,
             outputFolder: folder, threadCount: WorkerPool.shared.threadCount)
     }
@@ -360,17 +360,5 @@ extension TrainingPlan {
         return order.map {
             Group(pattern: $0, tensorCount: counts[$0]?.tensors ?? 0, parameterCount: counts[$0]?.parameters ?? 0)
         }
-    }
-}
-
-extension Dataset {
-    /// One line for people.
-    fileprivate var summary: String {
-        let counts = counts
-        var text = "\(count) examples of \(counts.records) records"
-        if counts.dropped > 0 { text += ", \(counts.dropped) dropped" }
-        if counts.truncated > 0 { text += ", \(counts.truncated) truncated" }
-        if counts.tokens > 0, counts.tokenized == counts.records { text += ", \(counts.tokens) tokens" }
-        return text
     }
 }

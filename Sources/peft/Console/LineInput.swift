@@ -1,5 +1,6 @@
 import Diagnostics
 import Glibc
+import JSONText
 
 /// Lines of stdin or of a file, taken as they come: whoever waits for an answer gets it, and who sends many is served in
 /// batches.
@@ -59,15 +60,19 @@ struct LineInput {
     mutating func next(atMost limit: Int) throws -> [Line]? {
         var lines: [Line] = []
         while lines.count < limit {
-            if let end = pending[searched...].firstIndex(of: UInt8(ascii: "\n")) {
+            let end = pending[searched...].firstIndex { $0 == Self.newline || $0 == Self.carriageReturn }
+            // Whether \r ends a line by itself is told by what follows.
+            if let end, pending[end] == Self.newline || end + 1 < pending.count || isAtEnd {
                 lines.append(line(pending[taken..<end]))
-                (taken, searched) = (end + 1, end + 1)
+                let isPair = pending[end...].prefix(2).elementsEqual([Self.carriageReturn, Self.newline])
+                taken = end + (isPair ? 2 : 1)
+                searched = taken
             } else if isAtEnd {
                 if taken < pending.count { lines.append(line(pending[taken...])) }
                 forget(upTo: pending.count)
                 break
             } else {
-                searched = pending.count
+                searched = end ?? pending.count
                 guard lines.isEmpty || isReady else { break }
                 try read()
             }
@@ -105,12 +110,18 @@ struct LineInput {
         }
         if count == 0 { isAtEnd = true }
         pending += buffer[..<count]
+        if lineCount == 0 {
+            let text = pending[taken...]
+            let start = try text.withUnsafeBytes { try textStart(of: $0, file: name) }
+            if start > 0 { pending.removeSubrange(taken..<taken + start) }
+        }
     }
+
+    private static let newline = UInt8(ascii: "\n")
+    private static let carriageReturn = UInt8(ascii: "\r")
 
     private mutating func line(_ bytes: ArraySlice<UInt8>) -> Line {
         lineCount += 1
-        var content = bytes.last == UInt8(ascii: "\r") ? bytes.dropLast() : bytes
-        if lineCount == 1, content.starts(with: [0xEF, 0xBB, 0xBF]) { content = content.dropFirst(3) }
-        return Line(number: lineCount, bytes: Array(content))
+        return Line(number: lineCount, bytes: Array(bytes))
     }
 }
