@@ -1,4 +1,5 @@
 public import Diagnostics
+import JSONText
 import Tokenizers
 
 /// Examples from the records of one or more files, tokenized at the start and kept.
@@ -150,6 +151,29 @@ public final class Dataset: Sendable {
         guard let end = encoder.endID else { return "nothing ends the texts: the model names no token for it" }
         let name = encoder.tokenizer.decodedString([end], skippingSpecialTokens: false)
         return "each text ends with the token \(end) (\(name))"
+    }
+
+    /// A number by which other data shows: that of the fields that the templates take of each record, in their order.
+    ///
+    /// - Parameter isParallel: Whether all cores take part, or only this thread.
+    public func contentHash(isParallel: Bool) throws -> UInt64 {
+        let fields = encoder.templates.fields
+        @Sendable func hash(_ file: RecordFile, _ index: Int) -> UInt64 {
+            var hash = ContentHash()
+            // A record that can't be used is reported where it is.
+            for text in (try? file.texts(of: fields, at: index)) ?? [] { hash.add(text) }
+            return hash.value
+        }
+        var whole = ContentHash()
+        if isParallel {
+            try records.forEachInParallel(hash) { _, part in whole.add(part) }
+        } else {
+            for index in 0..<records.count {
+                let (file, local) = records.locate(index)
+                whole.add(hash(file, local))
+            }
+        }
+        return whole.value
     }
 
     /// Whether each example has a label.

@@ -10,6 +10,9 @@ public protocol Architecture: LanguageModel {
     /// `architectures` in `config.json` where a model has a task's head, such as `GPT2ForSequenceClassification`.
     static var classifierClass: String { get }
 
+    /// The fields of the configuration that change what the tensors compute, beside their shapes, as text.
+    var computation: String { get }
+
     /// Builds the model with the head of `objective` and takes its tensors from `source`; a task's head that isn't there
     /// is made anew.
     ///

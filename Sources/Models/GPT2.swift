@@ -19,6 +19,8 @@ public final class GPT2: Architecture {
     public var prompt: (any LearnedPrompt)?
 
     private let configuration: GPT2Configuration
+
+    public var computation: String { configuration.computation }
     private let ownParameters: [Parameter]
     public var tokenEmbedding: Parameter { tokens.weight }
     private let tokens: Embedding

@@ -58,6 +58,12 @@ struct GPT2Configuration {
         try section.throwProblems()
     }
 
+    /// What changes a result beside the tensors and their shapes.
+    var computation: String {
+        "heads \(headCount), \(activation.rawValue), epsilon \(normEpsilon), scaled \(scalesAttention), by layer "
+            + "\(scalesAttentionByLayer)"
+    }
+
     /// What the scores q · k are multiplied by in layer `index`.
     func attentionScale(layer index: Int) -> Float {
         var scale: Float = scalesAttention ? 1 / Float(headSize).squareRoot() : 1

@@ -1,3 +1,4 @@
+import JSONText
 import Synchronization
 
 /// Byte-level byte-pair encoding as GPT-2 has it (Radford et al., 2019; merges after Sennrich, Haddow and Birch,
@@ -60,6 +61,30 @@ public final class ByteLevelBPE: Tokenizer {
     /// How many tokens there are; less than `vocabularySize` where ids are left out.
     public var tokenCount: Int {
         vocabulary.count + addedTokens.count { vocabulary.id(of: $0.content) == nil }
+    }
+
+    /// Sums over the entries, so that the order in which a file has them doesn't count.
+    public var contentHashes: (vocabulary: UInt64, addedTokens: UInt64) {
+        var sum: UInt64 = 0
+        vocabulary.forEach { spelling, id in
+            sum &+= ContentHash.value(of: spelling) &* (UInt64(UInt32(bitPattern: id)) &* 2 &+ 1)
+        }
+        merges.forEach { left, right, rank, merged in
+            var hash = ContentHash()
+            hash.add(UInt64(left) << 32 | UInt64(right))
+            hash.add(UInt64(rank) << 32 | UInt64(merged))
+            sum &+= hash.value
+        }
+        var words = ContentHash()
+        words.add(sum)
+        words.add((addsPrefixSpace ? 1 : 0) + (splitsWords ? 2 : 0))
+        var added = ContentHash()
+        for token in addedTokens {
+            added.add(token.content)
+            let flags = [token.stripsLeft, token.stripsRight, token.isSingleWord, token.isNormalized]
+            added.add(flags.reduce(UInt64(UInt32(bitPattern: token.id))) { $0 << 1 | ($1 ? 1 : 0) })
+        }
+        return (words.value, added.value)
     }
 
     public func id(of content: String) -> Int32? { Self.id(of: content, addedTokens, vocabulary) }

@@ -54,6 +54,15 @@ final class MergeTable: @unchecked Sendable {
         slots[slot] = pair << 24 | UInt64(rank)
     }
 
+    /// Calls `body` with both ids, rank and result of each merge, in no order.
+    func forEach(_ body: (_ left: UInt32, _ right: UInt32, _ rank: UInt32, _ merged: UInt32) -> Void) {
+        for slot in 0...mask where slots[slot] != Self.free {
+            let (pair, rank) = (slots[slot] >> 24, UInt32(truncatingIfNeeded: slots[slot] & 0xFF_FFFF))
+            let ids = (UInt32(truncatingIfNeeded: pair >> 20), UInt32(truncatingIfNeeded: pair & 0xF_FFFF))
+            body(ids.0, ids.1, rank, merged(rank))
+        }
+    }
+
     @inline(__always)
     private func index(of pair: UInt64) -> Int { Int(truncatingIfNeeded: (pair &* ByteHash.multiplier) >> shift) }
 

@@ -16,6 +16,9 @@ public protocol Tokenizer: Sendable {
     /// when `skippingSpecialTokens` is true, ids that don't exist always.
     func decode(_ ids: some Sequence<Int32>, skippingSpecialTokens: Bool) -> [UInt8]
 
+    /// A number by which another tokenizer shows: that of the vocabulary and its merges, and that of the added tokens.
+    var contentHashes: (vocabulary: UInt64, addedTokens: UInt64) { get }
+
     /// The id of the token whose content, as the tokenizer's files spell it, is `content`.
     func id(of content: String) -> Int32?
 }

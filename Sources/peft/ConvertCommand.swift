@@ -40,6 +40,7 @@ struct ConvertCommand: ParsableCommand {
     @Flag(help: "Print the errors as a JSON object.")
     var json = false
 
+    @OptionGroup var otherBase: OtherBaseOption
     @OptionGroup var common: CommonOptions
 
     func validate() throws {
@@ -62,7 +63,9 @@ struct ConvertCommand: ParsableCommand {
         }
         let summary = try BaseModel.hinting(at: named, isNamedByAdapter: base == nil) {
             try convert(
-                ConversionSettings(base: named, source: source, rank: rank, output: output), warn: Console.report)
+                ConversionSettings(
+                    base: named, source: source, rank: rank, output: output, acceptsOtherBase: otherBase.otherBase),
+                warn: Console.report)
         }
         if json {
             Console.line(Self.value(summary).text(.compact))

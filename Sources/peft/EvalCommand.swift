@@ -109,6 +109,7 @@ struct EvalCommand: ParsableCommand {
     @Flag(help: "Print one JSON object.")
     var json = false
 
+    @OptionGroup var otherBase: OtherBaseOption
     @OptionGroup var common: CommonOptions
 
     func validate() throws {

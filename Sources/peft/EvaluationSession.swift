@@ -46,7 +46,8 @@ struct EvaluationSession {
     init(_ command: EvalCommand) throws {
         self.command = command
         let selection = try ModelSelection(
-            base: command.base, adapters: command.adapter, config: command.config, overrides: command.set)
+            base: command.base, adapters: command.adapter, config: command.config, overrides: command.set,
+            otherBase: command.otherBase)
         let bases = command.compareBase ? selection.bases : []
         variants = bases + selection.variants
         isBaseNamedByAdapter = selection.isBaseNamedByAdapter

@@ -54,11 +54,12 @@ struct GenerationSession {
         template: (ModelSelection.Variant) throws -> Template?
     ) throws {
         let first = selection.variants[0]
-        if let other = selection.variants.first(where: { $0.base != first.base }) {
+        if let other = selection.variants.first(where: { !ModelSelection.isSame($0.base, first.base) }) {
             throw Problem(
                 "the adapters name different base models, '\(first.base)' and '\(other.base)': give one with --base")
         }
-        let base = try BaseModel.load(first, labels: nil, isNamedByAdapter: selection.isBaseNamedByAdapter)
+        let base = try BaseModel.load(
+            first, labels: nil, isNamedByAdapter: selection.isBaseNamedByAdapter)
         if base.labels != nil { throw Self.classifierProblem(base.folder) }
         _ = try base.requiredTokenizer()
         self.base = base

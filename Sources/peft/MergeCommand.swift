@@ -57,6 +57,7 @@ struct MergeCommand: ParsableCommand {
     @Flag(help: "Replace a model that lies in the output folder.")
     var overwrite = false
 
+    @OptionGroup var otherBase: OtherBaseOption
     @OptionGroup var common: CommonOptions
 
     func validate() throws {
@@ -69,14 +70,14 @@ struct MergeCommand: ParsableCommand {
         common.apply()
         let adapters = try adapter.map(Self.weighted)
         let bases = try base.map { [$0] } ?? adapters.map { try ModelSelection.base(of: $0.path) }
-        if let other = bases.first(where: { $0 != bases[0] }) {
+        if let other = bases.first(where: { !ModelSelection.isSame($0, bases[0]) }) {
             throw Problem("the adapters name different base models, '\(bases[0])' and '\(other)': give one with --base")
         }
         let summary = try BaseModel.hinting(at: bases[0], isNamedByAdapter: base == nil) {
             try merge(
                 MergeSettings(
                     base: bases[0], adapters: adapters, output: output, elementType: dtype?.elementType,
-                    overwrites: overwrite), warn: Console.report)
+                    overwrites: overwrite, acceptsOtherBase: otherBase.otherBase), warn: Console.report)
         }
         if summary.untiedHead {
             Console.note(

@@ -9,6 +9,12 @@ import Methods
 import Tokenizers
 import Training
 
+/// The option that lets an adapter be used on another base than its own.
+struct OtherBaseOption: ParsableArguments {
+    @Flag(help: "Use an adapter on a base model, or with a tokenizer, that isn't the one that it was trained on.")
+    var otherBase = false
+}
+
 /// The options that say which models to use.
 struct ModelOptions: ParsableArguments {
     @Option(
@@ -33,6 +39,8 @@ struct ModelOptions: ParsableArguments {
         help: ArgumentHelp("Replace a value of the configuration; may be given several times.", valueName: "key=value"))
     var set: [String] = []
 
+    @OptionGroup var otherBase: OtherBaseOption
+
     func validate() throws {
         if config == nil, !set.isEmpty { throw ValidationError("--set changes a configuration: give --config too") }
         if config == nil, base == nil, adapter.isEmpty {
@@ -51,6 +59,8 @@ struct ModelSelection {
         var label: String?
         /// What `--config` says, or the run that made the adapter or model.
         var document: ConfigDocument?
+        /// Whether the adapter may be used on a base that isn't its own.
+        var acceptsOtherBase = false
     }
 
     let variants: [Variant]
@@ -58,10 +68,18 @@ struct ModelSelection {
 
     init(_ options: ModelOptions) throws {
         try self.init(
-            base: options.base, adapters: options.adapter, config: options.config, overrides: options.set)
+            base: options.base, adapters: options.adapter, config: options.config, overrides: options.set,
+            otherBase: options.otherBase)
     }
 
-    init(base: String?, adapters: [String], config: String?, overrides: [String]) throws {
+    /// Whether two paths or names mean the same model.
+    static func isSame(_ first: String, _ second: String) -> Bool {
+        first == second || FileSystem.isSame(first, second)
+    }
+
+    init(
+        base: String?, adapters: [String], config: String?, overrides: [String], otherBase: OtherBaseOption
+    ) throws {
         let document = try config.map { try ConfigDocument.load(yamlFile: $0, overrides: overrides) }
         var variants = try adapters.map { adapter in
             Variant(base: try base ?? Self.base(of: adapter), adapter: adapter, label: adapter)
@@ -76,6 +94,7 @@ struct ModelSelection {
         isBaseNamedByAdapter = base == nil && !adapters.isEmpty
         self.variants = try variants.map { variant in
             var variant = variant
+            variant.acceptsOtherBase = otherBase.otherBase
             variant.document = try document ?? Self.run(beside: variant.adapter ?? variant.base)
             return variant
         }
@@ -91,7 +110,10 @@ struct ModelSelection {
                 paths.append(base)
             }
         }
-        return paths.map { Variant(base: $0, adapter: nil, label: nil, document: nil) }
+        let accepts = variants.contains { $0.acceptsOtherBase }
+        return paths.map {
+            Variant(base: $0, adapter: nil, label: nil, document: nil, acceptsOtherBase: accepts)
+        }
     }
 
     /// The model that a run's configuration has brought forth.
@@ -113,7 +135,7 @@ struct ModelSelection {
 
     static func base(of adapter: String) throws -> String {
         let folder = try AdapterFolder(path: adapter, warn: { _ in })
-        guard let base = try folder.configuration.optionalString("base_model_name_or_path"), !base.isEmpty else {
+        guard let base = try folder.baseModel() else {
             throw Problem("doesn't name its base model: give it with --base", file: adapter)
         }
         return base
@@ -131,9 +153,11 @@ extension BaseModel {
     static func load(
         _ variant: ModelSelection.Variant, labels: LabelSet?, isNamedByAdapter: Bool
     ) throws -> BaseModel {
-        try hinting(at: variant.base, isNamedByAdapter: isNamedByAdapter) {
+        var base = try hinting(at: variant.base, isNamedByAdapter: isNamedByAdapter) {
             try load(variant.base, randomSeed: nil, labels: labels, headSeed: 0, warn: Console.report)
         }
+        if variant.acceptsOtherBase { base.otherBaseWarning = Console.report }
+        return base
     }
 
     /// Calls `body`, and says where the base model's name comes from if the model isn't there.

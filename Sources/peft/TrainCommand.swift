@@ -37,6 +37,11 @@ struct TrainCommand: ParsableCommand {
     @Flag(help: "Delete the run that the output folder holds, and begin anew.")
     var overwrite = false
 
+    @OptionGroup var otherBase: OtherBaseOption
+
+    @Flag(help: "Go on with a run, with --resume, whose training data isn't what it was when the run began.")
+    var otherData = false
+
     @Flag(
         help: "Load model and data, say what would train, print the configuration with all defaults, and stop.")
     var dryRun = false
@@ -68,7 +73,10 @@ struct TrainCommand: ParsableCommand {
         let configuration = try RunConfiguration(
             ConfigDocument.load(yamlFile: config, overrides: overrides), warn: Console.report)
         let display = TrainingDisplay()
-        let trainer = try Trainer(configuration, observer: display)
+        var accepted: InputChanges = []
+        if otherBase.otherBase { accepted.insert(.base) }
+        if otherData { accepted.insert(.data) }
+        let trainer = try Trainer(configuration, accepting: accepted, observer: display)
         if dryRun {
             display.show(trainer.plan())
             Console.write(trainer.resolvedYAML)

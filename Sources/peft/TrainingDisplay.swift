@@ -1,3 +1,4 @@
+import Checkpoints
 import Diagnostics
 import Glibc
 import Training
@@ -6,6 +7,7 @@ import Training
 final class TrainingDisplay: TrainingObserver {
     private var plan: TrainingPlan?
     private var lastDrawing = 0.0
+    private var lastSaved: String?
 
     /// Redrawing more often than this, in seconds, costs time and can't be read.
     private static let interval = 0.1
@@ -50,7 +52,10 @@ final class TrainingDisplay: TrainingObserver {
                 + "  (\(metrics.tokens.grouped) \(metrics.scores.isEmpty ? "tokens" : "examples"))")
     }
 
-    func saved(step: Int, folder: String) { Console.note("step \(step.grouped)  saved \(folder)") }
+    func saved(step: Int, folder: String) {
+        lastSaved = folder
+        Console.note("step \(step.grouped)  saved \(folder)")
+    }
 
     func warned(_ problem: Problem) { Console.report(problem) }
 
@@ -70,6 +75,15 @@ final class TrainingDisplay: TrainingObserver {
         Console.note(
             summary.wasInterrupted
                 ? "go on with the same command and --resume" : "the result is in \(summary.outputFolder)")
+        if summary.wasInterrupted, let lastSaved {
+            let isAdapter = FileSystem.isFile(FileSystem.join(lastSaved, AdapterFolder.configurationName))
+            Console.note(
+                isAdapter
+                    ? "the adapter as it is now is in \(lastSaved): use it with --adapter, or begin another run from it with "
+                        + "peft.init_from"
+                    : "the model as it is now is in \(lastSaved): use it with --base, or begin another run from it with "
+                        + "model.path")
+        }
     }
 
     func foundFinished(_ summary: TrainingSummary) {

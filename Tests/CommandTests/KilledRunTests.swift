@@ -32,14 +32,14 @@ struct KilledRunTests {
             for checkpoint in names("run/checkpoints") where !checkpoint.hasPrefix(".") {
                 #expect(
                     names("run/checkpoints/\(checkpoint)") == [
-                        "adapter_config.json", "adapter_model.safetensors", "training_state.json",
-                        "training_state.safetensors",
+                        "adapter_config.json", "adapter_model.safetensors", "training_config.yaml",
+                        "training_state.json", "training_state.safetensors",
                     ])
             }
         }
         let end = try train(steps + ["--resume", "--quiet"])
         #expect(end.status == 0, "\(end.errors)")
-        #expect(names("run/checkpoints") == ["step-38", "step-39"])
+        #expect(names("run/checkpoints") == ["step-39", "step-40"])
         #expect(
             names("run") == [
                 "README.md", "adapter_config.json", "adapter_model.safetensors", "checkpoints", "metrics.jsonl",

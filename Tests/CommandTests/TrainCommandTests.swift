@@ -59,7 +59,9 @@ struct TrainCommandTests {
         let stopped = try interruptedRun(signal)
         #expect(stopped.status == 130)
         #expect(stopped.errors.contains("\nstopping: saving after this step; "))
-        #expect(stopped.errors.hasSuffix("\ngo on with the same command and --resume\n"))
+        #expect(stopped.errors.contains("\ngo on with the same command and --resume\n"))
+        #expect(stopped.errors.contains("\nthe adapter as it is now is in \(folder.path)/run/checkpoints/step-"))
+        #expect(stopped.errors.hasSuffix(": use it with --adapter, or begin another run from it with peft.init_from\n"))
         let root = try JSONNode.parse(peft("inspect", "\(folder.path)/run", "--json").output)
         #expect(try root.required("run").array("checkpoints").count == 1)
     }

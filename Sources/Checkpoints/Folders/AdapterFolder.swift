@@ -145,16 +145,21 @@ public struct AdapterFolder: Sendable {
     ///
     /// The tensors have the names that peft gives them, `keyPrefix` included.
     ///
-    /// - Parameter labels: The names of a head's labels by their numbers, which AdapterHub stores and peft doesn't.
+    /// - Parameters:
+    ///   - labels: The names of a head's labels by their numbers, which AdapterHub stores and peft doesn't.
+    ///   - metadata: Texts to be stored beside what everybody writes into the weights' file, and passed over elsewhere.
     public static func write(
-        configuration: JSONValue, tensors: [OutgoingTensor], labels: [String] = [], to folder: String
+        configuration: JSONValue, tensors: [OutgoingTensor], labels: [String] = [], metadata: [String: String] = [:],
+        to folder: String
     ) throws {
+        let metadata = SafetensorsWriter.standardMetadata.merging(metadata) { standard, _ in standard }
         if case .object(let members) = configuration,
             members.contains(where: { $0.key == "peft_type" && $0.value == .string(AdapterHubLayout.type) })
         {
-            return try AdapterHubLayout.write(members, tensors: tensors, labels: labels, to: folder)
+            return try AdapterHubLayout.write(
+                members, tensors: tensors, labels: labels, metadata: metadata, to: folder)
         }
-        try SafetensorsWriter.write(tensors, to: FileSystem.join(folder, weightsName))
+        try SafetensorsWriter.write(tensors, metadata: metadata, to: FileSystem.join(folder, weightsName))
         try AtomicFile.write(configuration.text(.python), to: FileSystem.join(folder, configurationName))
     }
 }

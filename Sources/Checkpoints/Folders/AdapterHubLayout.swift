@@ -43,7 +43,8 @@ enum AdapterHubLayout {
     ///
     /// - Parameter labels: The names of a head's labels by their numbers.
     static func write(
-        _ members: [JSONValue.Member], tensors: [OutgoingTensor], labels: [String], to folder: String
+        _ members: [JSONValue.Member], tensors: [OutgoingTensor], labels: [String], metadata: [String: String],
+        to folder: String
     ) throws {
         let adapter = tensors.filter { $0.name.contains(infix) }
         let head = tensors.filter { !$0.name.contains(infix) }
@@ -52,7 +53,8 @@ enum AdapterHubLayout {
             if name.hasPrefix(AdapterFolder.keyPrefix) { name.removeFirst(AdapterFolder.keyPrefix.count) }
             return tensor.renamed(name.replacing(infix, with: "\(infix)\(ownName).", maxReplacements: 1))
         }
-        try SafetensorsWriter.write(adapter.map(renamed), to: FileSystem.join(folder, weightsName))
+        try SafetensorsWriter.write(
+            adapter.map(renamed), metadata: metadata, to: FileSystem.join(folder, weightsName))
         let (architecture, others) = split(members)
         let root = others.filter { $0.key != "peft_type" && $0.key != "name" }
         if !head.isEmpty {

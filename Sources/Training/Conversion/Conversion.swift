@@ -28,9 +28,12 @@ public struct ConversionSettings: Sendable, Hashable {
     /// The rank that each change is brought down to.
     public var rank: Int
     public var output: String
+    /// Whether an adapter is taken that was trained on another base, with a warning.
+    public var acceptsOtherBase: Bool
 
-    public init(base: String, source: Source, rank: Int, output: String) {
+    public init(base: String, source: Source, rank: Int, output: String, acceptsOtherBase: Bool = false) {
         (self.base, self.source, self.rank, self.output) = (base, source, rank, output)
+        self.acceptsOtherBase = acceptsOtherBase
     }
 }
 
@@ -57,7 +60,7 @@ public struct ConversionSummary: Sendable, Hashable {
 ///
 /// - Throws: `Problem` or `Problems` for inputs that can't be used or don't belong together, a source that changes nothing
 ///   or can't be merged, and an output that exists.
-public func convert(_ settings: ConversionSettings, warn: WarningSink) throws -> ConversionSummary {
+public func convert(_ settings: ConversionSettings, warn: @escaping WarningSink) throws -> ConversionSummary {
     let base = try BaseModel.load(settings.base, randomSeed: nil, warn: warn)
     if FileSystem.exists(settings.output) || FileSystem.isLink(settings.output) {
         throw Problem(
@@ -78,7 +81,7 @@ public func convert(_ settings: ConversionSettings, warn: WarningSink) throws ->
 
 /// The model as the source has it, its changes in its own weights.
 private func tunedModel(
-    _ settings: ConversionSettings, base: BaseModel, warn: WarningSink
+    _ settings: ConversionSettings, base: BaseModel, warn: @escaping WarningSink
 ) throws -> any LanguageModel {
     switch settings.source {
     case .model(let path):
@@ -94,7 +97,8 @@ private func tunedModel(
         return tuned
     case .adapter(let path):
         // A copy of the base of its own, as merging changes it.
-        let copy = try BaseModel.load(settings.base, randomSeed: nil, warn: warn)
+        var copy = try BaseModel.load(settings.base, randomSeed: nil, warn: warn)
+        if settings.acceptsOtherBase { copy.otherBaseWarning = warn }
         let folder = try AdapterFolder(path: path, warn: warn)
         let installation = try copy.install(
             folder, InstallationContext(seed: 0, basePath: settings.base, isTraining: false))

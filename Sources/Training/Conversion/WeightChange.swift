@@ -147,7 +147,8 @@ struct WeightChange {
         let method = try LoRA(
             ConfigDocument(json: JSONNode.parse(configuration.text(.compact))).root, startingFrom: nil)
         let installation = try method.install(
-            into: base.model, InstallationContext(seed: 0, basePath: settings.base, isTraining: false))
+            into: base.model,
+            InstallationContext(seed: 0, basePath: absolutePath(ofModel: settings.base), isTraining: false))
         var contents: [String: Tensor] = [:]
         for factor in factors {
             let path = factor.matrix.path

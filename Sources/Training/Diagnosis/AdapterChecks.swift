@@ -178,6 +178,11 @@ struct AdapterChecks {
     /// another, the longer first.
     private static let endings = StoredTables.endings + methods.flatMap { $0.tensorEndings }
 
+    mutating func fingerprint(_ base: BaseModel) {
+        guard let difference = AdapterFingerprints(adapter).difference(from: base) else { return }
+        find(.base, nil, difference, "Give the right one with --base.")
+    }
+
     mutating func against(_ model: any Architecture) {
         let modules = Dictionary(model.modules.map { ($0.path, $0) }, uniquingKeysWith: { first, _ in first })
         var parameters = Dictionary(model.parameters.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })

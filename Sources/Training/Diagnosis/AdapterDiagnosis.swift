@@ -57,7 +57,7 @@ public struct AdapterDiagnosis {
         self.path = adapter.path
         type = (try? adapter.configuration.optionalString("peft_type")) ?? nil
         tensorCount = adapter.entries.count
-        let named = (try? adapter.configuration.optionalString("base_model_name_or_path")) ?? nil
+        let named = try adapter.baseModel()
         let known = given ?? named.flatMap { name in (try? HubCache.resolve(name)) != nil ? name : nil }
         let labels = (try? LabelSet(of: adapter)) ?? nil
         let loaded = try known.map {
@@ -69,6 +69,7 @@ public struct AdapterDiagnosis {
         checks.method()
         checks.patterns()
         if let loaded {
+            checks.fingerprint(loaded)
             checks.against(loaded.model)
             if checks.findings.isEmpty { checks.use(on: loaded) }
         }

@@ -20,6 +20,14 @@ extension BaseModel {
     func install(
         _ adapter: AdapterFolder, as method: any PEFTMethod, _ context: InstallationContext
     ) throws -> any Installation {
+        if let difference = AdapterFingerprints(adapter).difference(from: self) {
+            guard let otherBaseWarning else {
+                throw Problem(
+                    difference + "; give the right one with --base, or --other-base to go on all the same",
+                    file: adapter.path)
+            }
+            otherBaseWarning(Problem(difference, file: adapter.path, severity: .warning))
+        }
         var tensors = try adapter.tensors()
         let tables = try StoredTables(
             takenFrom: &tensors, for: model, method: method,

@@ -20,6 +20,10 @@ public struct BaseModel {
     public let labels: LabelSet?
     /// The token that texts are filled up with elsewhere, which a classifier doesn't look at.
     public let paddingID: Int32?
+    /// Of the model as it was loaded.
+    let fingerprint: ModelFingerprint
+    /// Is told of adapters that were trained on another base, or with another tokenizer; nil refuses them.
+    public var otherBaseWarning: WarningSink?
 
     /// The token that ends a text: the tokenizer's, or the model configuration's where there is no tokenizer.
     public var endOfTextID: Int32? { tokenizer.map(\.endOfTextID) ?? model.endOfTextID }
@@ -76,9 +80,12 @@ public struct BaseModel {
                 "the tokenizer has \(tokenizer.vocabularySize) entries, but the model only \(model.vocabularySize) "
                     + "(vocab_size in config.json): they don't belong together", file: folder)
         }
+        // A head that the folder hasn't got is no part of it.
+        let newHead = model.taskHead.flatMap { weights?.entry(named: $0.name) == nil ? $0.name : nil }
         return BaseModel(
             folder: folder, model: model, tokenizer: tokenizer, weights: weights, labels: labels,
-            paddingID: padding ?? tokenizer.map(\.endOfTextID) ?? model.endOfTextID)
+            paddingID: padding ?? tokenizer.map(\.endOfTextID) ?? model.endOfTextID,
+            fingerprint: ModelFingerprint(model, leavingOut: Set([newHead].compactMap { $0 })))
     }
 
     private static func hasTokenizer(_ folder: String) -> Bool {

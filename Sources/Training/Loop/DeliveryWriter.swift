@@ -16,7 +16,7 @@ struct DeliveryWriter {
             try AdapterFolder.write(
                 configuration: configuration,
                 tensors: tensors.map { OutgoingTensor($0.name, $0.tensor, as: .float32) },
-                labels: base.labels?.names ?? [], to: folder)
+                labels: base.labels?.names ?? [], metadata: AdapterFingerprints(base).metadata, to: folder)
         case .checkpoint:
             // The folder has a card of its own.
             try copyCompanions(

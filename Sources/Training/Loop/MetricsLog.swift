@@ -47,6 +47,14 @@ final class MetricsLog {
         if descriptor < 0 { throw writingProblem() }
     }
 
+    /// The step of the last line of a run's log; nil where there is none.
+    static func lastStep(in folder: String) -> Int? {
+        guard let text = try? FileSystem.text(of: FileSystem.join(folder, fileName)) else { return nil }
+        return text.split(separator: "\n").reversed().lazy.compactMap { line in
+            try? JSONNode.parse(String(line)).integer("step")
+        }.first
+    }
+
     deinit { if descriptor >= 0 { close(descriptor) } }
 
     func append(_ metrics: StepMetrics) throws {

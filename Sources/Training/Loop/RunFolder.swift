@@ -14,12 +14,19 @@ final class RunFolder {
     let delivery: DeliveryWriter
     private let configuration: RunConfiguration
     private let existing: Trainer.Existing
+    private let stepCount: Int
     private let lock: FolderLock
 
     /// Creates the folder, or takes one that exists as `existing` says.
-    init(_ configuration: RunConfiguration, base: BaseModel, existing: Trainer.Existing, warn: WarningSink) throws {
+    ///
+    /// - Parameter stepCount: The steps of the run.
+    init(
+        _ configuration: RunConfiguration, base: BaseModel, existing: Trainer.Existing, stepCount: Int,
+        warn: WarningSink
+    ) throws {
         self.configuration = configuration
         self.existing = existing
+        self.stepCount = stepCount
         path = configuration.training.outputFolder
         delivery = DeliveryWriter(base: base)
         try Self.refuseInputs(configuration, base: base)
@@ -28,7 +35,7 @@ final class RunFolder {
         try refuseForeignFiles()
         let checkpoints = TrainingCheckpoint.folder(path)
         if FileSystem.isFolder(checkpoints) { try StagedFolder.removeUnfinished(in: checkpoints, warn: warn) }
-        let hasRun = try isFinished || !TrainingCheckpoint.steps(in: path).isEmpty
+        let hasRun = try isDelivered || !TrainingCheckpoint.steps(in: path).isEmpty
         switch existing {
         case .refuse:
             if hasRun {
@@ -39,7 +46,8 @@ final class RunFolder {
         case .overwrite: try clear()
         case .resume:
             if hasRun {
-                try refuseOtherConfiguration()
+                try refuseOtherConfiguration(warn: warn)
+                if isDelivered, !isFinished, try TrainingCheckpoint.steps(in: path).isEmpty { throw unextendable() }
             } else {
                 warn(
                     Problem(
@@ -79,7 +87,23 @@ final class RunFolder {
     }
 
     /// Whether the folder holds all that a run delivers.
-    var isFinished: Bool { DeliveryWriter.marks.contains { FileSystem.exists(FileSystem.join(path, $0)) } }
+    private var isDelivered: Bool {
+        DeliveryWriter.marks.contains { FileSystem.exists(FileSystem.join(path, $0)) }
+    }
+
+    /// Whether the folder holds what the run delivers after all of its steps, of which there may be more by now.
+    var isFinished: Bool { isDelivered && MetricsLog.lastStep(in: path) ?? stepCount >= stepCount }
+
+    private func unextendable() -> Problem {
+        Problem(
+            "the run is finished, and has no checkpoint from which it could go on to more steps; begin another run from its "
+                + "result: \(startingPoint(path)) and another training.output_dir", file: path)
+    }
+
+    /// The setting by which a new run begins from what a run has delivered, or saved.
+    private func startingPoint(_ folder: String) -> String {
+        (configuration.deliversModel ? "model.path: " : "peft.init_from: ") + folder
+    }
 
     /// Writes the model card and the delivery.
     func finish(_ result: Delivery) throws {
@@ -172,20 +196,43 @@ final class RunFolder {
         "data.validation",
     ]
 
-    private func refuseOtherConfiguration() throws {
+    /// The length of a run, which may grow.
+    private static let lengths: Set<String> = ["training.num_train_epochs", "training.max_steps"]
+
+    private func refuseOtherConfiguration(warn: WarningSink) throws {
         let file = FileSystem.join(path, Self.configurationName)
         guard FileSystem.isFile(file) else { return }
         let before = Self.leaves(try ConfigDocument.load(yamlFile: file).node)
         let now = Self.leaves(try ConfigDocument.parse(yaml: configuration.resolvedYAML).node)
         let changed = Set(before.keys).union(now.keys).subtracting(Self.changeable)
             .filter { before[$0] != now[$0] }.sorted()
-        if changed.isEmpty { return }
-        throw Problems(
-            changed.map {
+        let newest = try TrainingCheckpoint.steps(in: path).last
+        var problems: [Problem] = []
+        for key in changed {
+            let change = "was \(before[key] ?? "absent") when the run began and is \(now[key] ?? "absent") now"
+            if Self.lengths.contains(key), let old = before[key].flatMap(Double.init),
+                let new = now[key].flatMap(Double.init), new > old
+            {
+                let start = newest.map { "goes on from step \($0) to" } ?? "has"
+                warn(
+                    Problem(
+                        "\(change): the run \(start) \(stepCount) steps, and its learning rate follows the new total",
+                        file: file, key: key, severity: .warning))
+                continue
+            }
+            let source = newest.map { TrainingCheckpoint.path(path, step: $0) } ?? (isDelivered ? path : nil)
+            let isFree = key.hasPrefix("training.") || key.hasPrefix("data.")
+            let other =
+                isFree
+                ? source.map { ", or begin another run from there with \(startingPoint($0)) and another output_dir" }
+                : nil
+            problems.append(
                 Problem(
-                    "was \(before[$0] ?? "absent") when the run began and is \(now[$0] ?? "absent") now: a resumed run "
-                        + "must be the same; set it back, or give --overwrite to begin anew", file: file, key: $0)
-            })
+                    "\(change): a resumed run must be the same; set it back, "
+                        + (other == nil ? "or give --overwrite to begin anew" : "give --overwrite to begin anew")
+                        + (other ?? ""), file: file, key: key))
+        }
+        if !problems.isEmpty { throw Problems(problems) }
     }
 
     /// The values of a tree by their paths, as text.

@@ -24,12 +24,19 @@ public final class Trainer {
     private let observer: any TrainingObserver
     private let stepsPerEpoch: Int
     private let stepCount: Int
+    private let accepted: InputChanges
 
     private var settings: TrainingSettings { configuration.training }
 
     /// Loads the model and the data and puts the method in; nothing is written yet.
-    public init(_ configuration: RunConfiguration, observer: any TrainingObserver) throws {
+    ///
+    /// - Parameter accepted: What may be another than it was when the adapter that training starts from was trained, or
+    ///   the run that is resumed began.
+    public init(
+        _ configuration: RunConfiguration, accepting accepted: InputChanges = [], observer: any TrainingObserver
+    ) throws {
         self.observer = observer
+        self.accepted = accepted
         let settings = configuration.training
         let start = try configuration.initialAdapter.map { try AdapterFolder(path: $0, warn: observer.warned) }
         var wanted = try configuration.data.labelSet(paths: configuration.data.train)
@@ -41,9 +48,11 @@ public final class Trainer {
             }
             wanted = try TaskLabels.matched(own, to: told, folder: start.path)
         }
-        base = try BaseModel.load(
+        var base = try BaseModel.load(
             configuration.modelPath, randomSeed: configuration.start == .random ? settings.seed : nil, labels: wanted,
             headSeed: settings.seed, warn: observer.warned)
+        if accepted.contains(.base) { base.otherBaseWarning = observer.warned }
+        self.base = base
         let labels = base.labels
         if labels != nil, configuration.task == .causalLM {
             throw Problem(
@@ -74,7 +83,7 @@ public final class Trainer {
         stepsPerEpoch = settings.stepsPerEpoch(batches: batches.count)
         stepCount = settings.stepCount(batches: batches.count)
         var context = InstallationContext(
-            seed: settings.seed, basePath: configuration.modelPath, isTraining: true)
+            seed: settings.seed, basePath: absolutePath(ofModel: configuration.modelPath), isTraining: true)
         context.stepCount = stepCount
         context.encode = { tokenizer.encode($0) }
         installation =
@@ -96,13 +105,18 @@ public final class Trainer {
     /// - Throws: `Problem` or `Problems` for an output folder that can't be used, a checkpoint that doesn't belong to
     ///   this run or is broken, records that can't be used, and losses, gradients or parameters that aren't finite.
     public func run(_ existing: Existing, shouldStop: () -> Bool) throws -> TrainingSummary {
-        let folder = try RunFolder(configuration, base: base, existing: existing, warn: observer.warned)
+        let folder = try RunFolder(
+            configuration, base: base, existing: existing, stepCount: stepCount, warn: observer.warned)
         if folder.isFinished { return try finishedBefore(folder) }
         var progress = TrainingProgress()
-        if let path = try folder.checkpointToResume() {
+        let checkpoint = try folder.checkpointToResume()
+        let data = DataFingerprint(batches.dataset, isUrgent: checkpoint != nil)
+        if let checkpoint {
             progress = try TrainingCheckpoint.restore(
-                from: path, into: installation, optimizer, warn: observer.warned)
-            try refuseOtherData(progress, checkpoint: path)
+                from: checkpoint, into: installation, optimizer, stepCount: stepCount,
+                check: { try refuseOtherInputs($0, RunFingerprints(base, data: data.text), checkpoint: checkpoint) },
+                warn: observer.warned)
+            try refuseOtherData(progress, checkpoint: checkpoint)
         }
         progress.exampleCount = batches.dataset.count
         let log = try MetricsLog(folder: folder.path, continuingAfter: progress.step)
@@ -125,18 +139,17 @@ public final class Trainer {
                 try record(result, &progress, &meter, log)
             }
             isStopping = try !evaluateIfDue(&progress, &meter, log, shouldStop) || !isLast && shouldStop()
-            if isStopping || !isLast && isDue(settings.savingSteps, progress.step) {
-                progress.elapsedSeconds = meter.elapsed
-                try save(progress, folder, log)
+            progress.elapsedSeconds = meter.elapsed
+            if isStopping || progress.step % (settings.savingSteps ?? stepsPerEpoch) == 0 {
+                try save(progress, folder, log, data)
             } else if isLast || progress.step % settings.loggingSteps == 0 {
-                progress.elapsedSeconds = meter.elapsed
-                try rescueIfLost(progress, folder, log)
+                try rescueIfLost(progress, folder, log, data)
             }
         }
         progress.elapsedSeconds = meter.elapsed
         if !isStopping {
             try requireFiniteParameters(step: progress.step)
-            try rescueIfLost(progress, folder, log)
+            try rescueIfLost(progress, folder, log, data)
             try log.synchronize()
             try folder.finish(installation.deliver())
         }
@@ -146,32 +159,38 @@ public final class Trainer {
     }
 
     /// Writes a checkpoint.
-    private func save(_ progress: TrainingProgress, _ folder: RunFolder, _ log: MetricsLog) throws {
+    private func save(
+        _ progress: TrainingProgress, _ folder: RunFolder, _ log: MetricsLog, _ data: DataFingerprint
+    ) throws {
         try requireFiniteParameters(step: progress.step)
-        try rescueIfLost(progress, folder, log)
+        try rescueIfLost(progress, folder, log, data)
         try log.synchronize()
-        let path = try writeCheckpoint(progress, folder.delivery, to: folder.path)
+        let path = try writeCheckpoint(progress, folder, data, to: folder.path)
         observer.saved(step: progress.step, folder: path)
     }
 
     private func writeCheckpoint(
-        _ progress: TrainingProgress, _ delivery: DeliveryWriter, to folder: String
+        _ progress: TrainingProgress, _ folder: RunFolder, _ data: DataFingerprint, to path: String
     ) throws -> String {
         try TrainingCheckpoint.write(
-            progress, installation, optimizer, delivery: delivery, to: folder, limit: settings.savingLimit,
-            warn: observer.warned)
+            .init(
+                progress: progress, installation: installation, optimizer: optimizer,
+                fingerprints: RunFingerprints(base, data: data.text), configuration: configuration.resolvedYAML),
+            delivery: folder.delivery, to: path, limit: settings.savingLimit, warn: observer.warned)
     }
 
     /// Ends the run where its folder, or the file of its metrics, was removed or moved: what is known goes into a folder
     /// made anew, so that no step is lost.
-    private func rescueIfLost(_ progress: TrainingProgress, _ folder: RunFolder, _ log: MetricsLog) throws {
+    private func rescueIfLost(
+        _ progress: TrainingProgress, _ folder: RunFolder, _ log: MetricsLog, _ data: DataFingerprint
+    ) throws {
         if folder.isInPlace, log.isInPlace { return }
         try requireFiniteParameters(step: progress.step)
         let path: String
         do {
             path = try folder.makeAnew()
             try log.copy(to: path)
-            observer.saved(step: progress.step, folder: try writeCheckpoint(progress, folder.delivery, to: path))
+            observer.saved(step: progress.step, folder: try writeCheckpoint(progress, folder, data, to: path))
         } catch var problem as Problem {
             problem.message =
                 "the run's folder or its metrics were removed or moved while it went on, and it can't be made anew: "
@@ -238,6 +257,22 @@ public final class Trainer {
             "the training data had \(count) examples when the run began and has "
                 + "\(batches.dataset.count) now: a resumed run must be the same; put the data back, or give "
                 + "--overwrite to begin anew", file: checkpoint)
+    }
+
+    private func refuseOtherInputs(
+        _ before: RunFingerprints, _ now: RunFingerprints, checkpoint: String
+    ) throws {
+        let problems = now.differences(from: before).compactMap { text, change -> Problem? in
+            if accepted.contains(change) {
+                observer.warned(Problem(text, file: checkpoint, severity: .warning))
+                return nil
+            }
+            return Problem(
+                text
+                    + ": a resumed run must be the same; put it back, give --overwrite to begin anew, or \(change.option) "
+                    + "to go on all the same", file: checkpoint)
+        }
+        if !problems.isEmpty { throw Problems(problems) }
     }
 
     private func isDue(_ steps: Int?, _ step: Int) -> Bool {

@@ -40,19 +40,33 @@ enum TrainingCheckpoint {
         FileSystem.join(folder(outputFolder), "step-\(step)")
     }
 
+    /// What a checkpoint is written of.
+    struct Content {
+        let progress: TrainingProgress
+        let installation: any Installation
+        let optimizer: AdamW
+        let fingerprints: RunFingerprints
+        /// The run's, so that the checkpoint can be used with its templates.
+        let configuration: String
+    }
+
     /// Writes a checkpoint, which appears as a whole, and removes those that are more than `limit`.
     static func write(
-        _ progress: TrainingProgress, _ installation: any Installation, _ optimizer: AdamW, delivery: DeliveryWriter,
-        to outputFolder: String, limit: Int?, warn: WarningSink
+        _ content: Content, delivery: DeliveryWriter, to outputFolder: String, limit: Int?, warn: WarningSink
     ) throws -> String {
+        let progress = content.progress
         let path = path(outputFolder, step: progress.step)
         let staged = try StagedFolder(path: path, replacing: true)
         try staged.fill {
-            try delivery.write(installation.deliver(), to: staged.stagingPath)
+            try delivery.write(content.installation.deliver(), to: staged.stagingPath)
             try SafetensorsWriter.write(
-                memory(installation, optimizer).map { OutgoingTensor($0.name, $0.tensor, as: .float32) },
+                memory(content.installation, content.optimizer).map {
+                    OutgoingTensor($0.name, $0.tensor, as: .float32)
+                },
                 to: staged.path(of: tensorsName))
-            try AtomicFile.write(json(progress).text(.indented) + "\n", to: staged.path(of: stateName))
+            let members = json(progress) + content.fingerprints.members
+            try CheckpointSeal.write(members, in: staged.stagingPath)
+            try AtomicFile.write(content.configuration, to: staged.path(of: RunFolder.configurationName))
         }
         try staged.commit()
         if let limit {
@@ -95,17 +109,28 @@ enum TrainingCheckpoint {
     }
 
     /// Puts parameters and moments back to what they were when the checkpoint was written.
+    ///
+    /// - Parameters:
+    ///   - stepCount: The steps of the whole run.
+    ///   - check: Is given what the run began with before anything is changed.
+    /// - Throws: A `Problem` where a file isn't what was written, which names the newest checkpoint that is whole.
     static func restore(
-        from path: String, into installation: any Installation, _ optimizer: AdamW, warn: WarningSink
+        from path: String, into installation: any Installation, _ optimizer: AdamW, stepCount: Int,
+        check: (RunFingerprints) throws -> Void, warn: WarningSink
     ) throws -> TrainingProgress {
+        do {
+            try CheckpointSeal.check(path)
+        } catch let problem as Problem {
+            throw advised(problem, about: path)
+        }
         let state = try JSONNode.load(path: FileSystem.join(path, stateName))
-        var progress = TrainingProgress()
-        progress.step = try state.integer("step")
-        progress.tokens = try state.integer("tokens")
-        progress.elapsedSeconds = try state.number("elapsed_seconds")
-        progress.pendingLossSum = try state.number("pending_loss_sum")
-        progress.pendingTargets = try state.integer("pending_targets")
-        progress.exampleCount = try state.optionalInteger("examples")
+        let progress: TrainingProgress
+        do {
+            progress = try self.progress(state, path, stepCount: stepCount)
+        } catch let problem as Problem {
+            throw advised(problem, about: path)
+        }
+        try check(RunFingerprints(state))
         if !installation.resumesFromTrainingStateAlone {
             try restoreParameters(from: path, into: installation, warn: warn)
         }
@@ -114,9 +139,60 @@ enum TrainingCheckpoint {
         try loadExactly(
             Dictionary(found, uniquingKeysWith: { first, _ in first }), into: memory(installation, optimizer),
             file: file.path)
+        for (name, tensor) in memory(installation, optimizer) where !sumOfSquares(tensor).isFinite {
+            throw advised(
+                Problem("holds numbers that are not finite (NaN or infinity)", file: file.path, key: name), about: path)
+        }
         optimizer.resume(stepCount: progress.step)
         installation.resumed()
         return progress
+    }
+
+    /// The counters, which must be possible ones.
+    private static func progress(_ state: JSONNode, _ path: String, stepCount: Int) throws -> TrainingProgress {
+        let largest = 1 << 53
+        func counter(_ key: String) throws -> Int {
+            let value = try state.integer(key)
+            if (0...largest).contains(value) { return value }
+            throw try state.required(key).problem("can't be \(value)")
+        }
+        func measure(_ key: String, atLeast least: Double) throws -> Double {
+            let value = try state.number(key)
+            if value.isFinite, value >= least { return value }
+            throw try state.required(key).problem("can't be \(value)")
+        }
+        var progress = TrainingProgress()
+        progress.step = try counter("step")
+        let name = FileSystem.split(path).name
+        if name != "step-\(progress.step)" {
+            throw try state.required("step").problem("is \(progress.step), but the checkpoint is called \(name)")
+        }
+        if progress.step == 0 || progress.step > stepCount {
+            throw try state.required("step").problem("is \(progress.step), but the run has \(stepCount) steps")
+        }
+        progress.tokens = try counter("tokens")
+        progress.elapsedSeconds = try measure("elapsed_seconds", atLeast: 0)
+        progress.pendingLossSum = try measure("pending_loss_sum", atLeast: -Double(largest))
+        progress.pendingTargets = try counter("pending_targets")
+        progress.exampleCount = try state.optionalInteger("examples")
+        return progress
+    }
+
+    /// The same with what to do about a broken checkpoint.
+    private static func advised(_ problem: Problem, about path: String) -> Problem {
+        let (folder, name) = FileSystem.split(path)
+        let output = FileSystem.split(folder).folder
+        let others = ((try? steps(in: output)) ?? []).filter { name != "step-\($0)" }.reversed()
+        let whole = others.map { self.path(output, step: $0) }.first { other in
+            (try? CheckpointSeal.check(other)) != nil
+        }
+        var problem = problem
+        problem.message +=
+            whole.map {
+                ". The newest checkpoint that is whole is '\($0)': to go on from there remove the broken one "
+                    + "(rm -r '\(path)') and give --resume again"
+            } ?? ". No other checkpoint is whole: give --overwrite to begin anew"
+        return problem
     }
 
     /// What the optimizer and the method remember, by name.
@@ -139,13 +215,13 @@ enum TrainingCheckpoint {
         }
     }
 
-    private static func json(_ progress: TrainingProgress) -> JSONValue {
-        .object([
+    private static func json(_ progress: TrainingProgress) -> [JSONValue.Member] {
+        [
             .init("step", .integer(progress.step)), .init("tokens", .integer(progress.tokens)),
             .init("elapsed_seconds", .number(progress.elapsedSeconds)),
             .init("pending_loss_sum", .number(progress.pendingLossSum)),
             .init("pending_targets", .integer(progress.pendingTargets)),
             .init("examples", progress.exampleCount.map(JSONValue.integer) ?? nil),
-        ])
+        ]
     }
 }

@@ -10,7 +10,7 @@ import Tensors
 ///
 /// - Throws: `Problem` or `Problems` for inputs that can't be used, an output that is one of them or exists, and a result
 ///   that differs too much.
-public func merge(_ settings: MergeSettings, warn: WarningSink) throws -> MergeSummary {
+public func merge(_ settings: MergeSettings, warn: @escaping WarningSink) throws -> MergeSummary {
     let adapters = try settings.adapters.map {
         (folder: try AdapterFolder(path: $0.path, warn: warn), weight: $0.weight)
     }
@@ -49,7 +49,9 @@ public func merge(_ settings: MergeSettings, warn: WarningSink) throws -> MergeS
 }
 
 /// The base model with the head that the adapters are for.
-private func base(_ settings: MergeSettings, _ adapters: [AdapterFolder], warn: WarningSink) throws -> BaseModel {
+private func base(
+    _ settings: MergeSettings, _ adapters: [AdapterFolder], warn: @escaping WarningSink
+) throws -> BaseModel {
     let labels = try adapters.map { try LabelSet(of: $0) }
     if let index = labels.indices.first(where: { labels[$0] != labels[0] }) {
         throw Problem(
@@ -57,7 +59,8 @@ private func base(_ settings: MergeSettings, _ adapters: [AdapterFolder], warn: 
                 + "'\(settings.adapters[index].path)': they can't be merged into one model")
     }
     let wanted = labels.first ?? nil
-    let base = try BaseModel.load(settings.base, randomSeed: nil, labels: wanted, headSeed: 0, warn: warn)
+    var base = try BaseModel.load(settings.base, randomSeed: nil, labels: wanted, headSeed: 0, warn: warn)
+    if settings.acceptsOtherBase { base.otherBaseWarning = warn }
     // Weighted heads are a mean of the adapters', without a random beginning.
     if let head = base.model.taskHead, base.weights?.entry(named: head.name) == nil {
         head.tensor = Tensor(zeros: head.shape)

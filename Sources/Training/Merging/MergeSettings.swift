@@ -22,15 +22,19 @@ public struct MergeSettings: Sendable, Hashable {
     public var elementType: ElementType?
     /// Whether a model that lies in the output folder is replaced.
     public var overwrites: Bool
+    /// Whether adapters are taken that were trained on another base, with a warning.
+    public var acceptsOtherBase: Bool
 
     public init(
-        base: String, adapters: [WeightedAdapter], output: String, elementType: ElementType?, overwrites: Bool
+        base: String, adapters: [WeightedAdapter], output: String, elementType: ElementType?, overwrites: Bool,
+        acceptsOtherBase: Bool = false
     ) {
         self.base = base
         self.adapters = adapters
         self.output = output
         self.elementType = elementType
         self.overwrites = overwrites
+        self.acceptsOtherBase = acceptsOtherBase
     }
 }
 

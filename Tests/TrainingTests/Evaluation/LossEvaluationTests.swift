@@ -13,6 +13,7 @@ import Training
         let vocabularySize = 97
         let endOfTextID: Int32? = 96
         let addedTokens: [AddedToken] = []
+        let contentHashes: (vocabulary: UInt64, addedTokens: UInt64) = (0, 0)
 
         func encode(_ text: String) -> [Int32] { text.utf8.map { Int32($0 % 96) } }
         func decode(_ ids: some Sequence<Int32>, skippingSpecialTokens: Bool) -> [UInt8] { ids.map { UInt8($0) } }

@@ -23,7 +23,8 @@ import Training
         #expect(try training.scratch.names("run/checkpoints") == ["step-1"])
         #expect(
             try training.scratch.names("run/checkpoints/step-1") == [
-                "adapter_config.json", "adapter_model.safetensors", "training_state.json", "training_state.safetensors",
+                "adapter_config.json", "adapter_model.safetensors", "training_config.yaml", "training_state.json",
+                "training_state.safetensors",
             ])
     }
 

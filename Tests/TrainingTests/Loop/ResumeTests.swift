@@ -148,7 +148,8 @@ import Training
                 \(file): error: peft.r: was 8 when the run began and is 4 now: a resumed run must be the same; set it \
                 back, or give --overwrite to begin anew
                 \(file): error: training.learning_rate: was 0.01 when the run began and is 0.5 now: a resumed run must \
-                be the same; set it back, or give --overwrite to begin anew
+                be the same; set it back, give --overwrite to begin anew, or begin another run from there with \
+                peft.init_from: \(training.scratch("run/checkpoints/step-3")) and another output_dir
                 """)
         #expect(try training.run(["training.logging_steps=1"], .resume).logged.count == 9)
     }
@@ -158,12 +159,98 @@ import Training
         let training = try TinyTraining()
         try training.run(stoppingAfter: 3)
         try training.write(records: 22, to: "data.jsonl")
+        let refusal = """
+            \(training.scratch("run/checkpoints/step-3")): error: the training data isn't what it was when the run began: \
+            its records, or their order, are others: a resumed run must be the same; put it back, give --overwrite to begin \
+            anew, or --other-data to go on all the same
+            """
+        #expect(training.failure([], .resume) == refusal)
+        // As many, one of them edited, or in another order.
+        try training.write(records: 21, to: "data.jsonl")
+        var lines = try training.scratch.text("data.jsonl").split(separator: "\n").map(String.init)
+        let whole = lines
+        lines[20] = #"{"q": "another", "a": "one"}"#
+        try training.scratch.write(lines.joined(separator: "\n"), to: "data.jsonl")
+        #expect(training.failure([], .resume) == refusal)
+        lines = whole
+        lines.swapAt(3, 4)
+        try training.scratch.write(lines.joined(separator: "\n"), to: "data.jsonl")
+        #expect(training.failure([], .resume) == refusal)
+        // What no template takes changes nothing.
+        let same = whole.map { $0.replacing("}", with: #", "source": "web"}"#) }
+        try training.scratch.write(same.joined(separator: "\n"), to: "data.jsonl")
+        #expect(try training.run([], .resume).summary?.steps == 12)
+    }
+
+    @Test("goes on with other data or another base only where that is said, with a warning")
+    func accepted() throws {
+        let training = try TinyTraining()
+        try training.run(stoppingAfter: 3)
+        try training.write(records: 21, to: "data.jsonl")
+        let text = try training.scratch.text("data.jsonl").replacing("near 1", with: "far 1")
+        try training.scratch.write(text, to: "data.jsonl")
+        let config = try training.scratch.text("model/config.json")
+        try training.scratch.write(config.replacing("\"n_head\": 2", with: "\"n_head\": 4"), to: "model/config.json")
+        let checkpoint = training.scratch("run/checkpoints/step-3")
+        let message = try #require(training.failure([], .resume))
+        #expect(
+            message.hasPrefix(
+                "\(checkpoint): error: the base model isn't the one with which the run began: its config.json says 'heads 4,"
+            ))
+        #expect(message.split(separator: "\n").count == 2)
+        let run = try training.run([], .resume, accepting: [.base, .data])
+        #expect(run.summary?.steps == 12 && run.warnings.count == 2)
+    }
+
+    @Test("must have the tokenizer it began with")
+    func otherTokenizer() throws {
+        let training = try TinyTraining()
+        try training.run(stoppingAfter: 3)
+        var merges = try training.scratch.text("model/merges.txt").split(
+            separator: "\n", omittingEmptySubsequences: false)
+        merges.swapAt(1, 2)
+        try training.scratch.write(merges.joined(separator: "\n"), to: "model/merges.txt")
         #expect(
             training.failure([], .resume) == """
-                \(training.scratch("run/checkpoints/step-3")): error: the training data had 21 examples when the run \
-                began and has 22 now: a resumed run must be the same; put the data back, or give --overwrite to begin \
-                anew
+                \(training.scratch("run/checkpoints/step-3")): error: the tokenizer isn't the one with which the run began: \
+                a resumed run must be the same; put it back, give --overwrite to begin anew, or --other-base to go on all \
+                the same
                 """)
+    }
+
+    @Test("may have more epochs or steps than before, also where it was finished, and says what becomes of the rate")
+    func extended() throws {
+        let training = try TinyTraining()
+        let changes = ["training.save_steps=4"]
+        try training.run(changes)
+        let longer = try training.run(changes + ["training.num_train_epochs=3"], .resume, stoppingAfter: 14)
+        #expect(longer.plan?.firstStep == 12 && longer.summary?.wasInterrupted == true)
+        let file = training.scratch("run/training_config.yaml")
+        #expect(
+            longer.warnings == [
+                "\(file): warning: training.num_train_epochs: was 2 when the run began and is 3 now: the run goes on from "
+                    + "step 12 to 18 steps, and its learning rate follows the new total"
+            ])
+        let end = try training.run(changes + ["training.num_train_epochs=3"], .resume)
+        #expect(end.plan?.firstStep == 14 && end.summary?.steps == 18 && end.warnings.isEmpty)
+        #expect(try training.lines("run").last?.integer("step") == 18)
+        #expect(try training.run(changes + ["training.num_train_epochs=3"], .resume).foundFinishedCount == 1)
+        #expect(
+            try #require(training.failure(changes, .resume)).hasPrefix(
+                "\(file): error: training.num_train_epochs: was 3 when the run began and is 2 now: a resumed run must"))
+    }
+
+    @Test("that is finished without a checkpoint has nothing to go on from, and says what to do")
+    func withoutState() throws {
+        let training = try TinyTraining()
+        try training.run()
+        #expect(
+            training.failure(["training.num_train_epochs=3"], .resume) == """
+                \(training.scratch("run")): error: the run is finished, and has no checkpoint from which it could go on to \
+                more steps; begin another run from its result: peft.init_from: \(training.scratch("run")) and another \
+                training.output_dir
+                """)
+        #expect(try training.run([], .resume).foundFinishedCount == 1)
     }
 
     @Test("begins at the first step where there is no checkpoint, and says so")

@@ -20,6 +20,49 @@ import Training
         #expect(anew.plan?.firstStep == 0)
     }
 
+    @Test("isn't overwritten where someone else's files lie among a checkpoint's, or a folder in a file's place")
+    func foreignInside() throws {
+        let training = try TinyTraining()
+        try training.run(["training.save_steps=5"])
+        let step = "run/checkpoints/step-5"
+        try training.scratch.write("mine", to: "\(step)/notes.txt")
+        #expect(
+            training.failure([], .overwrite) == """
+                \(training.scratch(step)): error: holds 'notes.txt', which no run has written and --overwrite would remove: \
+                move it away, or choose another output folder
+                """)
+        #expect(try training.scratch.names("run").contains("adapter_config.json"))
+        try FileManager.default.moveItem(
+            atPath: training.scratch("\(step)/notes.txt"), toPath: training.scratch("run/checkpoints/notes.txt"))
+        try FileManager.default.removeItem(atPath: training.scratch("run/README.md"))
+        try training.scratch.write("mine", to: "run/README.md/x")
+        #expect(
+            training.failure([], .overwrite) == """
+                \(training.scratch("run/README.md")): error: is a folder where a run has a file, which --overwrite doesn't \
+                remove
+                """)
+        try FileManager.default.removeItem(atPath: training.scratch("run/README.md"))
+        try training.run(["training.max_steps=2"], .overwrite)
+        #expect(try training.scratch.names("run/checkpoints") == ["notes.txt"])
+        // And kept beyond the limit.
+        try training.scratch.write("mine", to: "run/checkpoints/step-1/notes.txt")
+        let run = try training.run(["training.save_steps=2", "training.save_total_limit=1"], into: "limited")
+        #expect(run.warnings.isEmpty)
+    }
+
+    @Test("is none that the run's data lies in under a name that a run writes")
+    func data() throws {
+        let training = try TinyTraining()
+        try FileSystem.createFolder(training.scratch("run"))
+        try FileManager.default.moveItem(
+            atPath: training.scratch("data.jsonl"), toPath: training.scratch("run/metrics.jsonl"))
+        #expect(
+            training.failure(["data.train=\(training.scratch("run/metrics.jsonl"))"]) == """
+                \(training.scratch("run/metrics.jsonl")): error: is data of the run, and a file that a run writes to \
+                training.output_dir; choose another folder
+                """)
+    }
+
     @Test("keeps nothing of a run that is overwritten, and all that is someone else's")
     func overwriting() throws {
         let training = try TinyTraining()
@@ -96,7 +139,7 @@ import Training
             try training.scratch.write("half", to: name)
         }
         try training.run(changes, .resume)
-        #expect(try training.scratch.names("run/checkpoints") == ["step-10", "step-8"])
+        #expect(try training.scratch.names("run/checkpoints") == ["step-10", "step-12"])
         #expect(try !training.scratch.names("run").contains(".README.md.partial"))
     }
 }

@@ -59,11 +59,11 @@ struct TinyTraining {
     @discardableResult
     func run(
         _ changes: [String] = [], into output: String = "run", _ existing: Trainer.Existing = .refuse,
-        stoppingAfter step: Int = .max, file: String = "run.yaml"
+        stoppingAfter step: Int = .max, accepting: InputChanges = [], file: String = "run.yaml"
     ) throws -> Recorder {
         let recorder = Recorder()
         let configuration = try configuration(changes + ["training.output_dir=\(scratch(output))"], file: file)
-        let trainer = try Trainer(configuration, observer: recorder)
+        let trainer = try Trainer(configuration, accepting: accepting, observer: recorder)
         recorder.summary = try trainer.run(existing, shouldStop: { recorder.step >= step })
         return recorder
     }
