@@ -2,6 +2,7 @@ import Checkpoints
 import Diagnostics
 import Foundation
 import JSONText
+import Layers
 import Methods
 import Tensors
 import TestSupport
