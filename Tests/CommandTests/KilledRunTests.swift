@@ -83,7 +83,7 @@ struct KilledRunTests {
         #expect(try train(steps + ["--set", "training.output_dir=\(folder.path)/whole", "--quiet"]).status == 0)
         let tool = try RunningTool(run.arguments + steps)
         while try !tool.errorsSoFar().contains("\nstep 20/"), !tool.hasEnded { usleep(1000) }
-        try FileManager.default.removeItem(atPath: "\(folder.path)/run")
+        try FileManager.default.moveItem(atPath: "\(folder.path)/run", toPath: "\(folder.path)/moved")
         let outcome = try tool.outcome()
         #expect(outcome.status == 74)
         #expect(

@@ -13,8 +13,6 @@ import Tokenizers
 /// are taken as they are, and rounded to 16 bits of both kinds, so that a copy of the model in another type is known.
 struct ModelFingerprint: Hashable, Sendable {
     private let settings: String
-    /// The type that most of the model has.
-    private let type: String
     private let exact: String
     private let half: String
     private let brain: String
@@ -24,27 +22,16 @@ struct ModelFingerprint: Hashable, Sendable {
 
     init(_ model: any Architecture, leavingOut left: Set<String>) {
         var hashes = (ContentHash(), ContentHash(), ContentHash())
-        var largest: (count: Int, type: String) = (-1, "F32")
         for parameter in model.parameters.sorted(by: { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) })
         where !left.contains(parameter.name) {
             let heading = "\(parameter.name) \(parameter.shape)"
             hashes.0.add(heading)
             hashes.1.add(heading)
             hashes.2.add(heading)
-            if parameter.count > largest.count { largest = (parameter.count, Self.type(parameter.value)) }
             Self.add(parameter.value, to: &hashes)
         }
         settings = model.computation
-        type = largest.type
         (exact, half, brain) = (hashes.0.text, hashes.1.text, hashes.2.text)
-    }
-
-    private static func type(_ value: any StoredTensor) -> String {
-        switch (value as? HalfTensor)?.format {
-        case .float16: "F16"
-        case .bfloat16: "BF16"
-        case nil: "F32"
-        }
     }
 
     private static func add(_ value: any StoredTensor, to hashes: inout (ContentHash, ContentHash, ContentHash)) {
@@ -69,21 +56,22 @@ struct ModelFingerprint: Hashable, Sendable {
         }
     }
 
-    /// `1:F32:…:…:…:heads 12, gelu_new, …`
-    var text: String { [Self.version, type, exact, half, brain, settings].joined(separator: ":") }
+    /// `1:…:…:…:heads 12, gelu_new, …`
+    var text: String { [Self.version, exact, half, brain, settings].joined(separator: ":") }
 
     /// Reads what `text` wrote; nil for another version's.
     init?(_ text: String) {
-        let parts = text.split(separator: ":", maxSplits: 5, omittingEmptySubsequences: false).map(String.init)
-        guard parts.count == 6, parts[0] == Self.version else { return nil }
-        (type, exact, half, brain, settings) = (parts[1], parts[2], parts[3], parts[4], parts[5])
+        let parts = text.split(separator: ":", maxSplits: 4, omittingEmptySubsequences: false).map(String.init)
+        guard parts.count == 5, parts[0] == Self.version else { return nil }
+        (exact, half, brain, settings) = (parts[1], parts[2], parts[3], parts[4])
     }
 
     /// What is different about another model, as the end of "… isn't that of the training: "; nil where it is the same,
     /// in whatever type.
     func difference(from other: ModelFingerprint) -> String? {
         if settings != other.settings { return "its config.json says '\(settings)', and then '\(other.settings)'" }
-        let isSame = type == other.type ? exact == other.exact : half == other.half || brain == other.brain
+        // A copy may have gone through another type and back.
+        let isSame = exact == other.exact || half == other.half || brain == other.brain
         return isSame ? nil : "its weights are others"
     }
 }

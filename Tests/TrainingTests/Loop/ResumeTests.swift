@@ -228,7 +228,7 @@ import Training
         let file = training.scratch("run/training_config.yaml")
         #expect(
             longer.warnings == [
-                "\(file): warning: training.num_train_epochs: was 2 when the run began and is 3 now: the run goes on from "
+                "\(file): warning: training.num_train_epochs: was 2.0 when the run began and is 3.0 now: the run goes on from "
                     + "step 12 to 18 steps, and its learning rate follows the new total"
             ])
         let end = try training.run(changes + ["training.num_train_epochs=3"], .resume)
@@ -237,7 +237,7 @@ import Training
         #expect(try training.run(changes + ["training.num_train_epochs=3"], .resume).foundFinishedCount == 1)
         #expect(
             try #require(training.failure(changes, .resume)).hasPrefix(
-                "\(file): error: training.num_train_epochs: was 3 when the run began and is 2 now: a resumed run must"))
+                "\(file): error: training.num_train_epochs: was 3.0 when the run began and is 2.0 now: a resumed run must"))
     }
 
     @Test("that is finished without a checkpoint has nothing to go on from, and says what to do")
