@@ -112,6 +112,29 @@ struct ThreadTests {
         #expect(same)
     }
 
+    @Test("RMS norm, rotary positions, gated product, both ways")
+    func gatedBits() {
+        let (rows, width) = (300, 384)
+        let x = Tensor(noise(rows * width), shape: [rows, width])
+        let gate = Tensor(noise(rows * width, seed: 2), shape: [rows, width])
+        let weight = Tensor(noise(width, seed: 3), shape: [width])
+        let table = RotaryTable(
+            cosines: Tensor(noise(rows * 32, seed: 4), shape: [rows, 32]),
+            sines: Tensor(noise(rows * 32, seed: 5), shape: [rows, 32]))
+        let normed = isIndependentOfThreads {
+            results(of: { rmsNorm($0[0], weight: $0[1], epsilon: 1e-5) }, at: [x, weight])
+        }
+        #expect(normed)
+        let turned = isIndependentOfThreads {
+            results(of: { rotary($0[0], positions: Array(0..<rows), table: table, headSize: 64) }, at: [x])
+        }
+        #expect(turned)
+        let gated = isIndependentOfThreads {
+            results(of: { gatedProduct($0[0], $0[1], activation: .silu) }, at: [gate, x])
+        }
+        #expect(gated)
+    }
+
     @Test("cross-entropy, AdamW, sums of squares")
     func kernelBits() {
         let (rows, vocabulary) = (40, 5003)
