@@ -1,9 +1,11 @@
+import Diagnostics
+
 /// y = f(gate) ∘ x, element by element: the inside of a gated feed-forward layer (Shazeer 2020, "GLU Variants Improve
 /// Transformer", equation 6). `gate` and `x` have one shape.
 ///
 /// f(gate) isn't kept: the way back computes it again while a piece of the operands is in cache.
 public func gatedProduct(_ gate: Tensor, _ x: Tensor, activation kind: Activation) -> Tensor {
-    precondition(gate.shape == x.shape, "gatedProduct: gate \(gate.shape), x \(x.shape)")
+    require(gate.shape == x.shape, "gatedProduct: gate \(gate.shape), x \(x.shape)")
     let y = Tensor(uninitialized: x.shape)
     inPieces(x.count) { start, count, scratch in
         activationForward(gate.data + start, scratch, count: count, kind)

@@ -1,10 +1,12 @@
+import Diagnostics
+
 /// y = x · r ∘ weight over each row of x [rows, width], r = 1 / √(mean(x²) + ε) (Zhang and Sennrich 2019, "Root Mean
 /// Square Layer Normalization", equation 4); `weight` is [width].
 ///
 /// Besides x only r is kept for the way back.
 public func rmsNorm(_ x: Tensor, weight: Tensor, epsilon: Float) -> Tensor {
     let width = x.columnCount
-    precondition(weight.count == width, "rmsNorm: x \(x.shape), weight \(weight.shape)")
+    require(weight.count == width, "rmsNorm: x \(x.shape), weight \(weight.shape)")
     let y = Tensor(uninitialized: x.shape)
     let scales = Tensor(uninitialized: [x.rowCount])
     WorkerPool.shared.run(over: x.rowCount, grain: rowGrain(width)) { rows in

@@ -1,3 +1,5 @@
+import Diagnostics
+
 /// The angles of rotary position embeddings, as what turns a pair: [positions, half] each, for `half` pairs of columns of
 /// every head.
 public struct RotaryTable {
@@ -5,7 +7,7 @@ public struct RotaryTable {
     public let sines: Tensor
 
     public init(cosines: Tensor, sines: Tensor) {
-        precondition(cosines.shape == sines.shape, "RotaryTable: cosines \(cosines.shape), sines \(sines.shape)")
+        require(cosines.shape == sines.shape, "RotaryTable: cosines \(cosines.shape), sines \(sines.shape)")
         self.cosines = cosines
         self.sines = sines
     }
@@ -21,7 +23,7 @@ public struct RotaryTable {
 ///
 /// and those from 2 · half on stay as they are.
 public func rotary(_ x: Tensor, positions: [Int], table: RotaryTable, headSize: Int) -> Tensor {
-    precondition(
+    require(
         headSize > 0 && x.columnCount % headSize == 0 && 2 * table.half <= headSize && positions.count == x.rowCount
             && positions.allSatisfy { $0 >= 0 && $0 < table.positionCount },
         "rotary: x \(x.shape) in heads of \(headSize), \(positions.count) positions up to \(positions.max() ?? 0), "
