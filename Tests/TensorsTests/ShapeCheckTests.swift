@@ -64,6 +64,17 @@ private let misuses: [ShapeCheckTests.Misuse] = [
         x.track()
         activate(x, .relu).backward(seed: tensor(1, 2))
     },
+    .init("rmsNorm: x [2, 4], weight [3]") { _ = rmsNorm(tensor(2, 4), weight: tensor(3), epsilon: 1e-5) },
+    .init("gatedProduct: gate [2, 4], x [4, 2]") {
+        _ = gatedProduct(tensor(2, 4), tensor(4, 2), activation: .silu)
+    },
+    .init("RotaryTable: cosines [3, 2], sines [2, 2]") {
+        _ = RotaryTable(cosines: tensor(3, 2), sines: tensor(2, 2))
+    },
+    .init("rotary: x [2, 8] in heads of 4, 2 positions up to 3, a table of [3, 2]") {
+        let table = RotaryTable(cosines: tensor(3, 2), sines: tensor(3, 2))
+        _ = rotary(tensor(2, 8), positions: [0, 3], table: table, headSize: 4)
+    },
     .init("linear: [2, 3] by a weight of 4 inputs and 5 outputs, bias [], low-rank term [] by []") {
         _ = linear(tensor(2, 3), dense(5, 4), bias: nil, lowRank: nil, activation: nil)
     },
