@@ -1,4 +1,5 @@
 public import Batches
+import Diagnostics
 import Synchronization
 
 /// The micro-batches of a data set, epoch after epoch; any of them can be asked for at any time.
