@@ -43,7 +43,7 @@ let package = Package(
                     "-Xlinker", "-l:libopenblas.a", "-Xlinker", "--wrap=getenv", "-Xlinker", "--wrap=mmap",
                 ]), .linkedLibrary("m"),
             ]),
-        .target(name: "CHost"),
+        .target(name: "CHost", linkerSettings: [.unsafeFlags(["-Xlinker", "--wrap=malloc"])]),
         source("Host", ["CHost"]),
         source("Diagnostics", []),
         .target(name: "CVectors"),
@@ -57,7 +57,7 @@ let package = Package(
         source("Models", ["Layers", "Tensors", "Batches", "Configuration", "Diagnostics"]),
         source("Methods", ["Layers", "Tensors", "Configuration", "Checkpoints", "Diagnostics", "JSONText"]),
         source("Datasets", ["Tokenizers", "Batches", "Configuration", "Host", "Diagnostics", "JSONText"]),
-        source("Metrics", []),
+        source("Metrics", ["Diagnostics"]),
         source(
             "Training",
             [

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <sys/auxv.h>
 #include <unistd.h>
 
@@ -37,4 +38,19 @@ int peft_available_processors(void) {
     if (sched_getaffinity(0, sizeof set, &set) == 0) return CPU_COUNT(&set);
     long count = sysconf(_SC_NPROCESSORS_ONLN);
     return count < 1 ? 1 : (int)count;
+}
+
+/// Ends the process where memory is short, with words and a status that say so: Swift's runtime, whose objects and arrays
+/// come from here, would abort. The linker sends every `malloc` of the program here (`--wrap=malloc`).
+void *__real_malloc(size_t size);
+
+void *__wrap_malloc(size_t size) {
+    void *memory = __real_malloc(size);
+    if (memory == NULL && size > 0) {
+        char message[96];
+        int length = snprintf(message, sizeof message, "peft: error: out of memory: %zu bytes could not be had\n", size);
+        if (length > 0 && write(STDERR_FILENO, message, (size_t)length) < 0) _exit(71);
+        _exit(71);
+    }
+    return memory;
 }

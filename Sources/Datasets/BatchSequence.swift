@@ -1,4 +1,5 @@
 public import Batches
+import Diagnostics
 import Synchronization
 
 /// The micro-batches of a data set, epoch after epoch; any of them can be asked for at any time.
@@ -13,7 +14,7 @@ public final class BatchSequence: Sendable {
     private let order: Mutex<(epoch: Int, indices: [Int32])?>
 
     public init(dataset: Dataset, batchSize: Int, shuffles: Bool, seed: UInt64) {
-        precondition(batchSize > 0, "BatchSequence: batches of \(batchSize) examples")
+        require(batchSize > 0, "BatchSequence: batches of \(batchSize) examples")
         self.dataset = dataset
         self.batchSize = batchSize
         self.shuffles = shuffles
@@ -26,7 +27,7 @@ public final class BatchSequence: Sendable {
 
     /// The examples of batch `index` of `epoch`, both counted from 0, as indices into the data set.
     public func examples(epoch: Int, index: Int) -> [Int] {
-        precondition(index >= 0 && index < count, "BatchSequence: batch \(index) of \(count)")
+        require(index >= 0 && index < count, "BatchSequence: batch \(index) of \(count)")
         return order(of: epoch)[index * batchSize..<min((index + 1) * batchSize, dataset.count)].map { Int($0) }
     }
 

@@ -98,7 +98,7 @@ public final class Dataset: Sendable {
 
     /// - Parameter limit: Only so many records, from the first on; nil for all.
     public init(paths: [String], limit: Int?, blockSize: Int, encoder: ExampleEncoder) throws {
-        precondition(blockSize >= 2, "Dataset: blocks of \(blockSize) tokens have no target")
+        require(blockSize >= 2, "Dataset: blocks of \(blockSize) tokens have no target")
         records = try RecordSet(paths: paths, limit: limit)
         self.encoder = encoder
         kept = nil

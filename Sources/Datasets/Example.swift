@@ -1,3 +1,5 @@
+import Diagnostics
+
 /// A tokenized record.
 public struct Example: Sendable, Hashable {
     /// What is to be predicted of an example.
@@ -14,12 +16,12 @@ public struct Example: Sendable, Hashable {
     public let target: Target
 
     public init(tokens: [Int32], firstTarget: Int) {
-        precondition(firstTarget >= 1 && firstTarget < tokens.count, "Example: no target among \(tokens.count) tokens")
+        require(firstTarget >= 1 && firstTarget < tokens.count, "Example: no target among \(tokens.count) tokens")
         self.init(tokens: tokens, target: .tokens(from: Int32(firstTarget)))
     }
 
     public init(tokens: [Int32], target: Target) {
-        precondition(!tokens.isEmpty, "Example: no tokens")
+        require(!tokens.isEmpty, "Example: no tokens")
         self.tokens = tokens
         self.target = target
     }

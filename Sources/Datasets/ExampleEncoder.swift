@@ -123,7 +123,7 @@ public struct ExampleEncoder: Sendable {
     }
 
     private func target(_ label: String, _ file: RecordFile, _ index: Int) throws -> Example.Target {
-        guard let labels else { preconditionFailure("ExampleEncoder: a label's template without labels") }
+        guard let labels else { defect("ExampleEncoder: a label's template without labels") }
         try LabelSet.check(label, file, index)
         switch labels.kind {
         case .classification:
@@ -157,7 +157,7 @@ public struct ExampleEncoder: Sendable {
         // Each line by itself: so blank lines come out as they do in the middle of a longer text.
         if file.format == .text { return file.lines(at: index).flatMap { tokenizer.encode($0) } }
         guard case .text(let template) = templates else {
-            preconditionFailure("ExampleEncoder: blocks are cut from texts, not from prompts and completions")
+            defect("ExampleEncoder: blocks are cut from texts, not from prompts and completions")
         }
         let text = template.render(try file.texts(of: template.fields, at: index))
         return tokenizer.encode(text) + (endID.map { [$0] } ?? [])

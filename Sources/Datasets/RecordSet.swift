@@ -108,7 +108,7 @@ private final class Results<Element>: @unchecked Sendable {
     func set(_ index: Int, _ element: Element) { slots[index] = element }
 
     subscript(index: Int) -> Element {
-        guard let element = slots[index] else { preconditionFailure("Results: slot \(index) is empty") }
+        guard let element = slots[index] else { defect("Results: slot \(index) is empty") }
         return element
     }
 }

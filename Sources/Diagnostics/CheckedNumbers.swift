@@ -2,7 +2,8 @@
 
 extension Int {
     /// The product of sizes; nil where one of them is negative, or the product is more than an integer holds.
-    public static func product(of sizes: some Sequence<Int>) -> Int? {
+    @inlinable
+    public static func product(of sizes: [Int]) -> Int? {
         var product = 1
         for size in sizes {
             let (next, overflows) = product.multipliedReportingOverflow(by: size)

@@ -110,7 +110,7 @@ final class PromptInstallation: Installation, LearnedPrompt {
         "a learned prompt is part of the sequences and not of the weights; use the adapter beside its base model"
     }
 
-    func merge(weight: Float) { preconditionFailure("PromptInstallation: a prompt can't be merged") }
+    func merge(weight: Float) { defect("PromptInstallation: a prompt can't be merged") }
 
     func remove() {
         model.prompt = nil

@@ -1,3 +1,5 @@
+import Diagnostics
+
 /// The ranks of the merges, looked up by the ids of the two tokens that merge.
 ///
 /// Open addressing over words of 64 bits, left id (20 bits), right id (20), rank (24): one cache line a look-up.
@@ -21,7 +23,7 @@ final class MergeTable: @unchecked Sendable {
 
     /// A table for at most `mergeCount` merges.
     init(mergeCount: Int) {
-        precondition(mergeCount <= Self.rankLimit, "MergeTable: \(mergeCount) merges")
+        require(mergeCount <= Self.rankLimit, "MergeTable: \(mergeCount) merges")
         var slotCount = 16
         while slotCount < mergeCount * 2 { slotCount *= 2 }
         mask = slotCount - 1
@@ -43,7 +45,7 @@ final class MergeTable: @unchecked Sendable {
     /// Adds the next merge; of a repeated one the last rank counts. `bytes` are those that the two tokens stand for
     /// where each is a single one.
     func append(_ left: UInt32, _ right: UInt32, makes id: UInt32, bytes: (left: UInt8, right: UInt8)?) {
-        precondition(count < capacity, "MergeTable.append: more than \(capacity) merges")
+        require(count < capacity, "MergeTable.append: more than \(capacity) merges")
         let rank = UInt32(count)
         merged[count] = id
         count += 1

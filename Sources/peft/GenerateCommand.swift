@@ -166,7 +166,7 @@ struct GenerateCommand: ParsableCommand {
             throw section.problem(problem.message, at: "prompt")
         }
         for warning in document.warnings { Console.report(warning) }
-        guard let template else { preconditionFailure("GenerateCommand: a required template is missing") }
+        guard let template else { defect("GenerateCommand: a required template is missing") }
         if data.isEmpty, template.renderPlaces(filledWith: "") == nil {
             throw Problems([
                 section.problem(

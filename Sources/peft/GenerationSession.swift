@@ -273,7 +273,7 @@ struct GenerationSession {
             return filled
         case .record(let record):
             guard let template = variant.form.template else {
-                preconditionFailure("GenerationSession: a record without a template")
+                defect("GenerationSession: a record without a template")
             }
             return try record.rendered(in: template)
         }

@@ -25,8 +25,8 @@ struct PredictCommand: ParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "The records (.jsonl, .json, .csv, .tsv, .txt); may be given several times; - is stdin.", valueName: "file")
-    )
+            "The records (.jsonl, .json, .csv, .tsv, .txt); may be given several times; - is stdin.", valueName: "file"),
+        transform: expandedPath)
     var data: [String] = []
 
     @Option(

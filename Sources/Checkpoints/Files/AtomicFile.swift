@@ -68,7 +68,7 @@ public final class AtomicFile {
 
     /// Waits until the content is on the disk, and gives the file its name. Nothing can be written afterwards.
     public func commit() throws {
-        precondition(!isSettled, "AtomicFile: committed twice")
+        require(!isSettled, "AtomicFile: committed twice")
         if fsync(file.descriptor) != 0 { throw FileSystem.writingProblem(path, errno) }
         guard file.isAt(temporary) else {
             throw Problem(

@@ -58,7 +58,7 @@ public final class StagedFolder {
     /// Waits until the content is on the disk, and gives the folder its name. A folder that it replaces has the name
     /// until then, and is removed afterwards.
     public func commit() throws {
-        precondition(!isCommitted, "StagedFolder: committed twice")
+        require(!isCommitted, "StagedFolder: committed twice")
         try fill { try Self.synchronizeAll(stagingPath) }
         guard folder.isAt(stagingPath) else { throw lost() }
         if replaces, FileSystem.exists(path) {

@@ -1,3 +1,4 @@
+import Diagnostics
 import Tensors
 
 /// Elements that one part of a conversion handles: large enough that sharing out costs nothing, small enough for caches.
@@ -24,7 +25,7 @@ func convertToFloat(
             for i in 0..<range.count {
                 target[i] = table[Int(part.load(fromByteOffset: i, as: UInt8.self))]
             }
-        default: preconditionFailure("convertToFloat: elements of type \(type)")
+        default: defect("convertToFloat: elements of type \(type)")
         }
     }
 }

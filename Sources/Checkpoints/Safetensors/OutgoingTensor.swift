@@ -1,3 +1,4 @@
+import Diagnostics
 public import Tensors
 
 /// A tensor that is to be written to a safetensors file.
@@ -21,7 +22,7 @@ public struct OutgoingTensor {
     public init(
         _ name: String, shape: [Int], as elementType: ElementType, tensor: @escaping () throws -> Tensor
     ) {
-        precondition(
+        require(
             [.float32, .float16, .bfloat16].contains(elementType),
             "OutgoingTensor: floats to be written as \(elementType)")
         self.name = name
@@ -48,7 +49,7 @@ public struct OutgoingTensor {
     /// How many bytes the elements take.
     public var byteCount: Int {
         guard let (_, byteCount) = sizes(of: shape, elementType) else {
-            preconditionFailure("OutgoingTensor: \(name) of shape \(shape) is too large")
+            defect("OutgoingTensor: \(name) of shape \(shape) is too large")
         }
         return byteCount
     }

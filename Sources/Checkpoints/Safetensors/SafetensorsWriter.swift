@@ -46,7 +46,7 @@ public enum SafetensorsWriter {
             case .stored(let stored): try withExtendedLifetime(stored.owner) { try sink(stored.bytes) }
             case .floats(let compute):
                 let floats = try compute()
-                precondition(
+                require(
                     floats.shape == tensor.shape,
                     "SafetensorsWriter: \(tensor.name) announced as \(tensor.shape) is \(floats.shape)")
                 try withExtendedLifetime(floats) { try write(floats, of: tensor, path: path, sink: sink) }
@@ -63,7 +63,7 @@ public enum SafetensorsWriter {
         var names: Set<String> = ["__metadata__"]
         var offset = 0
         for tensor in tensors {
-            precondition(names.insert(tensor.name).inserted, "SafetensorsWriter: a second tensor named \(tensor.name)")
+            require(names.insert(tensor.name).inserted, "SafetensorsWriter: a second tensor named \(tensor.name)")
             let end = offset + tensor.byteCount
             members.append(
                 .init(

@@ -66,7 +66,7 @@ struct LoRAShapes {
     }
 
     subscript(_ path: String) -> LoRAShape {
-        guard let shape = shapes[path] else { preconditionFailure("LoRAShapes: no \(path)") }
+        guard let shape = shapes[path] else { defect("LoRAShapes: no \(path)") }
         return shape
     }
 }

@@ -1,3 +1,5 @@
+import Diagnostics
+
 /// How well classes were told, as scikit-learn computes it: a measure whose denominator is 0 is 0.
 public struct ClassificationScores: Sendable, Hashable {
     /// How well one class was told.
@@ -34,7 +36,7 @@ public struct ClassificationScores: Sendable, Hashable {
 
     /// Compares classes 0 ..< `classCount`, at least one pair.
     public init(predicted: [Int], expected: [Int], classCount: Int) {
-        precondition(
+        require(
             !expected.isEmpty && predicted.count == expected.count,
             "ClassificationScores: \(predicted.count) answers for \(expected.count) texts")
         var hits = [Int](repeating: 0, count: classCount)

@@ -1,7 +1,9 @@
+import Diagnostics
+
 /// Pearson's correlation Σ (x − x̄)(y − ȳ) / √(Σ (x − x̄)² Σ (y − ȳ)²); nil where one side is constant, or has a single
 /// value.
 public func pearsonCorrelation(_ x: [Double], _ y: [Double]) -> Double? {
-    precondition(x.count == y.count, "pearsonCorrelation: \(x.count) and \(y.count) values")
+    require(x.count == y.count, "pearsonCorrelation: \(x.count) and \(y.count) values")
     guard x.count > 1 else { return nil }
     let count = Double(x.count)
     let (meanX, meanY) = (x.reduce(0, +) / count, y.reduce(0, +) / count)

@@ -1,3 +1,5 @@
+import Diagnostics
+
 /// The means of a type's scores over a data set, with the bounds of a bootstrap confidence interval of the mean
 /// F-measure.
 public struct RougeAggregate: Equatable, Sendable {
@@ -16,7 +18,7 @@ public struct RougeAggregate: Equatable, Sendable {
 public func aggregate(
     _ examples: [RougeScores], confidence: Double, resamples: Int, seed: UInt64
 ) -> [RougeType: RougeAggregate] {
-    precondition(resamples > 0 && (0...1).contains(confidence), "aggregate: \(resamples) resamples, \(confidence)")
+    require(resamples > 0 && (0...1).contains(confidence), "aggregate: \(resamples) resamples, \(confidence)")
     guard let types = examples.first.map({ Array($0.keys) }) else { return [:] }
     let count = Double(examples.count)
 
@@ -47,7 +49,7 @@ public func aggregate(
 }
 
 private func score(_ type: RougeType, of example: RougeScores) -> RougeScore {
-    guard let score = example[type] else { preconditionFailure("aggregate: an example without \(type)") }
+    guard let score = example[type] else { defect("aggregate: an example without \(type)") }
     return score
 }
 

@@ -1,3 +1,5 @@
+import Diagnostics
+
 /// What of two texts a ROUGE score compares.
 public enum RougeType: String, CaseIterable, Sendable {
     /// Tokens.
@@ -47,7 +49,7 @@ public struct RougeScorer: Sendable {
     /// The prediction's scores against the reference that it fits best: for each type apart, the first of those with the
     /// highest F-measure. There must be at least one reference.
     public func score(prediction: String, references: [String]) -> RougeScores {
-        precondition(!references.isEmpty, "RougeScorer.score: no reference")
+        require(!references.isEmpty, "RougeScorer.score: no reference")
         var tokenizer = RougeTokenizer(useStemmer: useStemmer)
         let predicted = tokenizer.read(prediction)
         let expected = references.map { tokenizer.read($0) }

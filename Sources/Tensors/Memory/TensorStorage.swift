@@ -15,12 +15,12 @@ public final class TensorStorage: @unchecked Sendable {
 
     /// Pooled memory for the elements of a shape, with arbitrary content.
     init(shape: [Int]) {
-        guard let count = Int.product(of: shape), let bytes = Int.product(of: [count, 4]) else {
+        guard let count = Int.product(of: shape), count <= Int.max / 4 else {
             require(shape.allSatisfy { $0 >= 0 }, "TensorStorage: shape \(shape)")
             endWithoutMemory("\(shape) numbers")
         }
         self.count = count
-        base = BufferPool.shared.take(bytes: bytes).assumingMemoryBound(to: Float.self)
+        base = BufferPool.shared.take(bytes: count * 4).assumingMemoryBound(to: Float.self)
         owner = nil
         isReadOnly = false
     }

@@ -91,7 +91,7 @@ public func evaluateLabels(
     byPrompting base: BaseModel, on dataset: Dataset, labels: LabelSet, shots: FewShot?,
     onProgress: (Int) throws -> Void
 ) throws -> LabelAnswers {
-    guard let tokenizer = base.tokenizer else { preconditionFailure("evaluateLabels: no tokenizer") }
+    guard let tokenizer = base.tokenizer else { defect("evaluateLabels: no tokenizer") }
     if labels.kind == .regression {
         throw Problem("a language model gives no numbers: only a trained head can be evaluated on them")
     }
@@ -122,7 +122,7 @@ public func evaluateLabels(
         }
         guard let number = labels.number(of: label) else {
             _ = try dataset.example(index)
-            preconditionFailure("evaluateLabels: a label that is none")
+            defect("evaluateLabels: a label that is none")
         }
         let scores = endings.map { ending in
             let example = Example(tokens: question + ending, firstTarget: question.count)

@@ -39,7 +39,7 @@ public enum ToldLabel: Sendable, Hashable {
 public func tellLabels(
     of texts: [[Int32]], by base: BaseModel, onAnswer: (Int, ToldLabel) throws -> Void
 ) throws {
-    guard let labels = base.labels else { preconditionFailure("tellLabels: a model without a task's head") }
+    guard let labels = base.labels else { defect("tellLabels: a model without a task's head") }
     // In a pass of more rows than this, a row's bits would depend on the others.
     let rowsOfPass = 128
     let leading = base.model.prompt?.leadingCount ?? 0

@@ -59,7 +59,7 @@ public final class Generator {
 
     /// - Parameter batchSize: Sequences under way at a time; no result depends on it.
     package init(model: any LanguageModel, endID: Int32?, settings: GenerationSettings, batchSize: Int) {
-        precondition(batchSize > 0, "Generator: \(batchSize) sequences at a time")
+        require(batchSize > 0, "Generator: \(batchSize) sequences at a time")
         self.model = model
         self.endID = endID
         self.settings = settings
@@ -101,7 +101,7 @@ public final class Generator {
         _ prompts: [[Int32]], firstIndex: Int, limits: [Int], onToken: (Int, Int32) -> Void = { _, _ in },
         onFinish: (Int, Generation) -> Void = { _, _ in }
     ) throws -> [Generation] {
-        precondition(limits.count == prompts.count, "Generator: \(limits.count) limits, \(prompts.count) prompts")
+        require(limits.count == prompts.count, "Generator: \(limits.count) limits, \(prompts.count) prompts")
         for prompt in prompts { try check(prompt) }
         var results = [Generation](repeating: Generation(), count: prompts.count)
         var lines: [Line] = []

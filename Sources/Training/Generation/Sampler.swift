@@ -1,3 +1,4 @@
+import Diagnostics
 import Glibc
 import Tensors
 
@@ -13,7 +14,7 @@ public struct SamplingSettings: Sendable, Hashable {
     public var seed: UInt64
 
     public init(temperature: Double, topK: Int?, topP: Double?, seed: UInt64) {
-        precondition(temperature > 0, "SamplingSettings: a temperature of \(temperature)")
+        require(temperature > 0, "SamplingSettings: a temperature of \(temperature)")
         self.temperature = temperature
         self.topK = topK
         self.topP = topP

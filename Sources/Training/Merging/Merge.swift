@@ -15,7 +15,7 @@ public func merge(_ settings: MergeSettings, warn: @escaping WarningSink) throws
         (folder: try AdapterFolder(path: $0.path, warn: warn), weight: $0.weight)
     }
     let base = try base(settings, adapters.map(\.folder), warn: warn)
-    guard let weights = base.weights else { preconditionFailure("merge: a base without weights") }
+    guard let weights = base.weights else { defect("merge: a base without weights") }
     let output = try MergeOutput(
         settings, base: base.folder, inputs: [base.folder] + adapters.map(\.folder.path), warn: warn)
     let probe = MergeProbe(base)

@@ -31,7 +31,7 @@ struct MergeProbe {
 
     /// The largest difference relative to the largest expected logit; infinite where something isn't a number.
     static func difference(_ found: Tensor, _ expected: Tensor) -> Double {
-        precondition(found.shape == expected.shape, "MergeProbe: logits \(found.shape) and \(expected.shape)")
+        require(found.shape == expected.shape, "MergeProbe: logits \(found.shape) and \(expected.shape)")
         var (largest, scale): (Float, Float) = (0, 0)
         for index in 0..<found.count {
             let difference = (found.data[index] - expected.data[index]).magnitude

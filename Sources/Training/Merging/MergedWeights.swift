@@ -99,7 +99,7 @@ private struct Originals {
     /// The weight of that name; for an output layer that had none of its own, the token embedding.
     func value(_ name: String) -> any StoredTensor {
         guard let value = values[name] ?? values[embeddingName] else {
-            preconditionFailure("MergedWeights: no parameter \(name)")
+            defect("MergedWeights: no parameter \(name)")
         }
         return value
     }

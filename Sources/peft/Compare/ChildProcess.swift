@@ -130,7 +130,7 @@ private func withCStrings<Result>(
     var pointers = strings.map { strdup($0) } + [nil]
     defer { for pointer in pointers { free(pointer) } }
     return pointers.withUnsafeMutableBufferPointer { buffer in
-        guard let base = buffer.baseAddress else { preconditionFailure("withCStrings: no memory") }
+        guard let base = buffer.baseAddress else { defect("withCStrings: no memory") }
         return body(base)
     }
 }

@@ -67,7 +67,7 @@ struct ComparisonPlan {
                     learningRates: try Self.rates(command.learningRates, own: run.training.learningRate),
                     outputFolder: folder))
         }
-        guard let first else { preconditionFailure("ComparisonPlan: nothing to compare") }
+        guard let first else { defect("ComparisonPlan: nothing to compare") }
         if first.data.validation.isEmpty {
             throw Problem(
                 "must be given: the methods are compared by it", file: command.config[0], key: "data.validation")
