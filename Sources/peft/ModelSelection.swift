@@ -209,6 +209,7 @@ extension BaseModel {
         let ids =
             count > 0 || hasPlaces
             ? prompt.encode(tokenizer, placing: count > 0) : tokenizer.encode(prompt.source)
+        if let complaint = tokenizer.complaint(about: ids) { throw Problem(complaint) }
         return ids.isEmpty ? endOfTextID.map { [$0] } ?? [] : ids
     }
 }

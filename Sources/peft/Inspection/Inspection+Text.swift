@@ -27,6 +27,9 @@ extension Inspection {
             rows.append(("parameters", weights.parameterCount.grouped))
             rows.append(("size", weights.byteCount.asBytes))
         }
+        let most = 8
+        rows += weights.broken.prefix(most).map { ("not finite", "\($0.tensor): \($0.element)") }
+        if weights.broken.count > most { rows.append(("", "and \(weights.broken.count - most) more tensors")) }
         rows += weights.files.map { ("file", "\($0.path), \($0.byteCount.asBytes)\(Self.words($0.metadata))") }
         var lines = Self.aligned(rows)
         if listingTensors { lines += tensorLines }
