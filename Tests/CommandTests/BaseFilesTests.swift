@@ -152,6 +152,10 @@ struct BaseFilesTests {
             let outcome = try run(["eval"] + model + data + templates)
             return (try JSONNode.parse(outcome.output).number("loss"), outcome.errors)
         }
+        #expect(
+            try peft("inspect", small.model).output.contains(
+                "\n             lm_head.weight differs from the token embedding: not tied, whatever the configuration says\n"
+            ))
         let (expected, errors) = try loss(["--base", small.model])
         #expect(errors == warning)
         let merged = try run(["merge", "--base", small.model, "--dtype", "float32", "--output", small.path("out")])

@@ -19,6 +19,9 @@ struct WeightFacts {
     /// The tensors that hold NaN or infinite numbers, each with the first one.
     let broken: [(tensor: String, element: NonFiniteElement)]
 
+    /// Whether an output layer's weight lies beside a token embedding and differs from it.
+    let hasOwnHead: Bool
+
     var tensorCount: Int { files.reduce(0) { $0 + $1.tensors.count } }
     var byteCount: Int { files.reduce(0) { $0 + $1.byteCount } }
 
@@ -36,6 +39,16 @@ struct WeightFacts {
             if !Self.isMask(tensor) { parameterCount += tensor.count }
         }
         self.parameterCount = parameterCount
+        func stored(_ names: [String]) -> (any StoredTensor)? {
+            for file in files {
+                guard let name = names.first(where: { file.entry(named: $0) != nil }) else { continue }
+                // Of a type without floats there is nothing to compare.
+                return try? file.raw(named: name).stored()
+            }
+            return nil
+        }
+        let tables = (stored(["lm_head.weight"]), stored(["transformer.wte.weight", "wte.weight"]))
+        hasOwnHead = if case (let head?, let table?) = tables { !head.isEqual(to: table) } else { false }
         broken = try files.flatMap { file in
             try file.tensors.compactMap { tensor in
                 try file.raw(named: tensor.name).firstNonFinite.map { (tensor.name, $0) }

@@ -1,6 +1,6 @@
 import Checkpoints
 import Diagnostics
-import Glibc
+import Foundation
 import JSONText
 import Layers
 import Models
