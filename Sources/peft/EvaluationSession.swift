@@ -226,6 +226,7 @@ struct EvaluationSession {
                 throw problem(found.message)
             }
             if tokens.isEmpty { throw problem("the prompt is empty, and the model has no token to begin a text with") }
+            if let complaint = try base.requiredTokenizer().complaint(about: tokens) { throw problem(complaint) }
             if tokens.count > base.model.maximumLength {
                 if data.policy == .drop { continue }
                 let shots = questions.shots.map { ", those of \($0.count) shots among them" } ?? ""

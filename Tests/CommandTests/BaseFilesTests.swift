@@ -55,15 +55,15 @@ struct BaseFilesTests {
     // MARK: Numbers that are none
 
     private static let broken =
-        "model: error: transformer.wte.weight: element [97, 3] is nan, where only finite numbers can be used: the training "
-        + "that wrote it diverged, or the file is damaged\n"
+        "model: error: transformer.wte.weight: holds NaN in row 97, column 3, with which nothing can be computed: the "
+        + "training that made it diverged, or the file is damaged\n"
 
     @Test("that holds NaN where a text needs it is an error that names tensor and element, in every command")
     func nonFinite() throws {
         let data = try write()
         // Of the first byte of the texts.
         let row = try JSONNode.load(path: small.path("model/vocab.json")).integer("a")
-        let message = Self.broken.replacing("[97, ", with: "[\(row), ")
+        let message = Self.broken.replacing("row 97,", with: "row \(row),")
         try rewrite { name, values in
             if name == "transformer.wte.weight" { values[row * 16 + 3] = .nan }
         }
@@ -98,7 +98,7 @@ struct BaseFilesTests {
         #expect(doctor.status == 65)
         #expect(
             doctor.output.contains(
-                "- transformer.wte.weight: of the base model holds a number that is not finite: element [\(row), 3] is nan\n"
+                "- transformer.wte.weight: of the base model holds NaN in row \(row), column 3\n"
             ))
     }
 
@@ -116,10 +116,10 @@ struct BaseFilesTests {
         #expect(merged.status == 65)
         #expect(
             merged.errors
-                == "model/model.safetensors: error: transformer.wpe.weight: element [47, 0] is inf, where only finite "
-                + "numbers can be used: the training that wrote it diverged, or the file is damaged\n")
+                == "model/model.safetensors: error: transformer.wpe.weight: holds infinity in row 47, column "
+                + "0, with which nothing can be computed: the training that made it diverged, or the file is damaged\n")
         let inspected = try peft("inspect", small.model)
-        #expect(inspected.output.contains("\nnot finite   transformer.wpe.weight: element [47, 0] is inf\n"))
+        #expect(inspected.output.contains("\nnot finite   transformer.wpe.weight: infinity in row 47, column 0\n"))
         let broken = try JSONNode.parse(try peft("inspect", small.model, "--json").output).array("not_finite")
         #expect(
             broken.map(\.plain) == [["name": "transformer.wpe.weight", "element": [47, 0], "value": "inf"]])

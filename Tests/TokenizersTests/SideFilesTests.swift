@@ -68,7 +68,7 @@ import Tokenizers
         arguments: [
             (
                 ["tokenizer_config.json": #"{"additional_special_tokens": "<s1>"}"#],
-                "tokenizer_config.json:1:31: error: additional_special_tokens: expected an array, got a string"
+                "tokenizer_config.json:1:31: error: additional_special_tokens: expected an array, got \"<s1>\""
             ),
             (
                 ["special_tokens_map.json": #"{"additional_special_tokens": [{}]}"#],
@@ -80,12 +80,12 @@ import Tokenizers
             ),
             (
                 ["added_tokens.json": #"{"<x>": 99999999999999999999}"#],
-                "added_tokens.json:1:9: error: <x>: expected an integer that fits in 64 bits, got 99999999999999999999"
+                "added_tokens.json:1:9: error: <x>: expected an integer, got 1e+20"
             ),
             (
                 ["tokenizer_config.json": #"{"added_tokens_decoder": {"4294967295": {"content": "<x>"}}}"#],
                 "tokenizer_config.json:1:41: error: added_tokens_decoder.4294967295: the id 4294967295 is out of range: ids go "
-                    + "from 0 to 16777215"
+                    + "from 0 to 1048574"
             ),
         ])
     func wrong(_ files: [String: String], _ message: String) throws {

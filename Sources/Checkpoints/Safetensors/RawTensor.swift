@@ -45,7 +45,7 @@ public struct RawTensor: @unchecked Sendable {
     }
 
     /// The first element that is NaN or infinite as a float; nil for types that have no such numbers.
-    public var firstNonFinite: NonFiniteElement? {
+    public var nonFiniteElement: NonFiniteElement? {
         get throws {
             guard elementType.isFloatingPoint, elementType.bitCount >= 8 else { return nil }
             return try withExtendedLifetime(owner) { try stored().firstNonFinite }
@@ -54,7 +54,7 @@ public struct RawTensor: @unchecked Sendable {
 
     /// Throws a `Problem` that names the first element that is NaN or infinite, where there is one.
     public func requireFinite() throws {
-        if let element = try firstNonFinite { throw nonFiniteProblem(element, in: name, file: file) }
+        if let element = try nonFiniteElement { throw nonFiniteProblem(element, in: name, file: file) }
     }
 
     /// The elements as doubles, exact for all types but integers beyond 2^53. Throws a `Problem` for complex and packed
@@ -114,6 +114,6 @@ public struct RawTensor: @unchecked Sendable {
 /// What to say of a tensor that holds an element which is no finite number.
 public func nonFiniteProblem(_ element: NonFiniteElement, in tensor: String, file: String?) -> Problem {
     Problem(
-        "\(element), where only finite numbers can be used: the training that wrote it diverged, or the file is damaged",
+        "holds \(element), with which nothing can be computed: the training that made it diverged, or the file is damaged",
         file: file, key: tensor)
 }

@@ -5,10 +5,14 @@ public struct NonFiniteElement: Sendable, Hashable, CustomStringConvertible {
     /// The index in each dimension, from 0.
     public let place: [Int]
     public let value: Float
+    private let shape: [Int]
 
-    /// `element [12, 3] is nan`
+    /// `NaN in row 12, column 3`, counted from 0 as in Python.
     public var description: String {
-        "\(place.isEmpty ? "the only element" : "element \(place)") is \(value.isNaN ? "nan" : "\(value)")"
+        let name = value.isNaN ? "NaN" : "infinity"
+        guard let column = place.last, shape.count > 1 else { return "\(name) at position \(place.last ?? 0)" }
+        let row = zip(place, shape).dropLast().reduce(0) { $0 * $1.1 + $1.0 }
+        return "\(name) in row \(row), column \(column)"
     }
 
     init(index: Int, shape: [Int], value: Float) {
@@ -20,6 +24,7 @@ public struct NonFiniteElement: Sendable, Hashable, CustomStringConvertible {
         }
         self.place = place
         self.value = value
+        self.shape = shape
     }
 }
 

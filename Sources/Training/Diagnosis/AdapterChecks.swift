@@ -93,9 +93,9 @@ struct AdapterChecks {
     mutating func values(of base: BaseModel) throws {
         guard let weights = base.weights else { return }
         for entry in weights.tensors {
-            guard let element = try weights.raw(named: entry.name).firstNonFinite else { continue }
+            guard let element = try weights.raw(named: entry.name).nonFiniteElement else { continue }
             return find(
-                .notFinite, entry.name, "of the base model holds a number that is not finite: \(element)",
+                .notFinite, entry.name, "of the base model holds \(element)",
                 "Nothing can be computed with it: download the base again, or go back to an earlier checkpoint.")
         }
     }

@@ -24,8 +24,8 @@ public func merge(_ settings: MergeSettings, warn: @escaping WarningSink) throws
     for (name, tensor) in merged.changed.sorted(by: { $0.key < $1.key }) {
         guard let element = tensor.firstNonFinite else { continue }
         throw Problem(
-            "\(element) after merging, although all weights of base and adapters are finite numbers: they are too large; "
-                + "nothing was written", file: settings.output, key: name)
+            "has \(element) after merging: an adapter holds such numbers, or the weights are too large; nothing was written",
+            file: settings.output, key: name)
     }
     let plan = try MergedTensors(base: base, weights: weights, merged: merged, elementType: settings.elementType)
     let written = try output.fill {

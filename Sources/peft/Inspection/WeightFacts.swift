@@ -51,7 +51,7 @@ struct WeightFacts {
         hasOwnHead = if case (let head?, let table?) = tables { !head.isEqual(to: table) } else { false }
         broken = try files.flatMap { file in
             try file.tensors.compactMap { tensor in
-                try file.raw(named: tensor.name).firstNonFinite.map { (tensor.name, $0) }
+                try file.raw(named: tensor.name).nonFiniteElement.map { (tensor.name, $0) }
             }
         }
         types = shares.values.sorted { ($1.byteCount, $0.type.rawValue) < ($0.byteCount, $1.type.rawValue) }

@@ -32,17 +32,18 @@ import Testing
         }
         #expect(first() == nil)
         bits[count - 1] = infinity
-        #expect(first()?.description == "element [0, \(count - 1)] is -inf")
+        #expect(first()?.description == "infinity in row 0, column \(count - 1)")
         bits[count / 2] = infinity | 1
-        #expect(first()?.description == "element [0, \(count / 2)] is nan")
+        #expect(first()?.description == "NaN in row 0, column \(count / 2)")
     }
 
     @Test("is named by its place in every dimension")
     func places() {
         var values = noise(24)
         values[17] = .infinity
-        #expect(Tensor(values, shape: [2, 3, 4]).firstNonFinite?.description == "element [1, 1, 1] is inf")
-        #expect(Tensor([.nan], shape: []).firstNonFinite?.description == "the only element is nan")
+        #expect(Tensor(values, shape: [2, 3, 4]).firstNonFinite?.description == "infinity in row 4, column 1")
+        #expect(Tensor([.nan], shape: []).firstNonFinite?.description == "NaN at position 0")
+        #expect(Tensor([1, .nan], shape: [2]).firstNonFinite?.description == "NaN at position 1")
         #expect(Tensor([], shape: [0, 4]).firstNonFinite == nil)
     }
 
