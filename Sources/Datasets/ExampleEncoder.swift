@@ -111,7 +111,7 @@ public struct ExampleEncoder: Sendable {
         var tokens = try withRows(start + prompt + completion, file, index)
         if let target {
             while tokens.count > 1, tokens.last == paddingID { tokens.removeLast() }
-            if tokens.isEmpty, beginsEmptyTexts, let endID { tokens = [endID] }
+            if tokens.isEmpty, beginsEmptyTexts, let endID { tokens = try withRows([endID], file, index) }
             if tokens.isEmpty { throw file.problem("the text of this record is empty", at: index) }
             return .example(Example(tokens: tokens, target: target), isTruncated: isTruncated)
         }
