@@ -37,7 +37,7 @@ struct DecodeCommand: ParsableCommand {
         let prompts = Self.prompts(count: batch, length: promptLength, vocabulary: base.model.vocabularySize)
         func generator(newTokens: Int) -> Generator {
             Generator(
-                model: base.model, endID: nil,
+                model: base.model, endIDs: [],
                 settings: GenerationSettings(maximumNewTokens: newTokens, sampling: nil), batchSize: batch)
         }
         let weightBytes = base.model.bytesReadPerToken

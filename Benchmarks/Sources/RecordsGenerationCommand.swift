@@ -44,7 +44,7 @@ struct RecordsGenerationCommand: ParsableCommand {
         let prompts = chosen.map { tokenizer.encode($0.prompt.source) }
         let limits = chosen.map { newTokens ?? tokenizer.encode($0.references.first ?? "").count + 1 }
         let generator = Generator(
-            model: base.model, endID: nil,
+            model: base.model, endIDs: [],
             settings: GenerationSettings(maximumNewTokens: limits.max() ?? 0, sampling: nil), batchSize: batch)
         _ = try generator.generate(
             Array(prompts.prefix(batch)), firstIndex: 0, limits: prompts.prefix(batch).map { _ in 2 })

@@ -108,10 +108,10 @@ public struct ExampleEncoder: Sendable {
                 isTruncated = true
             }
         }
-        var tokens = start + prompt + completion
+        var tokens = try withRows(start + prompt + completion, file, index)
         if let target {
             while tokens.count > 1, tokens.last == paddingID { tokens.removeLast() }
-            if tokens.isEmpty, beginsEmptyTexts, let endID { tokens = [endID] }
+            if tokens.isEmpty, beginsEmptyTexts, let endID { tokens = try withRows([endID], file, index) }
             if tokens.isEmpty { throw file.problem("the text of this record is empty", at: index) }
             return .example(Example(tokens: tokens, target: target), isTruncated: isTruncated)
         }
@@ -155,12 +155,20 @@ public struct ExampleEncoder: Sendable {
     /// The tokens of a record that is to lie between others without a border of its own.
     func encodeForBlocks(_ file: RecordFile, _ index: Int) throws -> [Int32] {
         // Each line by itself: so blank lines come out as they do in the middle of a longer text.
-        if file.format == .text { return file.lines(at: index).flatMap { tokenizer.encode($0) } }
+        if file.format == .text {
+            return try withRows(file.lines(at: index).flatMap { tokenizer.encode($0) }, file, index)
+        }
         guard case .text(let template) = templates else {
             defect("ExampleEncoder: blocks are cut from texts, not from prompts and completions")
         }
         let text = template.render(try file.texts(of: template.fields, at: index))
-        return tokenizer.encode(text) + (endID.map { [$0] } ?? [])
+        return try withRows(tokenizer.encode(text) + (endID.map { [$0] } ?? []), file, index)
+    }
+
+    /// Throws a `Problem` where the model has no row for a token.
+    private func withRows(_ tokens: [Int32], _ file: RecordFile, _ index: Int) throws -> [Int32] {
+        if let complaint = tokenizer.complaint(about: tokens) { throw file.problem(complaint, at: index) }
+        return tokens
     }
 
     private var isCompletion: Bool { if case .completion = templates { true } else { false } }

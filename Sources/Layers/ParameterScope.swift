@@ -21,6 +21,16 @@ public protocol ParameterSource: AnyObject {
 
     /// The file or folder, for messages.
     var location: String? { get }
+
+    /// The name that it has for a tensor of the model, for messages.
+    func storedName(_ name: String) -> String
+
+    /// What was found odd about its tensors, or their configuration, and stops nothing.
+    var warnings: [Problem] { get set }
+}
+
+extension ParameterSource {
+    public func storedName(_ name: String) -> String { name }
 }
 
 /// A place in a model's tree of names, at which a layer asks for its tensors by path and shape.
@@ -32,9 +42,16 @@ public final class ParameterScope {
 
     private final class Ledger {
         let source: any ParameterSource
+        /// The names that the source holds.
+        let names: Set<String>
         var parameters: [Parameter] = []
+        /// Names of the source that stand for a parameter of another name, or equal one.
+        var others: Set<String> = []
         var problems: [Problem] = []
-        init(source: any ParameterSource) { self.source = source }
+        init(source: any ParameterSource) {
+            self.source = source
+            names = Set(source.names)
+        }
     }
 
     public convenience init(_ source: any ParameterSource) { self.init(path: "", ledger: Ledger(source: source)) }
@@ -62,7 +79,7 @@ public final class ParameterScope {
     public func optional(_ name: String, _ shape: [Int], _ initializer: Initializer) -> Parameter {
         let fullName = path.isEmpty ? name : "\(path).\(name)"
         let value: any StoredTensor =
-            ledger.source.names.contains(fullName)
+            ledger.names.contains(fullName)
             ? self.value(fullName, shape, initializer)
             : RandomParameters(seed: ledger.source.seed).make(fullName, shape, initializer)
         let parameter = Parameter(name: fullName, value: value)
@@ -70,21 +87,71 @@ public final class ParameterScope {
         return parameter
     }
 
+    /// The tensor `name` of this scope or, where the source has only `other`, by its whole name, that one in its place.
+    public func parameter(
+        _ name: String, _ shape: [Int], _ initializer: Initializer, otherwise other: String
+    ) -> Parameter {
+        let fullName = path.isEmpty ? name : "\(path).\(name)"
+        if ledger.names.contains(fullName) || !ledger.names.contains(other) {
+            return parameter(name, shape, initializer)
+        }
+        ledger.others.insert(other)
+        let parameter = Parameter(name: fullName, value: value(other, shape, initializer))
+        ledger.parameters.append(parameter)
+        return parameter
+    }
+
+    /// The tensor `name` of this scope where the source has one that isn't `other` once more, as of a layer that shares
+    /// that parameter by default; nil otherwise.
+    public func parameter(_ name: String, differingFrom other: Parameter) -> Parameter? {
+        let fullName = path.isEmpty ? name : "\(path).\(name)"
+        guard ledger.names.contains(fullName), !ledger.others.contains(fullName) else { return nil }
+        ledger.others.insert(fullName)
+        let value = value(fullName, other.shape, .constant(0))
+        guard value.shape == other.shape, !value.isEqual(to: other.value) else { return nil }
+        let parameter = Parameter(name: fullName, value: value)
+        ledger.parameters.append(parameter)
+        return parameter
+    }
+
+    /// Says what is odd about the tensor `name` of the model.
+    public func warn(_ message: String, about name: String) {
+        ledger.source.warnings.append(
+            Problem(
+                message, file: ledger.source.location, key: ledger.source.storedName(name), severity: .warning))
+    }
+
     /// Everything that was asked for so far, in that order.
     public var parameters: [Parameter] { ledger.parameters }
 
     /// Ends the building of a model.
     ///
+    /// Tensors that nobody asked for, such as another library's head, are a warning where all others are there.
+    ///
     /// - Parameter isIgnorable: Whether a tensor of the source that nobody asked for is of no account.
-    /// - Throws: `Problems` that list every missing, misshapen and unused tensor.
+    /// - Throws: `Problems` that list every missing and misshapen tensor, and then every unused one too.
     public func finish(isIgnorable: (String) -> Bool) throws(Problems) {
-        let asked = Set(ledger.parameters.map(\.name))
-        var problems = ledger.problems
-        for name in ledger.source.names where !asked.contains(name) && !isIgnorable(name) {
-            problems.append(
-                Problem("the model has no place for this tensor", file: ledger.source.location, key: name))
+        let asked = Set(ledger.parameters.map(\.name)).union(ledger.others)
+        let source = ledger.source
+        let unused = source.names.filter { !asked.contains($0) && !isIgnorable($0) }.map(source.storedName)
+        guard ledger.problems.isEmpty else {
+            throw Problems(
+                ledger.problems
+                    + unused.map {
+                        Problem("the model has no place for this tensor", file: source.location, key: $0)
+                    })
         }
-        if !problems.isEmpty { throw Problems(problems) }
+        guard let first = unused.first else { return }
+        let most = 8
+        let others = unused.dropFirst().prefix(most - 1).map { ", " + $0 }.joined()
+        let more = unused.count > most ? " and \(unused.count - most) more" : ""
+        source.warnings.append(
+            Problem(
+                unused.count == 1
+                    ? "the model has no place for this tensor: it takes no part in what is computed"
+                    : "the model has no place for \(unused.count) tensors, which take no part in what is computed: "
+                        + first + others + more, file: source.location, key: unused.count == 1 ? first : nil,
+                severity: .warning))
     }
 
     private func value(_ name: String, _ shape: [Int], _ initializer: Initializer) -> any StoredTensor {
@@ -107,13 +174,15 @@ public final class ParameterScope {
     }
 
     private func report(_ message: String, _ name: String) {
-        ledger.problems.append(Problem(message, file: ledger.source.location, key: name))
+        ledger.problems.append(
+            Problem(message, file: ledger.source.location, key: ledger.source.storedName(name)))
     }
 }
 
 /// Makes every tensor anew from a seed.
 public final class RandomParameters: ParameterSource {
     public let seed: UInt64
+    public var warnings: [Problem] = []
 
     public init(seed: UInt64) { self.seed = seed }
 

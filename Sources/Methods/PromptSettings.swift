@@ -50,6 +50,11 @@ struct PromptSettings: Equatable {
         }
         compare("token_dim", shape.width, "a width")
         if inEveryLayer {
+            if shape.layerCount == 0 {
+                problems.append(
+                    section.problem(
+                        "the model has no layers (n_layer 0), so that no prefix has a place", at: "num_virtual_tokens"))
+            }
             compare("num_layers", shape.layerCount, "a number of layers")
             compare("num_attention_heads", shape.heads.keyValueCount, "a number of attention heads")
         }

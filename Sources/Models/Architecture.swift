@@ -13,10 +13,13 @@ public protocol Architecture: LanguageModel {
     /// The fields of the configuration that change what the tensors compute, beside their shapes, as text.
     var computation: String { get }
 
+    /// Whether the configuration says that the language model's head is the token embedding, whatever the file holds.
+    var tiesHeadByConfiguration: Bool { get }
+
     /// Builds the model with the head of `objective` and takes its tensors from `source`; a task's head that isn't there
     /// is made anew.
     ///
-    /// - Throws: `Problems` for a configuration that isn't supported, and for missing, misshapen or unused tensors.
+    /// - Throws: `Problems` for a configuration that isn't supported, and for missing or misshapen tensors.
     init(configuration: ConfigSection, source: any ParameterSource, objective: Objective) throws
 }
 

@@ -18,6 +18,7 @@ public final class GPT2: Architecture {
     public private(set) var modules: [NamedModule]
     public var prompt: (any LearnedPrompt)?
 
+    public let location: String?
     private let configuration: GPT2Configuration
 
     public var computation: String { configuration.computation }
@@ -31,13 +32,20 @@ public final class GPT2: Architecture {
     private let finalNorm: LayerNorm
 
     public init(configuration section: ConfigSection, source: any ParameterSource, objective: Objective) throws {
-        let configuration = try GPT2Configuration(section)
+        let configuration = try GPT2Configuration(section) { source.warnings.append($0) }
         let root = ParameterScope(source)
         let scope = root["transformer"]
         let width = configuration.width
         let spread = Initializer.normal(standardDeviation: configuration.initializerRange)
-        tokens = Self.embedding(scope["wte"], [configuration.vocabularySize, width], spread)
-        positions = Self.embedding(scope["wpe"], [configuration.positionCount, width], spread)
+        let table = [configuration.vocabularySize, width]
+        tokens = Embedding(
+            path: scope["wte"].path,
+            weight: configuration.isHeadTied
+                ? scope["wte"].parameter("weight", table, spread, otherwise: Self.headName)
+                : scope["wte"].parameter("weight", table, spread))
+        positions = Embedding(
+            path: scope["wpe"].path,
+            weight: scope["wpe"].parameter("weight", [configuration.positionCount, width], spread))
         blocks = (0..<configuration.layerCount).map { Block(scope["h"]["\($0)"], index: $0, configuration) }
         finalNorm = LayerNorm(scope["ln_f"], width: width, epsilon: configuration.normEpsilon)
         let headWeight: Parameter
@@ -46,13 +54,21 @@ public final class GPT2: Architecture {
             headWeight = root["score"].optional("weight", [outputs, width], spread)
         } else {
             outputLayerPath = "lm_head"
-            headWeight =
-                configuration.isHeadTied
-                ? tokens.weight : root["lm_head"].parameter("weight", [configuration.vocabularySize, width], spread)
+            if !configuration.isHeadTied {
+                headWeight = root["lm_head"].parameter("weight", table, spread)
+            } else if let own = root["lm_head"].parameter("weight", differingFrom: tokens.weight) {
+                headWeight = own
+                root.warn(
+                    "differs from the token embedding, though tie_word_embeddings says that they are one: both are kept",
+                    about: own.name)
+            } else {
+                headWeight = tokens.weight
+            }
         }
         head = Linear(path: outputLayerPath, weight: headWeight, bias: nil, isInputByOutput: false)
         self.configuration = configuration
         self.objective = objective
+        location = source.location
         isBuiltTied = headWeight === tokens.weight
         ownParameters = root.parameters
         modules =
@@ -64,13 +80,11 @@ public final class GPT2: Architecture {
                 NamedModule(path: "transformer.ln_f", kind: .norm),
                 NamedModule(path: outputLayerPath, kind: .linear(head)),
             ]
-        let ignoresHead = isBuiltTied || objective != .languageModel
-        try root.finish { Self.isBuffer($0) || (ignoresHead && $0 == "lm_head.weight") }
+        let ignoresHead = objective != .languageModel
+        try root.finish { Self.isBuffer($0) || (ignoresHead && $0 == Self.headName) }
     }
 
-    private static func embedding(_ scope: ParameterScope, _ shape: [Int], _ initializer: Initializer) -> Embedding {
-        Embedding(path: scope.path, weight: scope.parameter("weight", shape, initializer))
-    }
+    private static let headName = "lm_head.weight"
 
     public var joins: [ResidualJoin] { blocks.flatMap(\.joins) }
 
@@ -81,7 +95,7 @@ public final class GPT2: Architecture {
     }
 
     public func untieHead() {
-        if isHeadTied { setHead(Parameter(name: "lm_head.weight", value: tokenEmbedding.value)) }
+        if isHeadTied { setHead(Parameter(name: Self.headName, value: tokenEmbedding.value)) }
     }
 
     public func retieHead() {
@@ -95,7 +109,8 @@ public final class GPT2: Architecture {
 
     public var vocabularySize: Int { configuration.vocabularySize }
     public var maximumLength: Int { configuration.positionCount - (prompt?.positionOffset ?? 0) }
-    public var endOfTextID: Int32? { configuration.endOfTextID }
+    public var endOfTextIDs: [Int32] { configuration.endOfTextIDs }
+    public var tiesHeadByConfiguration: Bool { configuration.isHeadTied }
 
     /// The causal masks that checkpoints of old releases hold beside the weights.
     private static func isBuffer(_ name: String) -> Bool {

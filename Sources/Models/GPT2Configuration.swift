@@ -1,4 +1,4 @@
-import Configuration
+public import Configuration
 import Diagnostics
 import Tensors
 
@@ -19,7 +19,7 @@ struct GPT2Configuration {
     let scalesAttentionByLayer: Bool
     let initializerRange: Float
     let isHeadTied: Bool
-    let endOfTextID: Int32?
+    let endOfTextIDs: [Int32]
 
     var headSize: Int { width / headCount }
     var heads: AttentionHeads { AttentionHeads(count: headCount, keyValueCount: headCount, size: headSize) }
@@ -28,12 +28,42 @@ struct GPT2Configuration {
     private static let sizes = 1...(1 << 24)
     private static let layerCounts = 0...(1 << 12)
 
-    init(_ section: ConfigSection) throws {
+    /// Other names of sizes, which `transformers` reads too (its `attribute_map`).
+    private static let synonyms = [
+        "n_positions": "max_position_embeddings", "n_embd": "hidden_size", "n_layer": "num_hidden_layers",
+        "n_head": "num_attention_heads",
+    ]
+    /// What other families compute otherwise because of these, and GPT-2 in `transformers` doesn't.
+    private static let foreign = [
+        "rope_theta", "rope_scaling", "rope_parameters", "alibi", "sliding_window", "num_key_value_heads",
+    ]
+    /// Fields that `transformers` doesn't load without a value.
+    private static let needed = [
+        "vocab_size", "n_positions", "n_embd", "n_layer", "n_head", "activation_function", "layer_norm_epsilon",
+    ]
+
+    /// - Parameter warn: Receives what has no effect, or stands there twice.
+    init(_ section: ConfigSection, warn: WarningSink) throws {
+        func size(_ key: String, default value: Int, in limit: ClosedRange<Int>) -> Int {
+            guard let synonym = Self.synonyms[key], section.has(synonym) else {
+                return section.int(key, default: value, in: limit)
+            }
+            let size = section.int(synonym, default: value, in: limit)
+            if section.has(key), section.int(key, default: size, in: limit) != size {
+                var problem = section.problem("differs from \(synonym), which counts, as in transformers", at: key)
+                problem.severity = .warning
+                warn(problem)
+            }
+            return size
+        }
+        for key in Self.needed where section.keys.contains(key) && !section.has(key) {
+            section.record("expected a value, got null", at: key)
+        }
         vocabularySize = section.int("vocab_size", default: 50257, in: Self.sizes)
-        positionCount = section.int("n_positions", default: 1024, in: Self.sizes)
-        width = section.int("n_embd", default: 768, in: Self.sizes)
-        layerCount = section.int("n_layer", default: 12, in: Self.layerCounts)
-        headCount = section.int("n_head", default: 12, in: Self.sizes)
+        positionCount = size("n_positions", default: 1024, in: Self.sizes)
+        width = size("n_embd", default: 768, in: Self.sizes)
+        layerCount = size("n_layer", default: 12, in: Self.layerCounts)
+        headCount = size("n_head", default: 12, in: Self.sizes)
         innerWidth = section.optionalInt("n_inner", in: Self.sizes) ?? 4 * width
         activation = section.choice("activation_function", default: Activation.geluNew)
         normEpsilon = Float(section.double("layer_norm_epsilon", default: 1e-5, in: 0...1))
@@ -44,12 +74,25 @@ struct GPT2Configuration {
         scalesAttentionByLayer = section.bool("scale_attn_by_inverse_layer_idx", default: false)
         initializerRange = Float(section.double("initializer_range", default: 0.02, in: 0...))
         isHeadTied = section.bool("tie_word_embeddings", default: true)
-        endOfTextID = section.optionalInt("eos_token_id", in: 0...).map(Int32.init(clamping:))
+        endOfTextIDs = section.endOfTextIDs
         if width % headCount != 0 {
-            section.record("\(headCount) heads don't divide the width n_embd of \(width)", at: "n_head")
+            let key = ["num_attention_heads", "n_head"].first(where: section.has) ?? "n_head"
+            section.record("\(headCount) heads don't divide the width n_embd of \(width)", at: key)
+        }
+        func ignore(_ key: String, _ message: String) {
+            var problem = section.problem(message, at: key)
+            problem.severity = .warning
+            warn(problem)
         }
         if section.bool("add_cross_attention", default: false) {
-            section.record("a model with cross-attention isn't supported", at: "add_cross_attention")
+            ignore("add_cross_attention", "has no effect: without an encoder no cross-attention is computed")
+        }
+        for key in Self.foreign
+        where section.has(key) && section.node(key)?.content != .scalar("false", isQuoted: false) {
+            ignore(key, "has no effect on GPT-2, here as in transformers")
+        }
+        if section.has("per_layer_config") {
+            section.record("layers of different kinds aren't supported", at: "per_layer_config")
         }
         if section.has("quantization_config") {
             section.record(
@@ -69,5 +112,12 @@ struct GPT2Configuration {
         var scale: Float = scalesAttention ? 1 / Float(headSize).squareRoot() : 1
         if scalesAttentionByLayer { scale /= Float(index + 1) }
         return scale
+    }
+}
+
+extension ConfigSection {
+    /// `eos_token_id`: none, one or several, in their order.
+    public var endOfTextIDs: [Int32] {
+        (optionalInts("eos_token_id") ?? []).map { Int32(clamping: $0) }
     }
 }

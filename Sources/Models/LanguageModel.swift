@@ -7,10 +7,12 @@ public protocol LanguageModel: AdaptableModel {
     /// What the head is for.
     var objective: Objective { get }
     var vocabularySize: Int { get }
+    /// Where its weights come from, for messages.
+    var location: String? { get }
     /// The most tokens that a sequence can have beside those that the model's prompt puts in front.
     var maximumLength: Int { get }
-    /// The token that ends a text, as the model's configuration names it.
-    var endOfTextID: Int32? { get }
+    /// The tokens that end a text, in the order in which the model's configuration names them.
+    var endOfTextIDs: [Int32] { get }
     /// The output layer: h [rows, width] → logits [rows, vocabulary], or a task's outputs.
     var head: Linear { get }
 
@@ -25,6 +27,8 @@ public protocol LanguageModel: AdaptableModel {
 }
 
 extension LanguageModel {
+    public var location: String? { nil }
+
     /// The cross-entropy over the batch's labelled rows, for regression the squared error; `scale` as in
     /// `languageModelLoss`.
     public func loss(_ batch: TokenBatch, scale: Float, _ context: ForwardContext) -> Loss {

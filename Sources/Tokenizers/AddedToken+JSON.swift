@@ -14,6 +14,22 @@ extension AddedToken {
         isSingleWord = try node.optionalBoolean("single_word") ?? false
         isNormalized = try node.optionalBoolean("normalized") ?? !isSpecial
     }
+
+    /// Reads a special token as files name it, by its content alone or with its properties; the id is none yet.
+    ///
+    /// - Parameter isSpecial: Whatever the properties say; nil takes `special` of a serialized token, and true otherwise.
+    init(naming node: JSONNode, isSpecial: Bool?) throws {
+        guard case .object = node.content else {
+            self.init(content: try node.asString(), id: -1)
+            self.isSpecial = true
+            return
+        }
+        try self.init(node, id: 0)
+        id = -1
+        let isSerialized = node.member("__type") != nil
+        self.isSpecial = try isSpecial ?? (isSerialized ? node.optionalBoolean("special") ?? false : true)
+        isNormalized = try node.optionalBoolean("normalized") ?? !self.isSpecial
+    }
 }
 
 extension ByteLevelBPE.Content {
@@ -25,9 +41,23 @@ extension ByteLevelBPE.Content {
         return last + 1
     }
 
+    private func index(of content: String) -> Int? {
+        addedTokens.firstIndex { sameBytes($0.content, content) }
+    }
+
     /// Adds a token that a file gives an id; one without content, or with the content of another, is never found.
-    mutating func add(_ token: AddedToken, at node: JSONNode) throws {
-        if token.content.isEmpty || addedTokens.contains(where: { sameBytes($0.content, token.content) }) { return }
+    ///
+    /// - Parameter changesKnown: Whether the properties count where the content is known already.
+    mutating func add(_ token: AddedToken, at node: JSONNode, changesKnown: Bool = false) throws {
+        if token.content.isEmpty { return }
+        if let index = index(of: token.content) {
+            if changesKnown {
+                let id = addedTokens[index].id
+                addedTokens[index] = token
+                addedTokens[index].id = id
+            }
+            return
+        }
         let expected = idForAddedToken(token.content)
         if expected != token.id {
             throw node.problem(
@@ -37,10 +67,24 @@ extension ByteLevelBPE.Content {
         addedTokens.append(token)
     }
 
-    /// Makes `content` a special token, as transformers does with those that tokenizer_config.json names.
+    /// Adds a token that a file names without an id, where there is none of that content yet.
+    ///
+    /// - Parameter isRole: Whether it plays a role, such as the end of text, which makes a known token special.
+    mutating func addNamed(_ token: AddedToken, isRole: Bool) {
+        if token.content.isEmpty { return }
+        if let index = index(of: token.content) {
+            if isRole { addedTokens[index].isSpecial = true }
+            return
+        }
+        var token = token
+        token.id = idForAddedToken(token.content)
+        addedTokens.append(token)
+    }
+
+    /// Makes `content` a special token.
     mutating func addSpecial(_ content: String) {
         if content.isEmpty { return }
-        if let index = addedTokens.firstIndex(where: { sameBytes($0.content, content) }) {
+        if let index = index(of: content) {
             addedTokens[index].isSpecial = true
             return
         }

@@ -15,6 +15,8 @@ public final class ByteLevelBPE: Tokenizer {
         /// Splits into words by GPT-2's pattern; otherwise a text is one word.
         var splitsWords = true
         var endOfText: String?
+        /// Whether special tokens in a text are text like any other.
+        var splitsSpecialTokens = false
     }
 
     public let vocabularySize: Int
@@ -43,7 +45,10 @@ public final class ByteLevelBPE: Tokenizer {
         vocabularySize = max(vocabulary.idLimit, Int(addedTokens.last?.id ?? -1) + 1)
         byteIDs = Self.byteIDs(vocabulary)
         matchers = [false, true].compactMap { isNormalized in
-            AddedTokenMatcher(content.addedTokens.filter { $0.isNormalized == isNormalized })
+            AddedTokenMatcher(
+                content.addedTokens.filter {
+                    $0.isNormalized == isNormalized && !(content.splitsSpecialTokens && $0.isSpecial)
+                })
         }
         decoded = DecodedTokens(vocabulary, addedTokens, count: vocabularySize)
         let added = addedTokens

@@ -21,6 +21,21 @@ public protocol Tokenizer: Sendable {
 
     /// The id of the token whose content, as the tokenizer's files spell it, is `content`.
     func id(of content: String) -> Int32?
+
+    /// How many rows the table of the model has that the tokens are for, where there are more tokens; nil otherwise.
+    var rowCount: Int? { get }
+}
+
+extension Tokenizer {
+    public var rowCount: Int? { nil }
+
+    /// What is wrong with `ids` where the model has no row for one of them; nil otherwise.
+    public func complaint(about ids: some Sequence<Int32>) -> String? {
+        guard let rowCount, let id = ids.first(where: { $0 >= rowCount }) else { return nil }
+        let token = decodedString([id], skippingSpecialTokens: false)
+        return "the token '\(token)' has the id \(id), and the model's table has only \(rowCount) rows (vocab_size in "
+            + "config.json): they don't belong together, or the model has to be resized for the tokens that were added"
+    }
 }
 
 extension Tokenizer {

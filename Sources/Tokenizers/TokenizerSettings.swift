@@ -4,7 +4,8 @@ import JSONText
 /// What the files beside a vocabulary say: tokenizer_config.json, special_tokens_map.json and added_tokens.json.
 ///
 /// They are applied as transformers does it: where tokenizer_config.json lists the added tokens itself
-/// (`added_tokens_decoder`) its special tokens count, otherwise those of special_tokens_map.json go before.
+/// (`added_tokens_decoder`) it alone counts, otherwise the special tokens of special_tokens_map.json go before. What isn't
+/// in the vocabulary gets the next id.
 struct TokenizerSettings {
     static let endOfText = "<|endoftext|>"
     private static let tokenNames = [
@@ -47,10 +48,12 @@ struct TokenizerSettings {
         }
     }
 
+    /// Whether tokenizer_config.json lists the added tokens, so that the older files beside it don't count.
+    private var listsTokens: Bool { configuration?.member("added_tokens_decoder") != nil }
+
     /// What the files say about the special token `name`, which may be null.
-    private func specialToken(_ name: String) throws -> JSONNode? {
-        let listsTokens = configuration?.member("added_tokens_decoder") != nil
-        let sources = listsTokens ? [configuration, map] : [map, configuration]
+    private func specialToken(_ name: String) -> JSONNode? {
+        let sources = listsTokens ? [configuration] : [map, configuration]
         return sources.lazy.compactMap { $0?.member(name) }.first
     }
 
@@ -60,38 +63,89 @@ struct TokenizerSettings {
         return try node.asString()
     }
 
+    /// Tokens with a role, in the order in which transformers adds them: the common ones, then those that a file names
+    /// itself, as `image_token`.
+    private func roles() throws -> [JSONNode] {
+        var nodes = Self.tokenNames.compactMap { specialToken($0) }
+        for source in listsTokens ? [configuration] : [configuration, map] {
+            for member in try source?.asObject() ?? [] where !Self.tokenNames.contains(member.key) {
+                guard member.key.hasSuffix("_token") else { continue }
+                switch member.value.content {
+                case .string, .object: nodes.append(member.value)
+                default: continue
+                }
+            }
+        }
+        for source in listsTokens ? [configuration] : [configuration, map] {
+            guard let extra = source?.member("extra_special_tokens"), case .object(let members) = extra.content else {
+                continue
+            }
+            nodes += members.map(\.value)
+        }
+        return nodes.filter { !$0.isNull }
+    }
+
+    /// Further special tokens: `extra_special_tokens`, once called `additional_special_tokens`. Those of
+    /// special_tokens_map.json under the old name count where tokenizer_config.json has none.
+    private func extras() throws -> (configured: [JSONNode], mapped: [JSONNode]) {
+        func list(_ source: JSONNode?, _ key: String) throws -> [JSONNode]? {
+            guard let node = source?.member(key), !node.isNull else { return nil }
+            if key == "extra_special_tokens", case .object = node.content { return [] }
+            return try node.asArray()
+        }
+        let extra = try list(configuration, "extra_special_tokens")
+        let configured = extra?.isEmpty == false ? extra : try list(configuration, "additional_special_tokens") ?? extra
+        if listsTokens { return (configured ?? [], []) }
+        let named = try list(map, "extra_special_tokens") ?? []
+        let old = configured == nil && named.isEmpty ? try list(map, "additional_special_tokens") ?? [] : []
+        return (configured ?? [], named + old)
+    }
+
     /// Adds the tokens that the files name to those that the vocabulary's file holds.
     func apply(to content: inout ByteLevelBPE.Content) throws {
         if let addsPrefixSpace = try addsPrefixSpace { content.addsPrefixSpace = addsPrefixSpace }
+        content.splitsSpecialTokens = try configuration?.optionalBoolean("split_special_tokens") ?? false
         let listed = try (configuration?.optionalObject("added_tokens_decoder") ?? []).map { member in
             (id: try Self.id(member), node: member.value)
         }
-        for (id, node) in listed.sorted(by: { $0.id < $1.id }) { try content.add(AddedToken(node, id: id), at: node) }
-        let others = try (additions?.asObject() ?? []).map { member in
-            (content: member.key, id: try member.value.asInteger(), node: member.value)
+        for (id, node) in listed.sorted(by: { $0.id < $1.id }) {
+            try content.add(AddedToken(node, id: id), at: node, changesKnown: true)
         }
-        for (text, id, node) in others.sorted(by: { $0.id < $1.id }) {
-            guard id >= 0, id < MergeTable.idLimit else { throw node.problem("the id \(id) is out of range") }
-            var token = AddedToken(content: text, id: Int32(truncatingIfNeeded: id))
-            token.isNormalized = true
-            try content.add(token, at: node)
+        let (roles, extras) = (try roles(), try extras())
+        if !listsTokens { try applyAdditions(to: &content, special: roles + extras.configured) }
+        for node in roles { content.addNamed(try AddedToken(naming: node, isSpecial: true), isRole: true) }
+        for node in extras.configured + extras.mapped {
+            content.addNamed(try AddedToken(naming: node, isSpecial: nil), isRole: false)
         }
-        for name in Self.tokenNames {
-            guard let node = try specialToken(name), !node.isNull else { continue }
-            let text = try Self.content(node)
-            let isKnown = content.addedTokens.contains { sameBytes($0.content, text) }
-            // The others end up outside the model's embedding, and no text is expected to hold them.
-            if isKnown || content.vocabulary.id(of: text) != nil {
-                content.addSpecial(text)
-            } else if name == "eos_token", !text.isEmpty {
-                throw node.problem("the token \(quoted(text)) is neither in the vocabulary nor an added token")
-            }
-        }
+        // The roles that GPT-2's tokenizer has where no file names them.
+        if try isGPT2, content.vocabulary.id(of: Self.endOfText) != nil { content.addSpecial(Self.endOfText) }
         try applyEndOfText(to: &content)
     }
 
+    private var isGPT2: Bool {
+        get throws {
+            guard let name = try tokenizerClass?.asString() else { return true }
+            return name == "GPT2Tokenizer" || name == "GPT2TokenizerFast"
+        }
+    }
+
+    /// The tokens of added_tokens.json, of which those that other files name as special are.
+    private func applyAdditions(to content: inout ByteLevelBPE.Content, special: [JSONNode]) throws {
+        let special = try special.map(Self.content)
+        let tokens = try (additions?.asObject() ?? []).map { member in
+            (content: member.key, id: try member.value.asInteger(), node: member.value)
+        }
+        for (text, id, node) in tokens.sorted(by: { $0.id < $1.id }) {
+            guard id >= 0, id < MergeTable.idLimit else { throw node.problem("the id \(id) is out of range") }
+            var token = AddedToken(content: text, id: Int32(truncatingIfNeeded: id))
+            token.isSpecial = special.contains { sameBytes($0, text) }
+            token.isNormalized = !token.isSpecial
+            try content.add(token, at: node)
+        }
+    }
+
     private func applyEndOfText(to content: inout ByteLevelBPE.Content) throws {
-        if let node = try specialToken("eos_token") {
+        if let node = specialToken("eos_token") ?? map?.member("eos_token") {
             content.endOfText = node.isNull ? nil : try Self.content(node)
         } else if content.addedTokens.contains(where: { sameBytes($0.content, Self.endOfText) }) {
             content.endOfText = Self.endOfText

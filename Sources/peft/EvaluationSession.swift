@@ -175,6 +175,7 @@ struct EvaluationSession {
                 "the model tells labels: give --text and --label, or a configuration with task: sequence_classification",
                 file: variant.label ?? base.folder, exitStatus: .usage)
         }
+        base.checkEnd(of: data.templates, warn: Console.report)
         let told = try base.labels.map { try data.named($0, folder: variant.label ?? base.folder) }
         let labels = data.hasLabels ? try told ?? known ?? data.labels() : nil
         return Loaded(
@@ -225,6 +226,7 @@ struct EvaluationSession {
                 throw problem(found.message)
             }
             if tokens.isEmpty { throw problem("the prompt is empty, and the model has no token to begin a text with") }
+            if let complaint = try base.requiredTokenizer().complaint(about: tokens) { throw problem(complaint) }
             if tokens.count > base.model.maximumLength {
                 if data.policy == .drop { continue }
                 let shots = questions.shots.map { ", those of \($0.count) shots among them" } ?? ""
@@ -244,7 +246,7 @@ struct EvaluationSession {
         let base = questions.loaded.base
         let tokenizer = try base.requiredTokenizer()
         let generator = Generator(
-            model: base.model, endID: base.endOfTextID,
+            model: base.model, endIDs: base.endOfText.stops,
             settings: GenerationSettings(maximumNewTokens: command.maxNewTokens, sampling: nil))
         var done = 0
         let results = try generator.generate(

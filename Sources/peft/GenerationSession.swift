@@ -106,7 +106,7 @@ struct GenerationSession {
         return try FewShot(wanted.count, for: base, settings, encoder: encoder, seed: wanted.seed)
     }
 
-    private var generator: Generator { Generator(model: base.model, endID: base.endOfTextID, settings: settings) }
+    private var generator: Generator { Generator(model: base.model, endIDs: base.endOfText.stops, settings: settings) }
 
     /// Prints a completion while it is generated.
     mutating func stream(_ prompt: String) throws {

@@ -2,13 +2,13 @@ import ArgumentParser
 import Diagnostics
 import JSONText
 
-/// Says what a file or folder holds, from headers and configurations alone.
+/// Says what a file or folder holds.
 struct InspectCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "inspect",
         abstract: "Say what a model, an adapter, a run's output or a safetensors file holds.",
         discussion: """
-            Only headers and configurations are read, so that the size of the weights doesn't matter.
+            Headers and configurations say it; the numbers themselves are looked through for NaN and infinite ones.
 
             EXAMPLES:
               peft inspect embedded/base

@@ -209,6 +209,8 @@ extension BaseModel {
         let ids =
             count > 0 || hasPlaces
             ? prompt.encode(tokenizer, placing: count > 0) : tokenizer.encode(prompt.source)
-        return ids.isEmpty ? endOfTextID.map { [$0] } ?? [] : ids
+        let begun = ids.isEmpty ? endOfTextID.map { [$0] } ?? [] : ids
+        if let complaint = tokenizer.complaint(about: begun) { throw Problem(complaint) }
+        return begun
     }
 }

@@ -106,4 +106,27 @@ import Testing
     /// NaN made equal, everything else distinguished.
     private func bits(_ values: [Double]) -> [UInt64] { values.map { $0.isNaN ? 1 : $0.bitPattern } }
     private func bits(_ values: [Float]) -> [UInt32] { values.map { $0.isNaN ? 1 : $0.bitPattern } }
+
+    @Test("with a number that is none is an error that names tensor and element, in every type that has such numbers")
+    func nonFinite() throws {
+        func complaint(_ type: String, _ size: Int, _ bytes: [UInt8]) throws -> String {
+            let header = #"{"w":{"dtype":"\#(type)","shape":[2,2],"data_offsets":[0,\#(4 * size)]}}"#
+            let whole = [UInt8](repeating: 0, count: 3 * size) + bytes
+            let file = try SafetensorsFile(bytes: safetensors(header) + whole, path: "x.safetensors", warn: noWarnings)
+            return CheckpointsTests.complaint { try file.raw(named: "w").requireFinite() }
+        }
+        func text(_ value: String) -> String {
+            "x.safetensors: error: w: holds \(value) in row 1, column 1, with which nothing can be computed: the training "
+                + "that made it diverged, or the file is damaged"
+        }
+        #expect(try complaint("F32", 4, [0, 0, 0xC0, 0x7F]) == text("NaN"))
+        #expect(try complaint("F32", 4, [0, 0, 0x80, 0xFF]) == text("infinity"))
+        #expect(try complaint("BF16", 2, [0x80, 0x7F]) == text("infinity"))
+        #expect(try complaint("F16", 2, [0, 0x7C]) == text("infinity"))
+        #expect(try complaint("F64", 8, [0, 0, 0, 0, 0, 0, 0xF0, 0x7F]) == text("infinity"))
+        #expect(try complaint("F8_E4M3", 1, [0x7F]) == text("NaN"))
+        #expect(try complaint("F32", 4, [0xFF, 0xFF, 0x7F, 0x7F]) == "no error")
+        #expect(try complaint("I32", 4, [0, 0, 0xC0, 0x7F]) == "no error")
+        #expect(try complaint("BOOL", 1, [1]) == "no error")
+    }
 }

@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// What a run of the built tool left behind.
-struct Outcome {
+struct Outcome: Equatable {
     /// The exit status, or the negated number of the signal that ended it.
     var status: Int32
     var output: String

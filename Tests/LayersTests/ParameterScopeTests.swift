@@ -9,6 +9,7 @@ import Testing
         let tensors: [String: Tensor]
         let location: String? = "folder"
         let seed: UInt64 = 3
+        var warnings: [Problem] = []
         init(_ shapes: [String: [Int]]) { tensors = shapes.mapValues { Tensor(repeating: 2, $0) } }
         var names: [String] { tensors.keys.sorted() }
         func tensor(named name: String, shape: [Int], _ initializer: Initializer) throws -> (any StoredTensor)? {

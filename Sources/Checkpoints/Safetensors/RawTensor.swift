@@ -1,4 +1,4 @@
-import Diagnostics
+public import Diagnostics
 public import Tensors
 
 /// A tensor as it is stored in a file.
@@ -42,6 +42,19 @@ public struct RawTensor: @unchecked Sendable {
             return try tensor()
         }
         return HalfTensor(base.assumingMemoryBound(to: UInt16.self), format, shape: shape, owner: owner)
+    }
+
+    /// The first element that is NaN or infinite as a float; nil for types that have no such numbers.
+    public var nonFiniteElement: NonFiniteElement? {
+        get throws {
+            guard elementType.isFloatingPoint, elementType.bitCount >= 8 else { return nil }
+            return try withExtendedLifetime(owner) { try stored().firstNonFinite }
+        }
+    }
+
+    /// Throws a `Problem` that names the first element that is NaN or infinite, where there is one.
+    public func requireFinite() throws {
+        if let element = try nonFiniteElement { throw nonFiniteProblem(element, in: name, file: file) }
     }
 
     /// The elements as doubles, exact for all types but integers beyond 2^53. Throws a `Problem` for complex and packed
@@ -96,4 +109,11 @@ public struct RawTensor: @unchecked Sendable {
             try transform(bytes.loadUnaligned(fromByteOffset: $0 * MemoryLayout<Stored>.stride, as: Stored.self))
         }
     }
+}
+
+/// What to say of a tensor that holds an element which is no finite number.
+public func nonFiniteProblem(_ element: NonFiniteElement, in tensor: String, file: String?) -> Problem {
+    Problem(
+        "holds \(element), with which nothing can be computed: the training that made it diverged, or the file is damaged",
+        file: file, key: tensor)
 }

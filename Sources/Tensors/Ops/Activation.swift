@@ -1,17 +1,45 @@
 import CVectors
 
-/// The activation functions, by the names that model configurations use.
+/// The activation functions, by the names that `transformers` has for them; several names stand for one function.
 public enum Activation: String, CaseIterable, Sendable {
     /// GELU with the tanh approximation, x · σ(2u), u = √(2/π) (x + 0.044715 x³).
     case geluNew = "gelu_new"
     /// The exact GELU, x · Φ(x).
     case gelu
-    /// The same function as `geluNew`.
+    /// As `geluNew`.
     case geluPytorchTanh = "gelu_pytorch_tanh"
+    case geluPythonTanh = "gelu_python_tanh"
+    case geluFast = "gelu_fast"
+    case geluAccurate = "gelu_accurate"
+    /// As `gelu`.
+    case geluPython = "gelu_python"
+    /// The exact GELU, at most 10.
+    case gelu10 = "gelu_10"
+    /// x · σ(1.702 x).
+    case quickGELU = "quick_gelu"
     /// max(x, 0), with derivative 0 at 0.
     case relu
+    /// min(max(x, 0), 6), with derivative 0 at both ends.
+    case relu6
+    /// max(x, 0)².
+    case relu2
+    /// x where that is positive, 0.01 x otherwise.
+    case leakyReLU = "leaky_relu"
     /// x · σ(x).
     case silu
+    /// As `silu`.
+    case swish
+    /// x · min(max(x + 3, 0), 6) / 6.
+    case hardswish
+    /// x · tanh(ln(1 + eˣ)) (Misra 2019).
+    case mish
+    case tanh
+    /// σ(x) = 1 / (1 + e⁻ˣ).
+    case sigmoid
+    /// Φ((x − 0.707107) / 0.282095) (Ma et al. 2022).
+    case laplace
+    /// x.
+    case linear
 }
 
 /// y = f(x), element by element.
@@ -40,10 +68,22 @@ package func applyActivation(
     output z: UnsafeMutablePointer<Float>, stride: Int, tile: Tile, _ kind: Activation
 ) {
     switch kind {
-    case .geluNew, .geluPytorchTanh: biasedForward(x, bias, y, z, stride, tile, approximateGELU)
-    case .gelu: biasedForward(x, bias, y, z, stride, tile, exactGELU)
+    case .geluNew, .geluPytorchTanh, .geluPythonTanh, .geluFast, .geluAccurate:
+        biasedForward(x, bias, y, z, stride, tile, approximateGELU)
+    case .gelu, .geluPython: biasedForward(x, bias, y, z, stride, tile, exactGELU)
+    case .gelu10: biasedForward(x, bias, y, z, stride, tile, clippedGELU)
+    case .quickGELU: biasedForward(x, bias, y, z, stride, tile, quickGELU)
     case .relu: biasedForward(x, bias, y, z, stride, tile, rectify)
-    case .silu: biasedForward(x, bias, y, z, stride, tile, silu)
+    case .relu6: biasedForward(x, bias, y, z, stride, tile, rectifyBelowSix)
+    case .relu2: biasedForward(x, bias, y, z, stride, tile, squaredRectifier)
+    case .leakyReLU: biasedForward(x, bias, y, z, stride, tile, leakyRectifier)
+    case .silu, .swish: biasedForward(x, bias, y, z, stride, tile, silu)
+    case .hardswish: biasedForward(x, bias, y, z, stride, tile, hardSwish)
+    case .mish: biasedForward(x, bias, y, z, stride, tile, mish)
+    case .tanh: biasedForward(x, bias, y, z, stride, tile, hyperbolicTangent)
+    case .sigmoid: biasedForward(x, bias, y, z, stride, tile, sigmoid)
+    case .laplace: biasedForward(x, bias, y, z, stride, tile, laplace)
+    case .linear: biasedForward(x, bias, y, z, stride, tile, { $0 })
     }
 }
 
@@ -70,12 +110,7 @@ func activationForward(
     _ x: UnsafePointer<Float>, _ y: UnsafeMutablePointer<Float>, count: Int, _ kind: Activation
 ) {
     let tile = Tile(rows: 0..<1, columns: 0..<count)
-    switch kind {
-    case .geluNew, .geluPytorchTanh: biasedForward(x, nil, y, y, 0, tile, approximateGELU)
-    case .gelu: biasedForward(x, nil, y, y, 0, tile, exactGELU)
-    case .relu: biasedForward(x, nil, y, y, 0, tile, rectify)
-    case .silu: biasedForward(x, nil, y, y, 0, tile, silu)
-    }
+    applyActivation(x, bias: nil, preactivation: y, output: y, stride: 0, tile: tile, kind)
 }
 
 /// dx = f′(x) · dy on the calling thread, added to what `dx` holds where `adding`.
@@ -84,10 +119,22 @@ func activationBackward(
     _ kind: Activation, adding: Bool
 ) {
     switch kind {
-    case .geluNew, .geluPytorchTanh: productBackward(x, dy, dx, count, adding, approximateGELUSlope)
-    case .gelu: productBackward(x, dy, dx, count, adding, exactGELUSlope)
+    case .geluNew, .geluPytorchTanh, .geluPythonTanh, .geluFast, .geluAccurate:
+        productBackward(x, dy, dx, count, adding, approximateGELUSlope)
+    case .gelu, .geluPython: productBackward(x, dy, dx, count, adding, exactGELUSlope)
+    case .gelu10: productBackward(x, dy, dx, count, adding, clippedGELUSlope)
+    case .quickGELU: productBackward(x, dy, dx, count, adding, quickGELUSlope)
     case .relu: productBackward(x, dy, dx, count, adding, rectifierSlope)
-    case .silu: productBackward(x, dy, dx, count, adding, siluSlope)
+    case .relu6: productBackward(x, dy, dx, count, adding, rectifierBelowSixSlope)
+    case .relu2: productBackward(x, dy, dx, count, adding, squaredRectifierSlope)
+    case .leakyReLU: productBackward(x, dy, dx, count, adding, leakyRectifierSlope)
+    case .silu, .swish: productBackward(x, dy, dx, count, adding, siluSlope)
+    case .hardswish: productBackward(x, dy, dx, count, adding, hardSwishSlope)
+    case .mish: productBackward(x, dy, dx, count, adding, mishSlope)
+    case .tanh: productBackward(x, dy, dx, count, adding, hyperbolicTangentSlope)
+    case .sigmoid: productBackward(x, dy, dx, count, adding, sigmoidSlope)
+    case .laplace: productBackward(x, dy, dx, count, adding, laplaceSlope)
+    case .linear: productBackward(x, dy, dx, count, adding, { _ in Lanes(repeating: 1) })
     }
 }
 
@@ -131,45 +178,4 @@ func activationBackward(
         if adding { value += Lanes(dx + i, count: count - i, otherwise: 0) }
         value.store(dx + i, count: count - i)
     }
-}
-
-// 2 √(2/π) and that times 0.044715: the coefficients of 2u.
-private let linear: Float = 1.595_769_1
-private let cubic: Float = 0.071_354_82
-
-@inline(__always) private func approximateGELU(_ x: Lanes) -> Lanes {
-    x * sigmoid(x * fma(x * x, Lanes(repeating: cubic), linear))
-}
-
-/// σ + x σ (1 − σ) (2u)′ with σ = σ(2u).
-@inline(__always) private func approximateGELUSlope(_ x: Lanes) -> Lanes {
-    // Beyond ±20 the slope is 0 or 1 to the last bit, and x³ stays finite.
-    let x = peft_max(Lanes(repeating: -20), peft_min(Lanes(repeating: 20), x))
-    let square = x * x
-    let s = sigmoid(x * fma(square, Lanes(repeating: cubic), linear))
-    return s.addingProduct(x * s * (1 - s), fma(square, Lanes(repeating: 3 * cubic), linear))
-}
-
-@inline(__always) private func exactGELU(_ x: Lanes) -> Lanes { x * normalDistribution(x).cumulative }
-
-/// Φ(x) + x φ(x).
-@inline(__always) private func exactGELUSlope(_ x: Lanes) -> Lanes {
-    let x = peft_max(Lanes(repeating: -20), peft_min(Lanes(repeating: 20), x))
-    let (cumulative, density) = normalDistribution(x)
-    return cumulative.addingProduct(x, density)
-}
-
-@inline(__always) private func rectify(_ x: Lanes) -> Lanes { peft_max(Lanes(repeating: 0), x) }
-
-@inline(__always) private func rectifierSlope(_ x: Lanes) -> Lanes {
-    peft_where_less(Lanes(repeating: 0), x, Lanes(repeating: 1), Lanes(repeating: 0))
-}
-
-@inline(__always) private func silu(_ x: Lanes) -> Lanes { x * sigmoid(x) }
-
-/// σ + x σ (1 − σ) with σ = σ(x).
-@inline(__always) private func siluSlope(_ x: Lanes) -> Lanes {
-    let x = peft_max(Lanes(repeating: -100), peft_min(Lanes(repeating: 100), x))
-    let s = sigmoid(x)
-    return s.addingProduct(x * s, 1 - s)
 }

@@ -1,4 +1,5 @@
 import Diagnostics
+import Synchronization
 
 /// The elements of a parameter, however they are kept in memory.
 public protocol StoredTensor: AnyObject {
@@ -21,6 +22,29 @@ extension StoredTensor {
     public var count: Int { shape.reduce(1, *) }
     public var columnCount: Int { shape.last ?? 1 }
     public var rowCount: Int { shape.dropLast().reduce(1, *) }
+}
+
+extension StoredTensor {
+    /// Whether both hold the same numbers, however they are kept.
+    public func isEqual(to other: any StoredTensor) -> Bool {
+        guard shape == other.shape else { return false }
+        let differs = Atomic<Bool>(false)
+        let width = columnCount
+        nonisolated(unsafe) let (first, second) = (self, other)
+        WorkerPool.shared.run(over: rowCount, grain: max(1, elementGrain / max(1, width))) { rows in
+            if differs.load(ordering: .relaxed) { return }
+            withUnsafeTemporaryAllocation(of: Float.self, capacity: 2 * width) { buffer in
+                guard let a = buffer.baseAddress else { return }
+                let b = a + width
+                for row in rows {
+                    first.copyRow(row, to: a)
+                    second.copyRow(row, to: b)
+                    for i in 0..<width where a[i] != b[i] { return differs.store(true, ordering: .relaxed) }
+                }
+            }
+        }
+        return !differs.load(ordering: .relaxed)
+    }
 }
 
 extension Tensor: StoredTensor {

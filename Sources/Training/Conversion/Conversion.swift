@@ -62,6 +62,7 @@ public struct ConversionSummary: Sendable, Hashable {
 ///   or can't be merged, and an output that exists.
 public func convert(_ settings: ConversionSettings, warn: @escaping WarningSink) throws -> ConversionSummary {
     let base = try BaseModel.load(settings.base, randomSeed: nil, warn: warn)
+    try base.weights?.requireFinite()
     if FileSystem.exists(settings.output) || FileSystem.isLink(settings.output) {
         throw Problem(
             "there is something already: choose another folder", file: settings.output, exitStatus: .cannotCreate)
@@ -73,6 +74,11 @@ public func convert(_ settings: ConversionSettings, warn: @escaping WarningSink)
     let factors = change.factors(rank: settings.rank, &summary)
     let adapter = try change.install(factors, into: base, settings, &summary)
     summary.difference = MergeProbe.difference(probe.logits(base.model), expected)
+    if !summary.difference.isFinite {
+        throw Problem(
+            "the logits of probe prompts are no finite numbers, although all weights are: they are too large; nothing was "
+                + "written", file: settings.source.path)
+    }
     let staged = try StagedFolder(path: settings.output)
     try staged.fill { try DeliveryWriter(base: base).write(adapter.deliver(), to: staged.stagingPath) }
     try staged.commit()
@@ -85,7 +91,9 @@ private func tunedModel(
 ) throws -> any LanguageModel {
     switch settings.source {
     case .model(let path):
-        let tuned = try BaseModel.load(path, randomSeed: nil, warn: warn).model
+        let source = try BaseModel.load(path, randomSeed: nil, warn: warn)
+        try source.weights?.requireFinite()
+        let tuned = source.model
         let (ours, theirs) = (base.model.parameters, tuned.parameters.map { ($0.name, $0.shape) })
         let shapes = Dictionary(theirs, uniquingKeysWith: { first, _ in first })
         for parameter in ours where shapes[parameter.name] != parameter.shape {

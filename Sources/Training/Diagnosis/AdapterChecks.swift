@@ -89,6 +89,17 @@ struct AdapterChecks {
         }
     }
 
+    /// Numbers of the base that aren't any.
+    mutating func values(of base: BaseModel) throws {
+        guard let weights = base.weights else { return }
+        for entry in weights.tensors {
+            guard let element = try weights.raw(named: entry.name).nonFiniteElement else { continue }
+            return find(
+                .notFinite, entry.name, "of the base model holds \(element)",
+                "Nothing can be computed with it: download the base again, or go back to an earlier checkpoint.")
+        }
+    }
+
     private func isAllOnes(_ path: String) -> Bool {
         guard let entry = adapter.entry(path), let tensor = try? adapter.tensor(entry) else { return false }
         return (0..<tensor.count).allSatisfy { tensor.data[$0] == 1 }

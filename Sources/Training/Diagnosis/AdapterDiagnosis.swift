@@ -69,6 +69,7 @@ public struct AdapterDiagnosis {
         checks.method()
         checks.patterns()
         if let loaded {
+            try checks.values(of: loaded)
             checks.fingerprint(loaded)
             checks.against(loaded.model)
             if checks.findings.isEmpty { checks.use(on: loaded) }

@@ -114,6 +114,7 @@ public func evaluateLabels(
         // As an empty prompt: it begins with the end of another text.
         if question.isEmpty { question = base.endOfTextID.map { [$0] } ?? [] }
         if question.isEmpty { throw problem("the text is empty, and the model has no token to begin a text with") }
+        if let complaint = tokenizer.complaint(about: question + endings.joined()) { throw problem(complaint) }
         if question.count + longest > base.model.maximumLength {
             let advice = shots == nil ? "" : ": give fewer --shots"
             throw problem(
@@ -128,6 +129,7 @@ public func evaluateLabels(
             let example = Example(tokens: question + ending, firstTarget: question.count)
             return -base.model.loss(TokenBatch([example]), scale: 1, .inference()).sum
         }
+        if !scores.allSatisfy(\.isFinite) { throw nonFiniteResult("the loss", of: base.model) }
         answers.add(scores, Int(number))
         try onProgress(index + 1)
     }

@@ -88,9 +88,20 @@ public struct NamedScore: Sendable, Hashable {
 /// most `examplesPerPass` examples.
 ///
 /// - Parameter onProgress: Called after each pass with the number of examples done.
-/// - Throws: `Problem` with file and line where a record can't be used.
+/// - Throws: `Problem` with file and line where a record can't be used, and where an answer is no number.
 public func evaluateLabels(
     of model: any LanguageModel, on dataset: Dataset, rowsPerPass: Int, examplesPerPass: Int = .max,
+    onProgress: (Int) throws -> Void
+) throws -> LabelAnswers {
+    let answers = try measureLabels(
+        of: model, on: dataset, rowsPerPass: rowsPerPass, examplesPerPass: examplesPerPass, onProgress: onProgress)
+    if !answers.lossSum.isFinite { throw nonFiniteResult("the loss", of: model) }
+    return answers
+}
+
+/// The same, whatever the answers are.
+func measureLabels(
+    of model: any LanguageModel, on dataset: Dataset, rowsPerPass: Int, examplesPerPass: Int,
     onProgress: (Int) throws -> Void
 ) throws -> LabelAnswers {
     var answers = LabelAnswers()

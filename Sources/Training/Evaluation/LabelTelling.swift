@@ -56,11 +56,7 @@ public func tellLabels(
         let outputs = base.model.logits(batch, rows: ends, .inference())
         for row in ends.indices {
             let values = withExtendedLifetime(outputs) { Array(outputs.row(row)) }
-            if let value = values.first(where: { !$0.isFinite }) {
-                throw Problem(
-                    "the model's outputs are no finite numbers (\(value)): a weight of it or of the adapter isn't, or is "
-                        + "too large to calculate with", file: base.folder)
-            }
+            if !values.allSatisfy(\.isFinite) { throw nonFiniteResult("an output", of: base.model) }
             try onAnswer(next + row, ToldLabel(values, labels))
         }
         next = end

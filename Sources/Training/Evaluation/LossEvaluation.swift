@@ -24,9 +24,20 @@ public struct LossSummary: Sendable, Hashable {
 /// `examplesPerPass` examples.
 ///
 /// - Parameter onProgress: Called after each pass with the number of examples done.
-/// - Throws: `Problem` with file and line where a record can't be used.
+/// - Throws: `Problem` with file and line where a record can't be used, and where the loss is no number.
 public func evaluateLoss(
     of model: any LanguageModel, on dataset: Dataset, rowsPerPass: Int, examplesPerPass: Int = .max,
+    onProgress: (Int) throws -> Void
+) throws -> LossSummary {
+    let summary = try measureLoss(
+        of: model, on: dataset, rowsPerPass: rowsPerPass, examplesPerPass: examplesPerPass, onProgress: onProgress)
+    if !summary.sum.isFinite { throw nonFiniteResult("the loss", of: model) }
+    return summary
+}
+
+/// The same, whatever the loss is.
+func measureLoss(
+    of model: any LanguageModel, on dataset: Dataset, rowsPerPass: Int, examplesPerPass: Int,
     onProgress: (Int) throws -> Void
 ) throws -> LossSummary {
     var summary = LossSummary()

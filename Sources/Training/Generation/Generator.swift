@@ -20,7 +20,7 @@ public struct GenerationSettings: Sendable, Hashable {
 /// What was generated for one prompt.
 public struct Generation: Sendable, Hashable {
     public enum Stop: Sendable, Hashable {
-        /// The token that ends a text came; it isn't among the tokens.
+        /// A token that ends a text came; it isn't among the tokens.
         case endOfText
         /// As many tokens as were asked for.
         case tokenLimit
@@ -48,20 +48,20 @@ public final class Generator {
     public static let batchSize = 16
 
     private let model: any LanguageModel
-    private let endID: Int32?
+    private let endIDs: Set<Int32>
     private let settings: GenerationSettings
     private let batchSize: Int
 
-    /// - Parameter endID: The token that ends a text, for models that have one.
-    public convenience init(model: any LanguageModel, endID: Int32?, settings: GenerationSettings) {
-        self.init(model: model, endID: endID, settings: settings, batchSize: Self.batchSize)
+    /// - Parameter endIDs: The tokens of which each ends a text.
+    public convenience init(model: any LanguageModel, endIDs: Set<Int32>, settings: GenerationSettings) {
+        self.init(model: model, endIDs: endIDs, settings: settings, batchSize: Self.batchSize)
     }
 
     /// - Parameter batchSize: Sequences under way at a time; no result depends on it.
-    package init(model: any LanguageModel, endID: Int32?, settings: GenerationSettings, batchSize: Int) {
+    package init(model: any LanguageModel, endIDs: Set<Int32>, settings: GenerationSettings, batchSize: Int) {
         require(batchSize > 0, "Generator: \(batchSize) sequences at a time")
         self.model = model
-        self.endID = endID
+        self.endIDs = endIDs
         self.settings = settings
         self.batchSize = batchSize
     }
@@ -86,7 +86,7 @@ public final class Generator {
     ///   - firstIndex: The number of the first prompt in the whole run, on which the random draws depend.
     ///   - onToken: Called for each new token with the prompt's index in `prompts`.
     ///   - onFinish: Called as each is done, in no particular order; a prompt's index, and what came out.
-    /// - Throws: `Problem` for a prompt that is empty or longer than the model takes.
+    /// - Throws: `Problem` for a prompt that is empty or longer than the model takes, and for logits that are no numbers.
     public func generate(
         _ prompts: [[Int32]], firstIndex: Int, onToken: (Int, Int32) -> Void = { _, _ in },
         onFinish: (Int, Generation) -> Void = { _, _ in }
@@ -130,12 +130,12 @@ public final class Generator {
                 let own = model.makeCache(
                     sequences: 1, capacity: min(model.maximumLength, prompt.count.addingClamping(line.limit)))
                 var added = [line]
-                if isLong { advance(&added, own, onToken, finish) } else { rows += count }
+                if isLong { try advance(&added, own, onToken, finish) } else { rows += count }
                 lines += added
                 cache.append(own)
             }
             if lines.isEmpty { return results }
-            advance(&lines, cache, onToken, finish)
+            try advance(&lines, cache, onToken, finish)
         }
     }
 
@@ -145,11 +145,12 @@ public final class Generator {
     /// One pass, from which each line gets its next token; those that are complete are dropped, from the cache too.
     private func advance(
         _ lines: inout [Line], _ cache: KeyValueCache, _ onToken: (Int, Int32) -> Void, _ finish: (Line) -> Void
-    ) {
+    ) throws {
         let batch = TokenBatch(newTokens: lines.map(\.newTokens), positions: lines.map(\.start))
         let rows = batch.offsets.dropFirst().map { $0 - 1 }
         let logits = model.logits(
             batch, rows: rows.count == batch.rowCount ? nil : rows, .inference(cache: cache))
+        if logits.firstNonFinite != nil { throw nonFiniteResult("a logit", of: model) }
         let greedy = settings.sampling == nil ? placesOfLargest(logits) : nil
         var kept: [Int] = []
         for index in lines.indices {
@@ -168,7 +169,7 @@ public final class Generator {
 
     /// Adds the token that follows; false where the sequence is complete.
     private func take(_ token: Int32, for line: inout Line, _ onToken: (Int, Int32) -> Void) -> Bool {
-        if token == endID {
+        if endIDs.contains(token) {
             line.generation.stop = .endOfText
             return false
         }

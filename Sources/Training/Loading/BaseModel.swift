@@ -25,8 +25,16 @@ public struct BaseModel {
     /// Is told of adapters that were trained on another base, or with another tokenizer; nil refuses them.
     public var otherBaseWarning: WarningSink?
 
-    /// The token that ends a text: the tokenizer's, or the model configuration's where there is no tokenizer.
-    public var endOfTextID: Int32? { tokenizer.map(\.endOfTextID) ?? model.endOfTextID }
+    /// The tokens that end a text.
+    public let endOfText: EndOfText
+
+    /// The token that is put behind a text.
+    public var endOfTextID: Int32? { endOfText.appended }
+
+    /// Whether the model's output layer has a weight of its own although the configuration says that it shares one.
+    public var untiesHead: Bool {
+        model.taskHead == nil && model.tiesHeadByConfiguration && !model.isHeadTied
+    }
 
     /// Opens a model folder, or a name in the local Hub cache.
     ///
@@ -73,19 +81,23 @@ public struct BaseModel {
             case .classification: .classification(labels: labels?.names.count ?? 0)
             }
         let model = try architecture.init(configuration: document.root, source: source, objective: objective)
-        let padding = document.root.optionalInt("pad_token_id", in: 0...).map(Int32.init(clamping:))
-        let tokenizer = hasTokenizer(folder) ? try loadTokenizer(folder: folder) : nil
-        if let tokenizer, tokenizer.vocabularySize > model.vocabularySize {
-            throw Problem(
-                "the tokenizer has \(tokenizer.vocabularySize) entries, but the model only \(model.vocabularySize) "
-                    + "(vocab_size in config.json): they don't belong together", file: folder)
+        source.warnings.forEach(warn)
+        let padding = document.root.optionalInt("pad_token_id").flatMap { Int32(exactly: $0) }.flatMap {
+            // Old configurations write -1 for none.
+            $0 < 0 ? nil : $0
         }
+        try document.root.throwProblems()
+        var tokenizer = hasTokenizer(folder) ? try loadTokenizer(folder: folder) : nil
+        if let whole = tokenizer, whole.vocabularySize > model.vocabularySize {
+            tokenizer = LimitedTokenizer(whole, rowCount: model.vocabularySize)
+        }
+        let endOfText = try EndOfText(tokenizer, model, folder: folder, warn: warn)
         // A head that the folder hasn't got is no part of it.
         let newHead = model.taskHead.flatMap { weights?.entry(named: $0.name) == nil ? $0.name : nil }
         return BaseModel(
             folder: folder, model: model, tokenizer: tokenizer, weights: weights, labels: labels,
-            paddingID: padding ?? tokenizer.map(\.endOfTextID) ?? model.endOfTextID,
-            fingerprint: ModelFingerprint(model, leavingOut: Set([newHead].compactMap { $0 })))
+            paddingID: padding ?? endOfText.appended,
+            fingerprint: ModelFingerprint(model, leavingOut: Set([newHead].compactMap { $0 })), endOfText: endOfText)
     }
 
     private static func hasTokenizer(_ folder: String) -> Bool {
@@ -98,6 +110,7 @@ final class CheckpointParameters: ParameterSource {
     private let weights: ModelWeights?
     private let prefix: String
     let seed: UInt64
+    var warnings: [Problem] = []
 
     /// - Parameter seed: Of a task's head that the checkpoint hasn't got.
     init(_ weights: ModelWeights?, _ seed: UInt64) {
@@ -108,6 +121,7 @@ final class CheckpointParameters: ParameterSource {
     }
 
     var location: String? { weights?.folder }
+    func storedName(_ name: String) -> String { fileName(name) }
     var names: [String] { (weights?.tensors ?? []).map { modelName($0.name) } }
 
     func tensor(named name: String, shape: [Int], _ initializer: Initializer) throws -> (any StoredTensor)? {

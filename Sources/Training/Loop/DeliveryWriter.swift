@@ -20,7 +20,8 @@ struct DeliveryWriter {
         case .checkpoint:
             // The folder has a card of its own.
             try copyCompanions(
-                of: base.folder, to: folder, leavingOut: [ModelCard.fileName], elementType: .float32, untiesHead: false,
+                of: base.folder, to: folder, leavingOut: [ModelCard.fileName], elementType: .float32,
+                untiesHead: base.untiesHead,
                 changes: TaskLabels.configuration(base))
             try SafetensorsWriter.write(
                 base.model.parameters.map { parameter in

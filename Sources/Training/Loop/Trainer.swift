@@ -65,6 +65,8 @@ public final class Trainer {
                 "no tokenizer in this folder: it needs tokenizer.json, or vocab.json and merges.txt",
                 file: base.folder, exitStatus: .missingInput)
         }
+        base.checkEnd(
+            of: configuration.data.blockSize == nil ? configuration.data.templates : nil, warn: observer.warned)
         try configuration.method.check(base.model)
         let (data, end, padding) = (configuration.data, base.endOfTextID, base.paddingID)
         let limit = base.model.maximumLength - configuration.method.leadingPositions
@@ -85,7 +87,11 @@ public final class Trainer {
         var context = InstallationContext(
             seed: settings.seed, basePath: absolutePath(ofModel: configuration.modelPath), isTraining: true)
         context.stepCount = stepCount
-        context.encode = { tokenizer.encode($0) }
+        context.encode = { text in
+            let ids = tokenizer.encode(text)
+            if let complaint = tokenizer.complaint(about: ids) { throw Problem(complaint) }
+            return ids
+        }
         installation =
             if let start {
                 try base.install(start, as: configuration.method, context)
@@ -220,6 +226,7 @@ public final class Trainer {
             learningRate: settings.learningRate
                 * settings.schedule.factor(step: step, warmup: settings.warmupSteps, total: stepCount))
         guard result.isFinite else {
+            try base.weights?.requireFinite()
             let places = places(indices.flatMap { batches.examples(epoch: epoch, index: $0) })
             throw Problem(
                 "the loss or a gradient of step \(step + 1) is no finite number (loss \(result.loss), gradient norm "
@@ -311,6 +318,7 @@ public final class Trainer {
         } catch is Stopped { return false }
         meter.leaveOut(meter.elapsed - start)
         guard found.loss.isFinite else {
+            try base.weights?.requireFinite()
             throw Problem(
                 "the evaluation loss after step \(progress.step) is no finite number (\(found.loss)). "
                     + Self.divergenceAdvice)
@@ -331,11 +339,11 @@ public final class Trainer {
         try stopIfAsked(0)
         let batchSize = settings.evaluationBatchSize
         guard let labels = base.labels else {
-            let loss = try evaluateLoss(
+            let loss = try measureLoss(
                 of: base.model, on: validation, rowsPerPass: .max, examplesPerPass: batchSize, onProgress: stopIfAsked)
             return (loss.loss, loss.tokens, [])
         }
-        let answers = try evaluateLabels(
+        let answers = try measureLabels(
             of: base.model, on: validation, rowsPerPass: .max, examplesPerPass: batchSize, onProgress: stopIfAsked)
         return (answers.loss, answers.count, answers.scores(labels))
     }

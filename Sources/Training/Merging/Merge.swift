@@ -16,16 +16,23 @@ public func merge(_ settings: MergeSettings, warn: @escaping WarningSink) throws
     }
     let base = try base(settings, adapters.map(\.folder), warn: warn)
     guard let weights = base.weights else { defect("merge: a base without weights") }
+    try weights.requireFinite()
     let output = try MergeOutput(
         settings, base: base.folder, inputs: [base.folder] + adapters.map(\.folder.path), warn: warn)
     let probe = MergeProbe(base)
     let merged = try MergedWeights(base, adapters, probe: probe)
+    for (name, tensor) in merged.changed.sorted(by: { $0.key < $1.key }) {
+        guard let element = tensor.firstNonFinite else { continue }
+        throw Problem(
+            "has \(element) after merging: an adapter holds such numbers, or the weights are too large; nothing was written",
+            file: settings.output, key: name)
+    }
     let plan = try MergedTensors(base: base, weights: weights, merged: merged, elementType: settings.elementType)
     let written = try output.fill {
         try plan.write(to: output.stagingPath)
         try copyCompanions(
             of: base.folder, to: output.stagingPath, leavingOut: [], elementType: settings.elementType,
-            untiesHead: merged.untiesHead, changes: TaskLabels.configuration(base))
+            untiesHead: base.untiesHead, changes: TaskLabels.configuration(base))
         return try BaseModel.load(output.stagingPath, randomSeed: nil, warn: { _ in })
     }
     var summary = MergeSummary()

@@ -22,7 +22,8 @@ struct MergeProbe {
         let random = (0..<Self.randomTokens).map { _ in
             Int32(generator.nextUniform() * Double(base.model.vocabularySize))
         }
-        let sequences = [random] + Self.texts.map { base.tokenizer?.encode($0) ?? [] }
+        let rows = Int32(clamping: base.model.vocabularySize)
+        let sequences = [random] + Self.texts.map { base.tokenizer?.encode($0).filter { $0 < rows } ?? [] }
         let prompts = sequences.map { Array($0.prefix(base.model.maximumLength)) }.filter { !$0.isEmpty }
         batch = TokenBatch(newTokens: prompts, positions: prompts.map { _ in 0 })
     }

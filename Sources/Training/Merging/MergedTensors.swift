@@ -36,13 +36,16 @@ struct MergedTensors {
                 tensors: try file.tensors.filter { model.taskHead == nil || $0.name != Self.headName }
                     .map { outgoing(try file.raw(named: $0.name)) })
         }
-        let ownHead = model.head.weight.name
-        if !model.isHeadTied, weights.entry(named: ownHead) == nil, let head = parameters[ownHead], !shards.isEmpty {
-            let embedding = weights.entry(named: names.fileName(model.tokenEmbedding.name))
-            let type = elementType ?? Self.written(embedding?.elementType ?? .float32)
+        // A head that has a weight of its own now, or the table where the file has it under the head's name alone.
+        let table = names.fileName(model.tokenEmbedding.name)
+        let shared = weights.entry(named: table) ?? weights.entry(named: Self.headName)
+        for (name, fileName) in [(model.head.weight.name, model.head.weight.name), (model.tokenEmbedding.name, table)]
+        where !model.isHeadTied && weights.entry(named: fileName) == nil && !shards.isEmpty {
+            guard let parameter = parameters[name] else { continue }
+            let type = elementType ?? Self.written(shared?.elementType ?? .float32)
             coarsest = max(coarsest, Self.roundoff(type))
             shards[shards.count - 1].tensors.append(
-                OutgoingTensor(ownHead, shape: head.shape, as: type) { head.floats })
+                OutgoingTensor(fileName, shape: parameter.shape, as: type) { parameter.floats })
         }
         self.shards = shards
         isSharded = weights.isSharded

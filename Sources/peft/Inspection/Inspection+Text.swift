@@ -8,6 +8,7 @@ extension Inspection {
             .init("kind", .string(kind.rawValue)), .init("path", .string(path)),
         ]
         if let model { members.append(.init("model", model.json)) }
+        if model != nil { members.append(.init("own_head", .boolean(weights.hasOwnHead))) }
         if let adapter { members.append(.init("adapter", adapter.plain)) }
         if let run { members.append(.init("run", run.json)) }
         return .object(members + weights.json)
@@ -17,6 +18,10 @@ extension Inspection {
     func text(listingTensors: Bool) -> String {
         var rows = [("what", title)]
         if let model { rows += model.sizes.map { ($0.label, Self.words($0.value)) } }
+        if let model, model.tiesHead, weights.hasOwnHead {
+            rows.append(
+                ("", "lm_head.weight differs from the token embedding: not tied, whatever the configuration says"))
+        }
         if let adapter { rows += Self.settings(adapter) }
         if let run { rows += Self.rows(run) }
         if !weights.files.isEmpty {
@@ -27,6 +32,9 @@ extension Inspection {
             rows.append(("parameters", weights.parameterCount.grouped))
             rows.append(("size", weights.byteCount.asBytes))
         }
+        let most = 8
+        rows += weights.broken.prefix(most).map { ("not finite", "\($0.tensor): \($0.element)") }
+        if weights.broken.count > most { rows.append(("", "and \(weights.broken.count - most) more tensors")) }
         rows += weights.files.map { ("file", "\($0.path), \($0.byteCount.asBytes)\(Self.words($0.metadata))") }
         var lines = Self.aligned(rows)
         if listingTensors { lines += tensorLines }

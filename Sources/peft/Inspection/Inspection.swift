@@ -30,7 +30,7 @@ struct Inspection {
             kind = .safetensors
             self.path = path
             (model, adapter, run) = (nil, nil, nil)
-            weights = WeightFacts([try SafetensorsFile(path: path, warn: warn)])
+            weights = try WeightFacts([SafetensorsFile(path: path, warn: warn)])
             return
         }
         let holds = { (name: String) in FileSystem.exists(FileSystem.join(path, name)) }
@@ -41,24 +41,24 @@ struct Inspection {
             self.path = path
             model = try ModelFacts(configurationFile: FileSystem.join(path, "config.json"))
             adapter = nil
-            weights = WeightFacts(hasWeights ? try ModelWeights(folder: path, warn: warn).shards : [])
+            weights = try WeightFacts(hasWeights ? ModelWeights(folder: path, warn: warn).shards : [])
         } else if let folder = try Self.adapterFolder(path) {
             let found = try AdapterFolder(path: folder, warn: warn)
             kind = .adapter
             self.path = found.path
             model = nil
             adapter = found.configuration
-            weights = WeightFacts([found.weights])
+            weights = try WeightFacts([found.weights])
         } else if run != nil {
             kind = .run
             self.path = path
             (model, adapter) = (nil, nil)
-            weights = WeightFacts([])
+            weights = try WeightFacts([])
         } else if ["model.safetensors", "model.safetensors.index.json"].contains(where: holds) {
             kind = .model
             self.path = path
             (model, adapter) = (nil, nil)
-            weights = WeightFacts(try ModelWeights(folder: path, warn: warn).shards)
+            weights = try WeightFacts(ModelWeights(folder: path, warn: warn).shards)
         } else {
             throw Problem(
                 "nothing that is known: neither a model (config.json), nor an adapter (adapter_config.json), nor the "

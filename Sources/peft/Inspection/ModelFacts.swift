@@ -12,6 +12,8 @@ struct ModelFacts {
     /// `model_type`, such as `gpt2`.
     let type: String?
     let sizes: [Size]
+    /// Whether the output layer is to share the token embedding, which it does where nothing is said.
+    let tiesHead: Bool
 
     /// The fields that say how a model is built, by their names in the configurations of the common families.
     private static let fields: [(label: String, keys: [String])] = [
@@ -31,6 +33,7 @@ struct ModelFacts {
     init(configurationFile path: String) throws {
         let root = try JSONNode.load(path: path)
         type = try root.optionalString("model_type")
+        tiesHead = (try? root.optionalBoolean("tie_word_embeddings")) ?? nil ?? true
         sizes = try Self.fields.flatMap { label, keys in
             try keys.compactMap { key in try root.optional(key).map { Size(label: label, key: key, value: $0.plain) } }
         }

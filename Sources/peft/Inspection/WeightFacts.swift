@@ -1,7 +1,8 @@
 import Checkpoints
 import JSONText
+import Tensors
 
-/// What the headers of safetensors files say together.
+/// What the headers of safetensors files say together, and whether all of their numbers are some.
 struct WeightFacts {
     struct TypeShare {
         let type: ElementType
@@ -15,11 +16,17 @@ struct WeightFacts {
     let parameterCount: Int
     /// By type, the type with most bytes first.
     let types: [TypeShare]
+    /// The tensors that hold NaN or infinite numbers, each with the first one.
+    let broken: [(tensor: String, element: NonFiniteElement)]
+
+    /// Whether an output layer's weight lies beside a token embedding and differs from it.
+    let hasOwnHead: Bool
 
     var tensorCount: Int { files.reduce(0) { $0 + $1.tensors.count } }
     var byteCount: Int { files.reduce(0) { $0 + $1.byteCount } }
 
-    init(_ files: [SafetensorsFile]) {
+    /// Throws a `Problem` where a tensor can't be read.
+    init(_ files: [SafetensorsFile]) throws {
         self.files = files
         var shares: [ElementType: TypeShare] = [:]
         var parameterCount = 0
@@ -32,6 +39,21 @@ struct WeightFacts {
             if !Self.isMask(tensor) { parameterCount += tensor.count }
         }
         self.parameterCount = parameterCount
+        func stored(_ names: [String]) -> (any StoredTensor)? {
+            for file in files {
+                guard let name = names.first(where: { file.entry(named: $0) != nil }) else { continue }
+                // Of a type without floats there is nothing to compare.
+                return try? file.raw(named: name).stored()
+            }
+            return nil
+        }
+        let tables = (stored(["lm_head.weight"]), stored(["transformer.wte.weight", "wte.weight"]))
+        hasOwnHead = if case (let head?, let table?) = tables { !head.isEqual(to: table) } else { false }
+        broken = try files.flatMap { file in
+            try file.tensors.compactMap { tensor in
+                try file.raw(named: tensor.name).nonFiniteElement.map { (tensor.name, $0) }
+            }
+        }
         types = shares.values.sorted { ($1.byteCount, $0.type.rawValue) < ($0.byteCount, $1.type.rawValue) }
     }
 
@@ -55,6 +77,15 @@ struct WeightFacts {
                                 "tensors": .integer($0.tensorCount), "elements": .integer($0.elementCount),
                                 "bytes": .integer($0.byteCount),
                             ])
+                    })),
+            .init(
+                "not_finite",
+                .array(
+                    broken.map {
+                        [
+                            "name": .string($0.tensor), "element": .array($0.element.place.map { .integer($0) }),
+                            "value": .string($0.element.value.isNaN ? "nan" : "\($0.element.value)"),
+                        ]
                     })),
             .init("files", .array(files.map(Self.json))),
         ]

@@ -6,11 +6,36 @@ import Testing
 struct ActivationTests {
     private func exact(_ x: Double, _ kind: Activation) -> Double {
         switch kind {
-        case .geluNew, .geluPytorchTanh:
+        case .geluNew, .geluPytorchTanh, .geluPythonTanh, .geluFast, .geluAccurate:
             return 0.5 * x * (1 + tanh((2 / Double.pi).squareRoot() * (x + 0.044715 * x * x * x)))
-        case .gelu: return 0.5 * x * erfc(-x / 2.0.squareRoot())
+        case .gelu, .geluPython: return 0.5 * x * erfc(-x / 2.0.squareRoot())
+        case .gelu10: return min(10, 0.5 * x * erfc(-x / 2.0.squareRoot()))
+        case .quickGELU: return x / (1 + exp(-1.702 * x))
         case .relu: return max(x, 0)
-        case .silu: return x / (1 + exp(-x))
+        case .relu6: return min(max(x, 0), 6)
+        case .relu2: return max(x, 0) * max(x, 0)
+        case .leakyReLU: return x > 0 ? x : 0.01 * x
+        case .silu, .swish: return x / (1 + exp(-x))
+        case .hardswish: return x * min(max(x + 3, 0), 6) / 6
+        case .mish: return x * tanh(log1p(exp(x)))
+        case .tanh: return tanh(x)
+        case .sigmoid: return 1 / (1 + exp(-x))
+        case .laplace: return 0.5 * erfc(-(x - 0.707107) / (0.282095 * 2.0.squareRoot()))
+        case .linear: return x
+        }
+    }
+
+    /// Where x grows without bound: the values at −30, 30, −1e6 and 1e6, and the slopes there.
+    private func ends(of kind: Activation) -> (values: [Double], slopes: [Float]) {
+        switch kind {
+        case .gelu10: ([0, 10, 0, 10], [0, 0, 0, 0])
+        case .relu6: ([0, 6, 0, 6], [0, 0, 0, 0])
+        case .relu2: ([0, 900, 0, 1e12], [0, 60, 0, 2e6])
+        case .leakyReLU: ([-0.3, 30, -1e4, 1e6], [0.01, 1, 0.01, 1])
+        case .tanh: ([-1, 1, -1, 1], [0, 0, 0, 0])
+        case .sigmoid, .laplace: ([0, 1, 0, 1], [0, 0, 0, 0])
+        case .linear: ([-30, 30, -1e6, 1e6], [1, 1, 1, 1])
+        default: ([0, 30, 0, 1e6], [0, 1, 0, 1])
         }
     }
 
@@ -30,24 +55,32 @@ struct ActivationTests {
         let x = Tensor([-30, 30, -1e6, 1e6, -.greatestFiniteMagnitude, .nan], shape: [6])
         x.track()
         let y = activate(x, kind)
-        for (i, expected) in [0, 30, 0, 1e6, 0].enumerated() {
-            #expect((Double(y.values[i]) - expected).magnitude <= 1e-10 + 1e-7 * expected)
+        let (values, slopes) = ends(of: kind)
+        for (i, expected) in values.enumerated() {
+            #expect((Double(y.values[i]) - expected).magnitude <= 1e-10 + 1e-7 * expected.magnitude)
         }
+        #expect(y.values[4].isFinite)
         #expect(y.values[5].isNaN)
         y.backward()
-        let slopes = x.gradient?.values ?? []
-        for (slope, expected) in zip(slopes, [0, 1, 0, 1, 0] as [Float]) {
-            #expect((slope - expected).magnitude < 1e-10)
+        let found = x.gradient?.values ?? []
+        for (slope, expected) in zip(found, slopes) {
+            #expect((slope - expected).magnitude <= 1e-10 + 1e-7 * expected.magnitude)
         }
-        #expect(slopes.count == 6)
+        #expect(found.count == 6 && found[4].isFinite)
     }
 
-    @Test("the slope of relu at 0 is 0")
-    func tie() {
-        let x = Tensor([0, -0.0, 1e-30], shape: [3])
+    @Test(
+        "the slopes at corners are torch's",
+        arguments: [
+            (.relu, [0, -0.0, 1e-30], [0, 0, 1]), (.relu6, [0, 3, 6], [0, 1, 0]), (.relu2, [0, 3, 6], [0, 6, 12]),
+            (.leakyReLU, [0, -0.0, 1e-30], [0.01, 0.01, 1]), (.hardswish, [-3, 0, 3], [0, 0.5, 1]),
+            (.gelu10, [0, 10, 10.5], [0.5, 1, 0]),
+        ] as [(Activation, [Float], [Float])])
+    func corners(_ kind: Activation, _ places: [Float], _ slopes: [Float]) {
+        let x = Tensor(places, shape: [3])
         x.track()
-        activate(x, .relu).backward()
-        #expect(x.gradient?.values == [0, 0, 1])
+        activate(x, kind).backward()
+        #expect(x.gradient?.values == slopes)
     }
 
     @Test("on a tile with bias: what the op computes, nothing outside", arguments: Activation.allCases)

@@ -21,7 +21,7 @@ private let model = repositoryRoot.appending(path: "embedded/base").path(percent
         #expect(rows.count == 50)
         let prompts = try rows.map { tokenizer.encode(try $0.string("prompt")) }
         let settings = GenerationSettings(maximumNewTokens: 40, sampling: nil)
-        let found = try Generator(model: base.model, endID: base.endOfTextID, settings: settings)
+        let found = try Generator(model: base.model, endIDs: base.endOfText.stops, settings: settings)
             .generate(prompts, firstIndex: 0)
         for (index, row) in rows.enumerated() {
             #expect(try prompts[index] == row.array("prompt_ids").map { Int32(try $0.asInteger()) }, "prompt \(index)")

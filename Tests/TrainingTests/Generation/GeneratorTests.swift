@@ -40,7 +40,7 @@ import Training
     func greedy(name: String) throws {
         let cases = try cases(name)
         let generator = Generator(
-            model: try model(name), endID: nil, settings: GenerationSettings(maximumNewTokens: 12, sampling: nil))
+            model: try model(name), endIDs: [], settings: GenerationSettings(maximumNewTokens: 12, sampling: nil))
         let found = try generator.generate(cases.map(\.prompt), firstIndex: 0)
         for (index, pair) in zip(found, cases).enumerated() {
             #expect(pair.0.tokens == pair.1.completion, "prompt \(index)")
@@ -51,7 +51,7 @@ import Training
     func batching(name: String) throws {
         let prompts = try cases(name).map(\.prompt)
         let generator = Generator(
-            model: try model(name), endID: nil,
+            model: try model(name), endIDs: [],
             settings: GenerationSettings(maximumNewTokens: 9, sampling: sampling(11)))
         let together = try generator.generate(prompts, firstIndex: 5)
         for (index, prompt) in prompts.enumerated() {
@@ -61,7 +61,7 @@ import Training
         #expect(Set(together[6...].map(\.tokens)).count > 1)
         // With room for so many, all but the shortest prompts have a pass of their own.
         let roomy = Generator(
-            model: try model(name), endID: nil,
+            model: try model(name), endIDs: [],
             settings: GenerationSettings(maximumNewTokens: 9, sampling: sampling(11)), batchSize: 120)
         let first = Array(prompts.prefix(16))
         #expect(try roomy.generate(first, firstIndex: 5) == Array(together.prefix(16)))
@@ -109,7 +109,7 @@ import Training
     @Test("doesn't depend on the number of threads") func threads() throws {
         let prompts = try cases("adapters/base").map(\.prompt)
         let generator = Generator(
-            model: try model("adapters/base"), endID: nil,
+            model: try model("adapters/base"), endIDs: [],
             settings: GenerationSettings(maximumNewTokens: 6, sampling: sampling(3)))
         let before = WorkerPool.shared.threadCount
         defer { WorkerPool.shared.threadCount = before }
@@ -124,26 +124,26 @@ import Training
         let model = try model("gpt2/forward-gelu-new")
         let row = try #require(try cases("gpt2/forward-gelu-new").dropFirst().first)
         // 21, 21, … 21, 69: the tenth new token ends the text.
-        func run(_ prompt: [Int32], end: Int32?, limit: Int) throws -> Generation? {
+        func run(_ prompt: [Int32], end: Set<Int32>, limit: Int) throws -> Generation? {
             let settings = GenerationSettings(maximumNewTokens: limit, sampling: nil)
-            return try Generator(model: model, endID: end, settings: settings).generate([prompt], firstIndex: 0).first
+            return try Generator(model: model, endIDs: end, settings: settings).generate([prompt], firstIndex: 0).first
         }
-        let ended = try #require(try run(row.prompt, end: 69, limit: 12))
+        let ended = try #require(try run(row.prompt, end: [69], limit: 12))
         #expect(ended == Generation(tokens: Array(repeating: 21, count: 9), stop: .endOfText))
-        let limited = try #require(try run(row.prompt, end: 69, limit: 4))
+        let limited = try #require(try run(row.prompt, end: [69], limit: 4))
         #expect(limited == Generation(tokens: Array(repeating: 21, count: 4), stop: .tokenLimit))
-        let full = try #require(try run(row.prompt, end: nil, limit: 1000))
+        let full = try #require(try run(row.prompt, end: [], limit: 1000))
         #expect(full.tokens.count == model.maximumLength - row.prompt.count && full.stop == .lengthLimit)
-        let fit = try #require(try run(row.prompt, end: nil, limit: model.maximumLength - row.prompt.count))
+        let fit = try #require(try run(row.prompt, end: [], limit: model.maximumLength - row.prompt.count))
         #expect(fit == Generation(tokens: full.tokens, stop: .tokenLimit))
-        let none = try run(Array(repeating: 1, count: model.maximumLength), end: nil, limit: 5)
+        let none = try run(Array(repeating: 1, count: model.maximumLength), end: [], limit: 5)
         #expect(none == Generation(tokens: [], stop: .lengthLimit))
-        #expect(try run(row.prompt, end: nil, limit: 0) == Generation(tokens: [], stop: .tokenLimit))
+        #expect(try run(row.prompt, end: [], limit: 0) == Generation(tokens: [], stop: .tokenLimit))
     }
 
     @Test("refuses prompts that are empty or too long") func unusable() throws {
         let generator = Generator(
-            model: try model("gpt2/forward-gelu-new"), endID: nil,
+            model: try model("gpt2/forward-gelu-new"), endIDs: [],
             settings: GenerationSettings(maximumNewTokens: 1, sampling: nil))
         #expect(throws: Problem("the prompt has 33 tokens, but the model takes at most 32 (n_positions)")) {
             try generator.generate([[1], Array(repeating: 0, count: 33)], firstIndex: 0)
@@ -156,7 +156,7 @@ import Training
     @Test("reports every token in order as it comes") func streaming() throws {
         let prompts = try cases("adapters/base").map(\.prompt)
         let generator = Generator(
-            model: try model("adapters/base"), endID: nil,
+            model: try model("adapters/base"), endIDs: [],
             settings: GenerationSettings(maximumNewTokens: 6, sampling: nil))
         var seen = [[Int32]](repeating: [], count: prompts.count)
         var finished: [Int: Generation] = [:]
@@ -175,7 +175,7 @@ import Training
             let prompt = try entry.array("input_ids").map { Int32(try $0.asInteger()) }
             let expected = try entry.array("greedy_ids").map { Int32(try $0.asInteger()) }
             let settings = GenerationSettings(maximumNewTokens: expected.count, sampling: nil)
-            let found = try Generator(model: model, endID: nil, settings: settings).generate([prompt], firstIndex: 0)
+            let found = try Generator(model: model, endIDs: [], settings: settings).generate([prompt], firstIndex: 0)
             #expect(found.map(\.tokens) == [expected])
         }
     }

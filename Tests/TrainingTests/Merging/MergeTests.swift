@@ -167,8 +167,8 @@ import Training
         try FileManager.default.createDirectory(atPath: scratch("broken"), withIntermediateDirectories: true)
         try AdapterFolder.write(configuration: folder.configuration.plain, tensors: tensors, to: scratch("broken"))
         let problem = Problem(
-            "the merged model's logits aren't numbers: the base or an adapter holds NaN or infinite values; nothing was "
-                + "written", file: scratch("merged"))
+            "has NaN in row 3, column 0 after merging: an adapter holds such numbers, or the weights are too large; nothing "
+                + "was written", file: scratch("merged"), key: "transformer.h.0.attn.c_attn.weight")
         #expect(throws: problem) { try run([(scratch("broken"), 1)], into: scratch("merged")) }
         #expect(try scratch.names() == ["broken"])
     }

@@ -43,7 +43,7 @@ import Training
         let text = try ids(expected.required("adapters").required(name).required("greedy"))
         _ = try base.install(adapter: fixture("prompts/\(name)").path())
         let generator = Generator(
-            model: base.model, endID: nil, settings: GenerationSettings(maximumNewTokens: 9, sampling: nil))
+            model: base.model, endIDs: [], settings: GenerationSettings(maximumNewTokens: 9, sampling: nil))
         #expect(try generator.generate([prompt], firstIndex: 0).map(\.tokens) == [text])
         let others = try generator.generate([[1, 2, 3, 4, 5, 6], prompt, [9]], firstIndex: 0)
         #expect(others[1].tokens == text)
@@ -55,7 +55,7 @@ import Training
         let installation = try base.install(adapter: fixture("prompts/prefix").path())
         #expect(base.model.maximumLength == 19)
         let generator = Generator(
-            model: base.model, endID: nil, settings: GenerationSettings(maximumNewTokens: 50, sampling: nil))
+            model: base.model, endIDs: [], settings: GenerationSettings(maximumNewTokens: 50, sampling: nil))
         let result = try generator.generate([[1, 2, 3]], firstIndex: 0)[0]
         #expect(result.tokens.count == 16 && result.stop == .lengthLimit)
         installation.remove()

@@ -1,0 +1,56 @@
+import Checkpoints
+import Configuration
+public import Datasets
+public import Diagnostics
+import Models
+import Tokenizers
+
+/// The tokens that end a text, as a model's folder names them: `eos_token` of the tokenizer, `eos_token_id` of
+/// `config.json` and of `generation_config.json`, of which each may name several.
+public struct EndOfText: Sendable, Hashable {
+    /// Generation stops at any of them.
+    public let stops: Set<Int32>
+    /// What training and evaluation put behind completions and texts: the tokenizer's, otherwise the first of
+    /// `config.json`, otherwise of `generation_config.json`; nil where none is named.
+    public let appended: Int32?
+
+    public init(stops: Set<Int32>, appended: Int32?) {
+        self.stops = stops
+        self.appended = appended
+    }
+
+    /// - Throws: `Problem` or `Problems` where `generation_config.json` can't be read.
+    init(_ tokenizer: (any Tokenizer)?, _ model: any LanguageModel, folder: String, warn: WarningSink) throws {
+        var ids = model.endOfTextIDs
+        let path = FileSystem.join(folder, "generation_config.json")
+        if FileSystem.isFile(path) {
+            let root = try ConfigDocument.load(jsonFile: path).root
+            ids += root.endOfTextIDs
+            try root.throwProblems()
+        }
+        // transformers says so too, and goes on.
+        let vocabulary = 0..<Int32(clamping: model.vocabularySize)
+        if let other = ids.first(where: { !vocabulary.contains($0) }) {
+            warn(
+                Problem(
+                    "\(other) is no id of the vocabulary, which has \(vocabulary.count)", file: folder,
+                    key: "eos_token_id", severity: .warning))
+            ids.removeAll { !vocabulary.contains($0) }
+        }
+        appended = tokenizer?.endOfTextID ?? ids.first
+        stops = Set(ids).union(tokenizer?.endOfTextID.map { [$0] } ?? [])
+    }
+}
+
+extension BaseModel {
+    /// Warns where texts are to end with a token and no file names one.
+    public func checkEnd(of templates: ExampleTemplates?, warn: WarningSink) {
+        if case .labelled? = templates { return }
+        guard endOfText.appended == nil, templates != nil else { return }
+        warn(
+            Problem(
+                "no file names the token that ends a text (eos_token of the tokenizer, eos_token_id of config.json or "
+                    + "generation_config.json): texts and completions get none, and a model trained on them doesn't stop",
+                file: folder, severity: .warning))
+    }
+}
