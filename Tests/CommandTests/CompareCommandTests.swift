@@ -165,7 +165,8 @@ import Testing
                     + advice)
         }
         #expect(
-            try failure([#""a\x1b[31mb""#]) == "error: 'a?[31mb' can't be the name of a folder inside --output" + advice
+            try failure([#""a\x1b[31mb""#]) == "error: 'a\\u001b[31mb' can't be the name of a folder inside --output"
+                + advice
         )
         #expect(
             try failure(["\"\""]) == "error: a method of the comparison has an empty name, and its folder needs one"

@@ -7,7 +7,7 @@ import Diagnostics
 /// A run's folder tells them by its configuration; what is made of its result, such as a merged model, by a file of its
 /// own with the same sections.
 public enum TrainedTemplates {
-    public static let fileName = "peft_templates.yaml"
+    public static let fileName = KnownFiles.templatesName
 
     /// The configuration that tells them; nil where the folder has none.
     ///

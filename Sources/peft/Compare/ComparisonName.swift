@@ -11,14 +11,14 @@ enum ComparisonName {
     static func check(_ name: String, among others: [String], isFileName: Bool) throws {
         let advice = isFileName ? "give the configuration's file another name" : "call it otherwise"
         func problem(_ message: String) -> Problem { Problem("\(message): \(advice)") }
-        // What a terminal would take for a command isn't shown as it is.
-        let shown = name.unicodeScalars.map { $0.properties.generalCategory == .control ? "?" : String($0) }.joined()
+        let shown = name.harmless
+        let hasControls = shown != name || name.contains("\n") || name.contains("\t")
         if name.isEmpty { throw problem("a method of the comparison has an empty name, and its folder needs one") }
         if name.utf8.count > longest {
             throw problem(
                 "the name '\(shown.prefix(40))…' has \(name.utf8.count) bytes, and a folder's at most \(longest)")
         }
-        if name == "." || name == ".." || name.contains("/") || shown != name {
+        if name == "." || name == ".." || name.contains("/") || hasControls {
             throw problem("'\(shown)' can't be the name of a folder inside --output")
         }
         if name.hasPrefix(".") { throw problem("'\(shown)' would be a hidden folder") }
