@@ -54,3 +54,6 @@ awk -v merged=$merged '
         name = FILENAME ~ /merged$/ ? merged : $1
         printf "%-18s %8s %11s %8s\n", name, $2, $3, $6
     }' "$results/tuned" "$results/merged"
+
+printf '\nTo go on by hand, with the commands of README.md:\n\n    export PATH="%s:$PATH"\n' \
+    "$(cd "$(dirname "$peft")" && pwd)"

@@ -20,6 +20,35 @@ extension ConfigSection {
         read(key, Self.number(limit), default: value)
     }
 
+    /// A number whose default depends on other values, so that no one default can be told.
+    public func double(
+        _ key: String, dependentDefault value: Double, in limit: (any ValueLimit<Double>)? = nil
+    ) -> Double {
+        let reading = Self.number(limit)
+        note(key, type: reading.type, default: nil)
+        resolve(key, reading.encode(value))
+        return parsed(key, reading) ?? value
+    }
+
+    /// A whole number, or a share of something that is below 1.
+    public func countOrShare(
+        _ key: String, default value: Double, in limit: (any ValueLimit<Double>)? = nil
+    ) -> Double {
+        let number = Self.number(limit)
+        let reading = Reading<Double>(
+            number.type, { value in Int(exactly: value).map(ConfigValue.integer) ?? .number(value) }
+        ) { node in
+            number.parse(node).flatMap { value in
+                value < 1 || Int(exactly: value) != nil
+                    ? .success(value)
+                    : .failure(
+                        Mismatch(message: "must be a whole number, or a share below 1, got \(node.summary)", node: node)
+                    )
+            }
+        }
+        return read(key, reading, default: value)
+    }
+
     public func optionalDouble(_ key: String, in limit: (any ValueLimit<Double>)? = nil) -> Double? {
         read(key, Self.number(limit))
     }

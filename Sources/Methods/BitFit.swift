@@ -10,6 +10,7 @@ import Tensors
 /// carries it: peft loads it, computes the same, and can train all biases further.
 public struct BitFit: PEFTMethod {
     public static let name = "bitfit"
+    public static let learningRate = 1e-3
     public static let adapterType: String? = "LORA"
 
     private static let all = "all"

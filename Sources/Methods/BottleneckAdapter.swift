@@ -11,6 +11,7 @@ import Tensors
 /// feed-forward. Parallel (He et al. 2022): h + f + A(h), beside feed-forward. In AdapterHub's files and by its names.
 public struct BottleneckAdapter: PEFTMethod {
     public static let name = "adapter"
+    public static let learningRate = 1e-3
     public static let adapterType: String? = "BOTTLENECK"
     public static let library = "adapters"
 

@@ -6,6 +6,7 @@ public import Tensors
 /// Full fine-tuning: every parameter of the model trains, and an ordinary checkpoint comes out.
 public struct Full: PEFTMethod {
     public static let name = "full"
+    public static let learningRate = 5e-5
     public static let adapterType: String? = nil
 
     public init() {}

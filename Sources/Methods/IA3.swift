@@ -8,6 +8,7 @@ import Tensors
 /// l [inputs] in the feed-forward modules.
 public struct IA3: PEFTMethod {
     public static let name = "ia3"
+    public static let learningRate = 8e-3
     public static let adapterType: String? = "IA3"
     public static let tensorEndings = [".ia3_l"]
 

@@ -8,6 +8,7 @@ import Tensors
 /// module that `target_modules` names.
 public struct LNTuning: PEFTMethod {
     public static let name = "ln_tuning"
+    public static let learningRate = 1e-3
     public static let adapterType: String? = "LN_TUNING"
     public static let tensorEndings = [".ln_tuning_layers.weight", ".ln_tuning_layers.bias"]
 

@@ -10,6 +10,7 @@ import Tensors
 /// peft has no such method. The file is a LoRA without layers whose `modules_to_save` holds these modules.
 public struct LastLayers: PEFTMethod {
     public static let name = "last_layers"
+    public static let learningRate = 2e-4
     public static let adapterType: String? = "LORA"
 
     /// k

@@ -8,7 +8,9 @@ import Tensors
 /// B [r, inputs] trained, and s = alpha / r.
 public struct LoHa: PEFTMethod {
     public static let name = "loha"
+    public static let learningRate = 5e-3
     public static let adapterType: String? = "LOHA"
+    public static let loadingObstacle: String? = lyCORISObstacle
     public static let tensorEndings = [".hada_w1_a", ".hada_w1_b", ".hada_w2_a", ".hada_w2_b"]
 
     let settings: LyCORISSettings

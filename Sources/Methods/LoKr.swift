@@ -8,7 +8,9 @@ import Tensors
 /// outputs = l · k, inputs = m · n, each of the two itself a product of rank r where that is smaller, s = alpha / r.
 public struct LoKr: PEFTMethod {
     public static let name = "lokr"
+    public static let learningRate = 5e-3
     public static let adapterType: String? = "LOKR"
+    public static let loadingObstacle: String? = lyCORISObstacle
     public static let tensorEndings = [
         ".lokr_w1", ".lokr_w1_a", ".lokr_w1_b", ".lokr_w2", ".lokr_w2_a", ".lokr_w2_b",
     ]

@@ -157,3 +157,7 @@ extension ConfigSection {
         }
     }
 }
+
+/// Of LoHa and LoKr.
+let lyCORISObstacle =
+    "peft refuses this method where weights are transposed, as GPT-2's are: merge the adapter, or convert it to a LoRA"

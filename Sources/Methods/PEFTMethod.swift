@@ -9,6 +9,10 @@ public protocol PEFTMethod: SendableMetatype {
     /// `peft.method` in a run's configuration, such as `lora`.
     static var name: String { get }
 
+    /// The peak learning rate of a run whose configuration gives none, as the method's paper or peft's examples have it:
+    /// what trains few numbers, or numbers of another size than weights, wants other steps than whole weights.
+    static var learningRate: Double { get }
+
     /// `peft_type` in `adapter_config.json`, such as `LORA`; nil where no adapter comes out.
     static var adapterType: String? { get }
 
@@ -18,6 +22,10 @@ public protocol PEFTMethod: SendableMetatype {
 
     /// The library that loads the adapters, by its name on the Hub.
     static var library: String { get }
+
+    /// Why `library` doesn't load adapters of the method into the supported models, and what to do, as a sentence without
+    /// its point; nil where it does.
+    static var loadingObstacle: String? { get }
 
     /// Reads the settings from the `peft` section of a run, or from `adapter_config.json`, whose names are the same.
     ///
@@ -49,6 +57,7 @@ public protocol PEFTMethod: SendableMetatype {
 extension PEFTMethod {
     public static var tensorEndings: [String] { [] }
     public static var library: String { "peft" }
+    public static var loadingObstacle: String? { nil }
     public var leadingPositions: Int { 0 }
     public var placedTokens: Int { 0 }
     public var changesBaseWeights: Bool { false }

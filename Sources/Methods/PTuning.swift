@@ -9,6 +9,7 @@ import Tensors
 /// the prompt's template, as the paper has them. The encoder is only there while training.
 public struct PTuning: PEFTMethod {
     public static let name = "p_tuning"
+    public static let learningRate = 1e-3
     public static let adapterType: String? = "P_TUNING"
     public static let tensorEndings = ["prompt_embeddings", "placed_prompt_embeddings"]
 

@@ -7,6 +7,7 @@ public import Layers
 /// prefix tuning.
 public struct PTuningV2: PEFTMethod {
     public static let name = "p_tuning_v2"
+    public static let learningRate = 1e-2
     public static let adapterType: String? = "PREFIX_TUNING"
 
     private let section: ConfigSection

@@ -9,6 +9,7 @@ import Tensors
 /// while training, P = W₂ tanh(W₁ E + b₁) + b₂.
 public struct PrefixTuning: PEFTMethod {
     public static let name = "prefix_tuning"
+    public static let learningRate = 1e-2
     public static let adapterType: String? = "PREFIX_TUNING"
     public static let tensorEndings = ["prompt_embeddings"]
 

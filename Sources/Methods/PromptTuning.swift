@@ -8,6 +8,7 @@ import Tensors
 /// and the model frozen.
 public struct PromptTuning: PEFTMethod {
     public static let name = "prompt_tuning"
+    public static let learningRate = 0.3
     public static let adapterType: String? = "PROMPT_TUNING"
     public static let tensorEndings = ["prompt_embeddings"]
 

@@ -141,10 +141,9 @@ struct ModelSelection {
         return base
     }
 
-    /// The configuration of the run that made a folder; nil where it has none.
+    /// The configuration that tells how a folder's content was trained; nil where it has none.
     private static func run(beside folder: String) throws -> ConfigDocument? {
-        let path = FileSystem.join(folder, "training_config.yaml")
-        return FileSystem.isFile(path) ? try ConfigDocument.load(yamlFile: path) : nil
+        try TrainedTemplates.document(in: folder)
     }
 }
 

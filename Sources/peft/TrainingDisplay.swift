@@ -8,7 +8,14 @@ final class TrainingDisplay: TrainingObserver {
     private var plan: TrainingPlan?
     private var lastDrawing = 0.0
     private var lastSaved: String?
+    /// As the last step tells it.
+    private var secondsLeft = Double.nan
+    private var lastLine = TrainingDisplay.seconds
+    /// How long nothing is said where a line can't be redrawn: more each time, because what takes hours is looked at now
+    /// and then.
+    private var silence = 10.0
 
+    private static let longestSilence = 300.0
     /// Redrawing more often than this, in seconds, costs time and can't be read.
     private static let interval = 0.1
 
@@ -22,27 +29,59 @@ final class TrainingDisplay: TrainingObserver {
         for line in Self.table(plan) { Console.note(line) }
         for line in plan.dataSummaries { Console.note(line) }
         Console.note(Self.course(plan))
+        Console.note(Self.rate(plan))
+        for warning in plan.warnings { Console.report(warning) }
     }
 
     func progressed(step: Int, of total: Int, loss: Double, tokensPerSecond: Double, secondsLeft: Double) {
-        guard Console.errorCanRedraw, !Console.isQuiet else { return }
+        self.secondsLeft = secondsLeft
+        // The line of this step comes anyway where it is a logged one.
+        let isLogged = step == total || step % (plan?.loggingSteps ?? 1) == 0
+        show(share: Double(step) / Double(max(1, total)), isLast: step == total, isToldAnyway: isLogged) {
+            (Console.errorCanRedraw ? "" : "step ")
+                + "\(step.grouped)/\(total.grouped)  loss \(loss.text(decimals: 4))  \(Self.rate(tokensPerSecond))"
+                + "  \(secondsLeft.asDuration) left"
+        }
+    }
+
+    func evaluating(step: Int, examples: Int, of total: Int) {
+        show(share: Double(examples) / Double(max(1, total)), isLast: examples == total, isToldAnyway: false) {
+            "evaluating after step \(step.grouped), \(examples.grouped) of \(total.grouped) examples"
+        }
+    }
+
+    /// Draws a bar with `text` behind it, or where that can't be done says it if nothing was said for long.
+    private func show(share: Double, isLast: Bool, isToldAnyway: Bool, _ text: () -> String) {
+        if Console.isQuiet { return }
         let now = Self.seconds
-        guard now - lastDrawing >= Self.interval || step == total else { return }
-        lastDrawing = now
-        let facts =
-            " \(step.grouped)/\(total.grouped)  loss \(loss.text(decimals: 4))  \(Self.rate(tokensPerSecond))"
-            + "  \(secondsLeft.asDuration) left"
-        Console.showStatus(Self.bar(share: Double(step) / Double(max(1, total)), besides: facts) + facts)
+        if Console.errorCanRedraw {
+            guard now - lastDrawing >= Self.interval || isLast else { return }
+            lastDrawing = now
+            let facts = " " + text()
+            Console.showStatus(Self.bar(share: share, besides: facts) + facts)
+        } else if now - lastLine >= silence, !isToldAnyway {
+            silence = min(Self.longestSilence, 2 * silence)
+            say(text())
+        }
+    }
+
+    private func say(_ line: String) {
+        lastLine = Self.seconds
+        Console.note(line)
     }
 
     func logged(_ metrics: StepMetrics) {
-        // The line at the bottom says it all while someone watches.
-        if Console.errorCanRedraw, metrics.step != plan?.stepCount { return }
         let total = plan.map { "/\($0.stepCount.grouped)" } ?? ""
-        Console.note(
+        // The bar below has the rest.
+        let pace =
+            Console.errorCanRedraw
+            ? ""
+            : "  \(Self.rate(metrics.tokensPerSecond))"
+                + (metrics.step == plan?.stepCount ? "" : "  \(secondsLeft.asDuration) left")
+        say(
             "step \(metrics.step.grouped)\(total)  epoch \(metrics.epoch.text(decimals: 2))"
                 + "  loss \(metrics.loss.text(decimals: 4))  grad norm \(metrics.gradientNorm.text(decimals: 3))"
-                + "  rate \(metrics.learningRate.scientific)  \(Self.rate(metrics.tokensPerSecond))")
+                + "  rate \(metrics.learningRate.scientific)" + pace)
     }
 
     func evaluated(_ metrics: EvaluationMetrics) {
@@ -60,7 +99,8 @@ final class TrainingDisplay: TrainingObserver {
     func warned(_ problem: Problem) { Console.report(problem) }
 
     func finished(_ summary: TrainingSummary) {
-        Console.finish()
+        // The lines above say it all.
+        Console.showStatus("")
         let losses = [
             summary.finalLoss.map { "loss \($0.text(decimals: 4))" },
             summary.evaluationLoss.map { "evaluation loss \($0.text(decimals: 4))" },
@@ -83,6 +123,9 @@ final class TrainingDisplay: TrainingObserver {
                         + "peft.init_from"
                     : "the model as it is now is in \(lastSaved): use it with --base, or begin another run from it with "
                         + "model.path")
+        }
+        for (index, command) in summary.nextCommands.enumerated() {
+            Console.note((index == 0 ? "next: " : "      ") + command)
         }
     }
 
@@ -116,15 +159,20 @@ final class TrainingDisplay: TrainingObserver {
             + "into \(plan.outputFolder)"
     }
 
+    private static func rate(_ plan: TrainingPlan) -> String {
+        let origin = plan.hasDefaultRate ? ", the default of \(plan.method)" : ""
+        let steps = plan.warmupSteps == 1 ? "1 step" : "\(plan.warmupSteps.grouped) steps"
+        return "learning rate \(plan.learningRate.scientific)\(origin); \(plan.schedule.rawValue), "
+            + (plan.warmupSteps == 0 ? "without warm-up" : "\(steps) of warm-up")
+    }
+
     private static func rate(_ tokensPerSecond: Double) -> String {
         tokensPerSecond.isFinite ? "\(Int(clamping: tokensPerSecond.rounded()).grouped) tokens/s" : "? tokens/s"
     }
 
     /// A bar as wide as fits beside the facts, at most 30 columns; nothing on a narrow terminal.
     private static func bar(share: Double, besides facts: String) -> String {
-        var size = winsize()
-        let columns = ioctl(STDERR_FILENO, UInt(TIOCGWINSZ), &size) == 0 && size.ws_col > 0 ? Int(size.ws_col) : 80
-        let width = min(30, columns - facts.count - 3)
+        let width = min(30, Console.columns - facts.count - 3)
         if width < 5 { return "" }
         let full = Int((share * Double(width)).rounded(.down))
         return "[" + String(repeating: "=", count: full) + String(repeating: " ", count: width - full) + "]"

@@ -147,6 +147,59 @@ import Testing
         #expect(!FileManager.default.fileExists(atPath: self.output))
     }
 
+    @Test("refuses names that are no folders inside its own, or the same on some file systems")
+    func names() throws {
+        func failure(_ names: [String]) throws -> String {
+            let text = names.map { "\($0): {peft: {method: full}}\n" }.joined()
+            let file = try small.folder.write(text, to: "variants.yaml").path(percentEncoded: false)
+            let outcome = try RunningTool(
+                ["compare", "--config", configuration, "--variants", file, "--output", output]
+            ).outcome()
+            #expect(outcome.output == "" && outcome.status == 65)
+            return outcome.errors
+        }
+        let advice = ": call it otherwise\n"
+        for name in ["../x", "/x", "a/b", "..", "."] {
+            #expect(
+                try failure(["\"\(name)\""]) == "error: '\(name)' can't be the name of a folder inside --output"
+                    + advice)
+        }
+        #expect(
+            try failure([#""a\x1b[31mb""#]) == "error: 'a\\u001b[31mb' can't be the name of a folder inside --output"
+                + advice
+        )
+        #expect(
+            try failure(["\"\""]) == "error: a method of the comparison has an empty name, and its folder needs one"
+                + advice)
+        #expect(
+            try failure([String(repeating: "é", count: 101)])
+                == "error: the name '\(String(repeating: "é", count: 40))…' has 202 bytes, and a folder's at most 200"
+                + advice)
+        #expect(try failure([".x"]) == "error: '.x' would be a hidden folder" + advice)
+        #expect(try failure(["Base"]) == "error: 'Base' is the row of the model as it is" + advice)
+        #expect(
+            try failure(["lora", "LoRA"])
+                == "error: 'lora' and 'LoRA' differ by case alone, and not every file system tells them apart" + advice)
+        #expect(!FileManager.default.fileExists(atPath: output))
+        let upper = try small.folder.write(small.folder.text("lora.yaml"), to: "LORA.yaml").path(percentEncoded: false)
+        #expect(
+            try compare("--config", configuration, "--config", upper).errors
+                == "error: 'lora' and 'LORA' differ by case alone, and not every file system tells them apart: give the "
+                + "configuration's file another name\n")
+    }
+
+    @Test("makes folders of any other name, whatever YAML would take it for")
+    func oddNames() throws {
+        let file = try small.folder.write(
+            "\"r: 2 #1\": {peft: {method: lora, r: 2}}\n", to: "variants.yaml"
+        ).path(percentEncoded: false)
+        let outcome = try compare("--config", configuration, "--variants", file, "--shots", "0", "--json")
+        #expect(outcome.status == 0, "\(outcome.errors)")
+        let row = try JSONNode.parse(outcome.output).array("rows")[1]
+        #expect(try row.string("name") == "r: 2 #1" && row.number("eval_loss") > 0)
+        #expect(FileManager.default.fileExists(atPath: "\(output)/r: 2 #1/adapter_config.json"))
+    }
+
     @Test("prints its table and fails where every row does")
     func allFailing() throws {
         try small.folder.write("", to: "data.jsonl")

@@ -27,6 +27,21 @@ struct ConfigurationFilesTests {
         #expect(again.resolvedYAML == configuration.resolvedYAML)
     }
 
+    @Test(
+        "run on few records, and say of none of their settings that it can't do what it is there for",
+        arguments: examples)
+    func running(path: String) throws {
+        let folder = try SmallExample()
+        let arguments = try folder.arguments(path)
+        let dry = try RunningTool(["train", "--dry-run"] + arguments).outcome()
+        #expect(dry.status == 0, "\(dry.errors)")
+        #expect(!dry.errors.contains("warning"), "\(dry.errors)")
+        // Rates are chosen, not left to chance.
+        #expect(!dry.errors.contains("the default of"), "\(dry.errors)")
+        let run = try RunningTool(["train", "--set", "training.max_steps=2", "--quiet"] + arguments).outcome()
+        #expect(run.status == 0, "\(run.errors)")
+    }
+
     @Test("fit the methods that are compared with them", arguments: ["configs/demo.yaml", "configs/which-food.yaml"])
     func compared(path: String) throws {
         let variants = try RunVariants.load(
@@ -50,6 +65,58 @@ struct ConfigurationFilesTests {
 }
 
 private let adapter = fixture("adapters/default").path(percentEncoded: false)
+
+/// A small model that begins at random and two hundred records, which stand in for an example's own.
+private struct SmallExample {
+    private let folder: TemporaryFolder
+
+    init() throws {
+        folder = try TemporaryFolder()
+        try folder.write(
+            """
+            {"model_type": "gpt2", "vocab_size": 4300, "n_positions": 512, "n_embd": 8, "n_layer": 2, "n_head": 2}
+            """, to: "model/config.json")
+        for name in ["tokenizer.json", "tokenizer_config.json"] {
+            let source = repositoryRoot.appending(path: "embedded/base/\(name)").path(percentEncoded: false)
+            try FileManager.default.copyItem(atPath: source, toPath: "\(folder.path)/model/\(name)")
+        }
+        let records = (0..<200).map { number in
+            let food = number % 2 == 0 ? "Indian" : "French"
+            return #"{"mr": "name[The \#(number)], food[\#(food)]", "ref": "The \#(number) serves \#(food) food.", "#
+                + #""question": "\#(number)?", "answer": "\#(number).", "review": "\#(number)", "label": "\#(food)"}"#
+        }
+        try folder.write(records.joined(separator: "\n") + "\n", to: "data.jsonl")
+        try folder.write(
+            (0..<200).map { "Line \($0) of a text that is learned as it stands.\n" }.joined(), to: "text.txt")
+    }
+
+    /// What runs the example of that path with them.
+    func arguments(_ path: String) throws -> [String] {
+        let text = try String(contentsOf: repositoryRoot.appending(path: path), encoding: .utf8)
+        let data =
+            text.contains("\n  train: notes.txt") || text.contains("\n  train: corpus.txt") ? "text.txt" : "data.jsonl"
+        var settings = [
+            "model.path=\(folder.path)/model", "model.init=random", "data.train=\(folder.path)/\(data)",
+            "training.output_dir=\(folder.path)/run",
+        ]
+        if text.contains("\n  validation: ") { settings.append("data.validation=\(folder.path)/\(data)") }
+        if text.contains("block_size: 512") { settings.append("data.block_size=64") }
+        if text.contains("init_from: ") {
+            // Another example's result.
+            let start = ["model.init=random", "training.output_dir=\(folder.path)/start", "training.max_steps=1"]
+            let first = try RunningTool(
+                ["train", "--config", "configs/demo.yaml", "--quiet"]
+                    + (settings.filter { !$0.hasPrefix("training.") } + start + [
+                        "data.validation=", "training.warmup_steps=0",
+                    ])
+                    .flatMap { ["--set", $0] }
+            ).outcome()
+            #expect(first.status == 0, "\(first.errors)")
+            settings.append("peft.init_from=\(folder.path)/start")
+        }
+        return ["--config", path, "--threads", "1"] + settings.flatMap { ["--set", $0] }
+    }
+}
 
 @Suite("docs/configuration.md")
 struct ConfigurationReferenceTests {
@@ -123,6 +190,16 @@ struct ConfigurationReferenceTests {
 
     /// Numbers compare by value, so that the page may write 0 and 5.0e-5.
     private func number(_ text: String) -> String { Double(text).map { "\($0)" } ?? text }
+
+    @Test("lists the learning rate of every method")
+    func rates() throws {
+        let text = try String(contentsOf: repositoryRoot.appending(path: "docs/configuration.md"), encoding: .utf8)
+        let table = try #require(text.components(separatedBy: "| method | learning rate | as |\n|---|---|---|\n").last)
+        let rows = table.split(separator: "\n", omittingEmptySubsequences: false)
+            .prefix { $0.hasPrefix("| ") }
+            .map { line in line.split(separator: "|").map { $0.trimmingCharacters(in: .whitespaces) } }
+        #expect(rows.map { "\($0[0]) \(number($0[1]))" } == methods.map { "\($0.name) \($0.learningRate)" })
+    }
 
     @Test("lists every key that the code asks for, with its type and default, and no other")
     func complete() throws {

@@ -6,8 +6,14 @@ import Testing
 @Suite("On a terminal")
 struct TerminalTests {
     /// Runs the tool with stderr on a pseudo-terminal, and returns what it wrote there.
-    private func errors(_ arguments: [String], _ environment: [String: String]) throws -> String {
+    private func errors(
+        _ arguments: [String], _ environment: [String: String], columns: UInt16? = nil
+    ) throws -> String {
         let (main, terminal) = try pseudoTerminal()
+        if let columns {
+            var size = winsize(ws_row: 24, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0)
+            try #require(ioctl(terminal, UInt(TIOCSWINSZ), &size) == 0)
+        }
         let process = Process()
         process.executableURL = binary
         process.arguments = arguments
@@ -83,15 +89,19 @@ struct TerminalTests {
         #expect(text == "no/such/folder: error: no such folder\r\n")
     }
 
-    @Test("training shows one line that is redrawn, and lines above it for what happens")
+    @Test("training shows one line that is redrawn, and lines above it for losses and what happens")
     func progress() throws {
         let run = try TinyRun()
         let text = try errors(run.arguments, ["TERM": "xterm"])
         #expect(text.contains("\r[=====     "))
         #expect(text.contains("] 6/6  loss "))
         #expect(text.contains("\r\u{1B}[Kstep 6  evaluation loss "))
-        #expect(!text.contains("step 2/6"))
-        #expect(text.hasSuffix("/run\r\n"))
+        // The bar has rate and time; what was logged stays above it.
+        #expect(text.contains("\r\u{1B}[Kstep 2/6  epoch 0.33  loss "))
+        #expect(text.contains("\r\u{1B}[Kstep 4/6  epoch 0.67  loss "))
+        #expect(try text.contains(Regex(#"rate 8\.00e-3\r\n"#)))
+        #expect(text.contains("] evaluating after step 6, 24 of 24 examples"))
+        #expect(text.contains("\r\nthe result is in \(run.folder.path)/run\r\nnext: peft generate --adapter "))
     }
 
     @Test("training writes plain lines where a line can't be redrawn")
@@ -100,5 +110,33 @@ struct TerminalTests {
         let text = try errors(run.arguments, ["TERM": "dumb"])
         #expect(!text.contains("\u{1B}"))
         #expect(text.contains("\nstep 2/6  epoch 0.33  loss "))
+        #expect(try text.contains(Regex(#"\nstep 2/6 .* tokens/s  \d+ s left\r\n"#)))
+        #expect(try text.contains(Regex(#"\nstep 6/6 .* tokens/s\r\n"#)))
+    }
+
+    @Test("no line is wider than the terminal, so that it can be drawn anew")
+    func narrow() throws {
+        let run = try TinyRun()
+        let text = try errors(run.arguments, ["TERM": "xterm"], columns: 24)
+        let drawn = text.components(separatedBy: "\u{1B}[K").compactMap { $0.components(separatedBy: "\r").last }
+            .filter { $0.hasPrefix(" ") || $0.hasPrefix("[") }
+        #expect(drawn.count > 2 && drawn.allSatisfy { $0.count < 24 }, "\(drawn)")
+    }
+
+    @Test("training that logs seldom says now and then how far it is, where a line can't be redrawn")
+    func seldom() throws {
+        let run = try TinyRun()
+        let tool = try RunningTool(
+            run.arguments + [
+                "--set", "training.max_steps=10000000", "--set", "training.logging_steps=10000000", "--set",
+                "training.eval_steps=10000000",
+            ])
+        let line = try Regex(#"\nstep [\d,]+/10,000,000  loss \d+\.\d{4}  [\d,]+ tokens/s  [\d:]+ left\n"#)
+        for _ in 0..<600 where try tool.isRunning && !tool.errorsSoFar().contains(line) {
+            Thread.sleep(forTimeInterval: 0.05)
+        }
+        tool.send(SIGTERM)
+        let outcome = try tool.outcome()
+        #expect(outcome.errors.contains(line), "\(outcome.errors)")
     }
 }

@@ -28,7 +28,17 @@ struct TrainCommandTests {
         #expect(outcome.output == "")
         #expect(outcome.errors.contains("\n256 of "))
         #expect(outcome.errors.contains("\nstep 6/6  epoch 1.00  loss "))
-        #expect(outcome.errors.hasSuffix("\nthe result is in \(folder.path)/run\n"))
+        #expect(
+            outcome.errors.hasSuffix(
+                """
+
+                the result is in \(folder.path)/run
+                next: peft generate --adapter \(folder.path)/run --as-trained --prompt 'TEXT'
+                      peft eval --adapter \(folder.path)/run --data \(folder.path)/data.jsonl
+                      peft merge --adapter \(folder.path)/run --output \(folder.path)/run-merged
+
+                """))
+        #expect(outcome.errors.contains("\nlearning rate 1.00e-2; linear, without warm-up\n"))
         #expect(try lines("run/metrics.jsonl").compactMap { try $0.optionalNumber("loss") }.count == 3)
         let inspection = try peft("inspect", "\(folder.path)/run", "--json")
         let root = try JSONNode.parse(inspection.output)
@@ -38,6 +48,54 @@ struct TrainCommandTests {
         let again = try peft("train", "--config", "\(folder.path)/run/training_config.yaml", "--dry-run")
         #expect(again.status == 0)
         #expect(again.output == (try folder.text("run/training_config.yaml")))
+    }
+
+    @Test("takes the method's learning rate where none is given, and says what its settings can't do")
+    func defaults() throws {
+        let text = try folder.text("run.yaml").replacing("  learning_rate: 1.0e-2\n", with: "  warmup_steps: 6\n")
+        let file = try folder.write(text, to: "own.yaml").path(percentEncoded: false)
+        let warning = """
+            \(file):11:17: warning: training.warmup_steps: the rate rises for 6 steps, and the run has 6 steps: it ends at \
+            0.000833 instead of 0.001; give fewer than 6, or a share such as 0.1
+
+            """
+        let dry = try peft("train", "--config", file, "--dry-run")
+        #expect(dry.output.contains("\n  learning_rate: 0.001\n"))
+        #expect(
+            dry.errors.hasSuffix("\nlearning rate 1.00e-3, the default of lora; linear, 6 steps of warm-up\n" + warning)
+        )
+        let run = try peft("train", "--config", file, "--quiet")
+        #expect(run.status == 0 && run.errors == warning)
+    }
+
+    @Test("ends with commands that work as they are, as the card has them")
+    func nextCommands() throws {
+        // The base must have weights for what comes next.
+        let base = ["--set", "peft.method=full", "--set", "training.output_dir=\(folder.path)/base", "--quiet"]
+        #expect(try train(base + ["--set", "peft.r=null", "--set", "peft.target_modules=null"]).status == 0)
+        let trained = try train("--set", "model.init=pretrained", "--set", "model.path=\(folder.path)/base")
+        let commands = trained.errors.split(separator: "\n").filter { $0.contains("peft ") }.suffix(3)
+            .map { $0.replacing("next:", with: "").trimmingCharacters(in: .whitespaces) }
+        let card = try folder.text("run/README.md")
+        #expect(commands.count == 3)
+        for command in commands {
+            #expect(card.contains("\n\(command)\n"))
+            let words = command.replacing("'", with: "").split(separator: " ").dropFirst().map(String.init)
+            let outcome = try RunningTool(words).outcome()
+            #expect(outcome.status == 0, "\(command): \(outcome.errors)")
+        }
+        // The templates go along.
+        func loss(_ model: String...) throws -> String {
+            let outcome = try RunningTool(["eval", "--json", "--data", "\(folder.path)/data.jsonl"] + model).outcome()
+            return try JSONNode.parse(outcome.output).required("loss").plain.text(.compact)
+        }
+        let (adapter, merged) = try (
+            loss("--adapter", "\(folder.path)/run"), loss("--base", "\(folder.path)/run-merged")
+        )
+        #expect(adapter.prefix(6) == merged.prefix(6), "\(adapter) \(merged)")
+        let prompted = try peft(
+            "generate", "--base", "\(folder.path)/run-merged", "--as-trained", "--prompt", "3", "--json")
+        #expect(prompted.output.hasPrefix(#"{"prompt": "3=", "#), "\(prompted.output) \(prompted.errors)")
     }
 
     @Test("refuses a folder that holds a run, and begins anew when told to")

@@ -21,8 +21,11 @@ public enum KnownFiles {
         "config.json", "generation_config.json", ModelWeights.singleName, ModelWeights.indexName, "tokenizer.json",
         "tokenizer_config.json", "vocab.json", "merges.txt", "special_tokens_map.json", "added_tokens.json",
         "chat_template.jinja", "chat_template.json", "README.md", "LICENSE", "LICENSE.md", "LICENSE.txt",
-        "training_config.yaml",
+        "training_config.yaml", templatesName,
     ]
+
+    /// What a merged model or a converted adapter tells of the templates that it was trained with.
+    public static let templatesName = "peft_templates.yaml"
 
     private static let others: Set<String> = [
         AdapterFolder.configurationName, "metrics.jsonl", "training_state.json", "training_state.safetensors",

@@ -11,6 +11,7 @@ import Tensors
 /// B beside it.
 public struct AdaLoRA: PEFTMethod {
     public static let name = "adalora"
+    public static let learningRate = 1e-3
     public static let adapterType: String? = "ADALORA"
     public static let tensorEndings = [".lora_A", ".lora_B", ".lora_E", ".base_layer.bias"]
 

@@ -12,6 +12,7 @@ import Tensors
 /// of the token embedding.
 public struct LoRA: PEFTMethod {
     public static let name = "lora"
+    public static let learningRate = 1e-3
     public static let adapterType: String? = "LORA"
     public static let tensorEndings = [
         ".lora_A.weight", ".lora_B.weight", ".lora_B.bias", ".lora_magnitude_vector", ".lora_embedding_A",

@@ -80,7 +80,10 @@ public func convert(_ settings: ConversionSettings, warn: @escaping WarningSink)
                 + "written", file: settings.source.path)
     }
     let staged = try StagedFolder(path: settings.output)
-    try staged.fill { try DeliveryWriter(base: base).write(adapter.deliver(), to: staged.stagingPath) }
+    try staged.fill {
+        try DeliveryWriter(base: base).write(adapter.deliver(), to: staged.stagingPath)
+        try TrainedTemplates.carry(from: [settings.source.path], to: staged.stagingPath, warn: warn)
+    }
     try staged.commit()
     return summary
 }

@@ -22,7 +22,9 @@ public struct RunConfiguration {
     public let methodName: String
     /// The adapter that training starts from.
     public let initialAdapter: String?
-    public let training: TrainingSettings
+    public private(set) var training: TrainingSettings
+    /// Where the settings of `training` were written, for what shows only once data and model are there.
+    private(set) var trainingSection: ConfigSection
     /// Every value with the defaults, as `training_config.yaml` keeps it.
     public let resolvedYAML: String
 
@@ -50,7 +52,8 @@ public struct RunConfiguration {
         if peft.optionalString("method") != name { peft.ignoreUnread() }
         let adapter = initialAdapter
         let method = Result { try Self.read(type, peft, startingFrom: adapter, warn: warn) }
-        training = TrainingSettings(document.root.section("training"))
+        trainingSection = document.root.section("training")
+        training = TrainingSettings(trainingSection, defaultRate: type.learningRate)
         if initialAdapter != nil, type.adapterType == nil {
             peft.record("\(methodName) makes no adapter; start from a model by model.path", at: "init_from")
         }
@@ -93,7 +96,10 @@ public struct RunConfiguration {
         if labels.kind == .classification {
             overrides.append("data.labels=\(ConfigValue.list(labels.names.map(ConfigValue.string)).flow())")
         }
-        return try RunConfiguration(.parse(yaml: resolvedYAML, overrides: overrides), warn: { _ in })
+        var configuration = try RunConfiguration(.parse(yaml: resolvedYAML, overrides: overrides), warn: { _ in })
+        // Which values were given, and where, the resolved ones don't tell.
+        (configuration.training, configuration.trainingSection) = (training, trainingSection)
+        return configuration
     }
 
     private static func read<Method: PEFTMethod>(

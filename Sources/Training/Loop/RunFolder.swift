@@ -106,9 +106,9 @@ final class RunFolder {
     }
 
     /// Writes the model card and the delivery.
-    func finish(_ result: Delivery) throws {
-        try AtomicFile.write(
-            ModelCard(configuration, result).text, to: FileSystem.join(path, ModelCard.fileName))
+    func finish(_ result: Delivery, _ facts: ModelCard.Facts) throws {
+        let card = ModelCard(configuration, facts, try LossCourse(folder: path))
+        try AtomicFile.write(card.text, to: FileSystem.join(path, ModelCard.fileName))
         try delivery.write(result, to: path)
     }
 

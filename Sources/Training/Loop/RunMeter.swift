@@ -1,12 +1,26 @@
 import Glibc
 
-/// Clocks a run: time and rate, with what evaluation takes left out of the rate.
+/// Clocks a run: time and rate, with what evaluations and checkpoints take left out of the rate.
 struct RunMeter {
+    /// What comes in between steps again and again.
+    struct Interludes {
+        private(set) var count = 0
+        private(set) var seconds = 0.0
+
+        var mean: Double? { count > 0 ? seconds / Double(count) : nil }
+
+        fileprivate mutating func add(_ seconds: Double) {
+            count += 1
+            self.seconds += seconds
+        }
+    }
+
     private let start = ContinuousClock.now
     private let earlier: Double
     private let firstStep: Int
     private let firstTokens: Int
-    private var excluded = 0.0
+    private var evaluations = Interludes()
+    private var checkpoints = Interludes()
     private var lapStart = 0.0
     private var lapTokens: Int
 
@@ -22,15 +36,30 @@ struct RunMeter {
     /// Seconds of training, those before an interruption included.
     var elapsed: Double { earlier + sinceStart }
 
-    mutating func leaveOut(_ seconds: Double) {
-        excluded += seconds
+    private var ofSteps: Double { max(1e-9, sinceStart - evaluations.seconds - checkpoints.seconds) }
+
+    mutating func evaluated(_ seconds: Double) {
+        evaluations.add(seconds)
         lapStart += seconds
     }
 
-    func rate(_ tokens: Int) -> Double { Double(tokens - firstTokens) / max(1e-9, sinceStart - excluded) }
+    mutating func saved(_ seconds: Double) {
+        checkpoints.add(seconds)
+        lapStart += seconds
+    }
 
-    func secondsLeft(step: Int, of total: Int) -> Double {
-        (sinceStart - excluded) / Double(max(1, step - firstStep)) * Double(total - step)
+    func rate(_ tokens: Int) -> Double { Double(tokens - firstTokens) / ofSteps }
+
+    /// The time that `steps` more take, with the evaluations and checkpoints that are still to come.
+    ///
+    /// - Parameter evaluationTokens: Of one evaluation; before the first one, its time is reckoned from them.
+    func secondsLeft(
+        after step: Int, steps: Int, tokens: Int, evaluations count: Int, evaluationTokens: Int, checkpoints saves: Int
+    ) -> Double {
+        // A step goes forwards and backwards, an evaluation forwards alone.
+        let evaluation = evaluations.mean ?? Double(evaluationTokens) / max(1, 2.5 * rate(tokens))
+        return ofSteps / Double(max(1, step - firstStep)) * Double(steps) + Double(count) * evaluation
+            + Double(saves) * (checkpoints.mean ?? 0)
     }
 
     /// Tokens a second since the last call.

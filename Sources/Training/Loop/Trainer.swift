@@ -25,6 +25,7 @@ public final class Trainer {
     private let stepsPerEpoch: Int
     private let stepCount: Int
     private let accepted: InputChanges
+    private let warnings: [Problem]
 
     private var settings: TrainingSettings { configuration.training }
 
@@ -84,6 +85,11 @@ public final class Trainer {
         for warning in data.warnings(on: batches.dataset, labels) { observer.warned(warning) }
         stepsPerEpoch = settings.stepsPerEpoch(batches: batches.count)
         stepCount = settings.stepCount(batches: batches.count)
+        warnings =
+            RunForesight(
+                configuration: self.configuration, stepCount: stepCount, stepsPerEpoch: stepsPerEpoch,
+                batchCount: batches.count
+            ).warnings
         var context = InstallationContext(
             seed: settings.seed, basePath: absolutePath(ofModel: configuration.modelPath), isTraining: true)
         context.stepCount = stepCount
@@ -139,7 +145,7 @@ public final class Trainer {
             progress.elapsedSeconds = meter.elapsed
             observer.progressed(
                 step: progress.step, of: stepCount, loss: result.loss, tokensPerSecond: meter.rate(progress.tokens),
-                secondsLeft: meter.secondsLeft(step: progress.step, of: stepCount))
+                secondsLeft: secondsLeft(progress, meter))
             let isLast = progress.step == stepCount
             if isLast || progress.step % settings.loggingSteps == 0 {
                 try record(result, &progress, &meter, log)
@@ -147,7 +153,9 @@ public final class Trainer {
             isStopping = try !evaluateIfDue(&progress, &meter, log, shouldStop) || !isLast && shouldStop()
             progress.elapsedSeconds = meter.elapsed
             if isStopping || progress.step % (settings.savingSteps ?? stepsPerEpoch) == 0 {
+                let start = meter.elapsed
                 try save(progress, folder, log, data)
+                meter.saved(meter.elapsed - start)
             } else if isLast || progress.step % settings.loggingSteps == 0 {
                 try rescueIfLost(progress, folder, log, data)
             }
@@ -157,7 +165,7 @@ public final class Trainer {
             try requireFiniteParameters(step: progress.step)
             try rescueIfLost(progress, folder, log, data)
             try log.synchronize()
-            try folder.finish(installation.deliver())
+            try folder.finish(installation.deliver(), cardFacts(progress))
         }
         let summary = summary(progress, folder, log, wasInterrupted: isStopping)
         observer.finished(summary)
@@ -224,7 +232,8 @@ public final class Trainer {
         let result = runner.step(
             try indices.map { try batches.batch(epoch: epoch, index: $0) }, firstPass: epoch * batches.count + first,
             learningRate: settings.learningRate
-                * settings.schedule.factor(step: step, warmup: settings.warmupSteps, total: stepCount))
+                * settings.schedule.factor(
+                    step: step, warmup: settings.warmupSteps(of: stepCount), total: stepCount))
         guard result.isFinite else {
             try base.weights?.requireFinite()
             let places = places(indices.flatMap { batches.examples(epoch: epoch, index: $0) })
@@ -286,6 +295,26 @@ public final class Trainer {
         step == stepCount || step % (steps ?? stepsPerEpoch) == 0
     }
 
+    /// How often something comes after so many steps from `step` on.
+    private func timesDue(_ steps: Int?, from step: Int) -> Int {
+        let interval = steps ?? stepsPerEpoch
+        return stepCount / interval - (step - 1) / interval
+    }
+
+    /// The last step is always evaluated.
+    private func evaluationsDue(from step: Int) -> Int {
+        let interval = settings.evaluationSteps ?? stepsPerEpoch
+        return timesDue(settings.evaluationSteps, from: step) + (stepCount % interval == 0 ? 0 : 1)
+    }
+
+    private func secondsLeft(_ progress: TrainingProgress, _ meter: RunMeter) -> Double {
+        let step = progress.step
+        return meter.secondsLeft(
+            after: step, steps: stepCount - step, tokens: progress.tokens,
+            evaluations: validation == nil ? 0 : evaluationsDue(from: step),
+            evaluationTokens: validation?.counts.tokens ?? 0, checkpoints: timesDue(settings.savingSteps, from: step))
+    }
+
     private func epoch(_ step: Int) -> Double { Double(step) / Double(stepsPerEpoch) }
 
     private func record(
@@ -314,9 +343,9 @@ public final class Trainer {
         let start = meter.elapsed
         let found: (loss: Double, count: Int, scores: [NamedScore])
         do {
-            found = try withoutGradients { try evaluate(validation, shouldStop) }
+            found = try withoutGradients { try evaluate(validation, step: progress.step, shouldStop) }
         } catch is Stopped { return false }
-        meter.leaveOut(meter.elapsed - start)
+        meter.evaluated(meter.elapsed - start)
         guard found.loss.isFinite else {
             try base.weights?.requireFinite()
             throw Problem(
@@ -333,18 +362,21 @@ public final class Trainer {
 
     /// The loss over the validation data, over how many targets, and a task's scores.
     private func evaluate(
-        _ validation: Dataset, _ shouldStop: () -> Bool
+        _ validation: Dataset, step: Int, _ shouldStop: () -> Bool
     ) throws -> (loss: Double, count: Int, scores: [NamedScore]) {
-        func stopIfAsked(_: Int) throws { if shouldStop() { throw Stopped() } }
-        try stopIfAsked(0)
+        func progressed(_ examples: Int) throws {
+            if shouldStop() { throw Stopped() }
+            observer.evaluating(step: step, examples: examples, of: validation.count)
+        }
+        try progressed(0)
         let batchSize = settings.evaluationBatchSize
         guard let labels = base.labels else {
             let loss = try measureLoss(
-                of: base.model, on: validation, rowsPerPass: .max, examplesPerPass: batchSize, onProgress: stopIfAsked)
+                of: base.model, on: validation, rowsPerPass: .max, examplesPerPass: batchSize, onProgress: progressed)
             return (loss.loss, loss.tokens, [])
         }
         let answers = try measureLabels(
-            of: base.model, on: validation, rowsPerPass: .max, examplesPerPass: batchSize, onProgress: stopIfAsked)
+            of: base.model, on: validation, rowsPerPass: .max, examplesPerPass: batchSize, onProgress: progressed)
         return (answers.loss, answers.count, answers.scores(labels))
     }
 
@@ -354,7 +386,41 @@ public final class Trainer {
         TrainingSummary(
             outputFolder: folder.path, steps: progress.step, wasInterrupted: wasInterrupted,
             finalLoss: log.lastLoss, evaluationLoss: log.lastEvaluation?.loss, tokens: progress.tokens,
-            elapsedSeconds: progress.elapsedSeconds, peakMemoryBytes: peakMemory())
+            elapsedSeconds: progress.elapsedSeconds, peakMemoryBytes: peakMemory(),
+            nextCommands: wasInterrupted
+                ? []
+                : ResultUse(
+                    configuration, isAdapter: !configuration.deliversModel, mergeObstacle: installation.mergeObstacle
+                ).commands)
+    }
+
+    private func cardFacts(_ progress: TrainingProgress) -> ModelCard.Facts {
+        let counts = parameterCounts
+        var data = [
+            (
+                use: "training", files: configuration.data.train, examples: batches.dataset.count,
+                counts: batches.dataset.counts
+            )
+        ]
+        if let validation {
+            data.append(("validation", configuration.data.validation, validation.count, validation.counts))
+        }
+        return ModelCard.Facts(
+            isAdapter: !configuration.deliversModel,
+            mergeObstacle: configuration.deliversModel ? nil : installation.mergeObstacle,
+            trainableCount: counts.trainable, totalCount: counts.total, steps: progress.step, tokens: progress.tokens,
+            elapsedSeconds: progress.elapsedSeconds, peakMemoryBytes: peakMemory(), data: data)
+    }
+
+    /// What trains, and the parameters of the base model with those that the method adds.
+    private var parameterCounts: (trainable: Int, total: Int) {
+        let trainable = installation.trainable
+        let own = Set(base.model.parameters.map { ObjectIdentifier($0.value) })
+        let added = trainable.filter { !own.contains(ObjectIdentifier($0.tensor)) }
+        return (
+            trainable.reduce(0) { $0 + $1.count },
+            base.model.parameters.reduce(0) { $0 + $1.count } + added.reduce(0) { $0 + $1.count }
+        )
     }
 
     /// What is known of a run that needs no more steps.
@@ -370,18 +436,18 @@ public final class Trainer {
     }
 
     private func plan(firstStep: Int, folder: String) -> TrainingPlan {
-        let trainable = installation.trainable
-        let own = Set(base.model.parameters.map { ObjectIdentifier($0.value) })
-        let added = trainable.filter { !own.contains(ObjectIdentifier($0.tensor)) }
+        let counts = parameterCounts
         return TrainingPlan(
-            method: configuration.methodName, groups: TrainingPlan.groups(trainable),
-            trainableCount: trainable.reduce(0) { $0 + $1.count },
-            totalCount: base.model.parameters.reduce(0) { $0 + $1.count } + added.reduce(0) { $0 + $1.count },
+            method: configuration.methodName, groups: TrainingPlan.groups(installation.trainable),
+            trainableCount: counts.trainable, totalCount: counts.total,
             dataSummaries: [
                 "training: \(batches.dataset.summary)", validation.map { "validation: \($0.summary)" },
                 batches.dataset.targetSummary(base.labels),
             ].compactMap { $0 }, stepCount: stepCount, stepsPerEpoch: stepsPerEpoch, firstStep: firstStep,
-            outputFolder: folder, threadCount: WorkerPool.shared.threadCount)
+            outputFolder: folder, threadCount: WorkerPool.shared.threadCount, learningRate: settings.learningRate,
+            hasDefaultRate: settings.hasDefaultRate, schedule: settings.schedule,
+            warmupSteps: settings.schedule == .constant ? 0 : settings.warmupSteps(of: stepCount),
+            loggingSteps: settings.loggingSteps, warnings: warnings)
     }
 }
 

@@ -23,6 +23,15 @@ public struct TrainingPlan: Sendable {
     public let firstStep: Int
     public let outputFolder: String
     public let threadCount: Int
+    /// The peak.
+    public let learningRate: Double
+    /// Whether that is the method's own, because the configuration gives none.
+    public let hasDefaultRate: Bool
+    public let schedule: LearningRateSchedule
+    public let warmupSteps: Int
+    public let loggingSteps: Int
+    /// What shows already that it won't do what it is there for.
+    public let warnings: [Problem]
 }
 
 /// One logged stretch of training, as it stands in `metrics.jsonl`.
@@ -67,15 +76,20 @@ public struct TrainingSummary: Sendable, Hashable {
     public let tokens: Int
     public let elapsedSeconds: Double
     public let peakMemoryBytes: Int
+    /// Commands that use the result; none of an interrupted run.
+    public let nextCommands: [String]
 }
 
 /// Is told how training goes; it prints, training doesn't.
 public protocol TrainingObserver: AnyObject {
     func started(_ plan: TrainingPlan)
-    /// After every step, for a progress bar: the step's own loss and the average rate.
+    /// After every step, for a progress bar: the step's own loss, the average rate, and the time that is left, with the
+    /// evaluations and checkpoints to come.
     func progressed(step: Int, of total: Int, loss: Double, tokensPerSecond: Double, secondsLeft: Double)
     /// After every `logging_steps` steps and after the last one.
     func logged(_ metrics: StepMetrics)
+    /// In the course of an evaluation.
+    func evaluating(step: Int, examples: Int, of total: Int)
     func evaluated(_ metrics: EvaluationMetrics)
     func saved(step: Int, folder: String)
     func warned(_ problem: Problem)

@@ -13,8 +13,11 @@ public struct TrainingSettings: Sendable, Hashable {
     /// Whether blocks are computed again on the way back instead of keeping what that needs.
     public var isCheckpointing: Bool
     public var learningRate: Double
+    /// Whether the rate is the method's own, because the configuration gives none.
+    public var hasDefaultRate: Bool
     public var schedule: LearningRateSchedule
-    public var warmupSteps: Int
+    /// A number of steps, or below 1 a share of the run's, as `transformers` takes it.
+    public var warmup: Double
     public var optimizer: AdamW.Settings
     public var seed: UInt64
     public var loggingSteps: Int
@@ -28,7 +31,8 @@ public struct TrainingSettings: Sendable, Hashable {
     /// More than any run has, and small enough for counts to be multiplied and added.
     private static let largest = Int(Int32.max)
 
-    init(_ section: ConfigSection) {
+    /// - Parameter rate: The learning rate where the section gives none.
+    init(_ section: ConfigSection, defaultRate rate: Double) {
         outputFolder = section.requiredPath("output_dir")
         epochs = section.double("num_train_epochs", default: 3, in: Above(0))
         maximumSteps = section.optionalInt("max_steps", in: 1...Self.largest)
@@ -36,9 +40,10 @@ public struct TrainingSettings: Sendable, Hashable {
         evaluationBatchSize = section.int("per_device_eval_batch_size", default: 8, in: 1...Self.largest)
         accumulation = section.int("gradient_accumulation_steps", default: 1, in: 1...Self.largest)
         isCheckpointing = section.bool("gradient_checkpointing", default: false)
-        learningRate = section.double("learning_rate", default: 5e-5, in: 0...)
+        learningRate = section.double("learning_rate", dependentDefault: rate, in: 0...)
+        hasDefaultRate = !section.has("learning_rate")
         schedule = section.choice("lr_scheduler_type", default: LearningRateSchedule.linear)
-        warmupSteps = section.int("warmup_steps", default: 0, in: 0...)
+        warmup = section.countOrShare("warmup_steps", default: 0, in: 0...Double(Self.largest))
         _ = section.choice("optim", of: ["adamw_torch"], default: "adamw_torch")
         optimizer = AdamW.Settings(
             beta1: section.double("adam_beta1", default: 0.9, in: 0..<1),
@@ -55,6 +60,11 @@ public struct TrainingSettings: Sendable, Hashable {
 
     /// The optimizer steps of an epoch of `batches` micro-batches; the last one may have fewer of them.
     func stepsPerEpoch(batches: Int) -> Int { (batches + accumulation - 1) / accumulation }
+
+    /// The steps in which the rate rises, of a run of `total`.
+    func warmupSteps(of total: Int) -> Int {
+        warmup >= 1 ? Int(warmup) : Int((Double(total) * warmup).rounded(.up))
+    }
 
     /// The optimizer steps of the whole run.
     func stepCount(batches: Int) -> Int {

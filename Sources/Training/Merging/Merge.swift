@@ -33,6 +33,8 @@ public func merge(_ settings: MergeSettings, warn: @escaping WarningSink) throws
         try copyCompanions(
             of: base.folder, to: output.stagingPath, leavingOut: [], elementType: settings.elementType,
             untiesHead: base.untiesHead, changes: TaskLabels.configuration(base))
+        try TrainedTemplates.carry(
+            from: adapters.isEmpty ? [base.folder] : adapters.map(\.folder.path), to: output.stagingPath, warn: warn)
         return try BaseModel.load(output.stagingPath, randomSeed: nil, warn: { _ in })
     }
     var summary = MergeSummary()

@@ -44,7 +44,10 @@ private func isCompanion(_ name: String) -> Bool {
         ".safetensors", ".safetensors.index.json", ".bin", ".bin.index.json", ".pt", ".pth", ".h5", ".msgpack", ".ckpt",
         ".gguf", ".onnx", ".tflite", ".ot",
     ]
-    let others = ["metrics.jsonl", "training_config.yaml", "training_state.json", "adapter_config.json"]
+    let others = [
+        "metrics.jsonl", "training_config.yaml", "training_state.json", "adapter_config.json",
+        TrainedTemplates.fileName,
+    ]
     return !name.hasPrefix(".") && !others.contains(name) && !weights.contains { name.hasSuffix($0) }
 }
 

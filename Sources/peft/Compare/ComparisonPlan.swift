@@ -5,6 +5,11 @@ import Diagnostics
 import Methods
 import Training
 
+/// The folder as a value of YAML, in which ': ' or ' #' would be something else than text.
+private func outputOverride(_ folder: String) -> String {
+    "training.output_dir=\(ConfigValue.string(folder).flow())"
+}
+
 /// What a comparison is to run: the same data and seed with one method after the other.
 struct ComparisonPlan {
     /// One method with its settings.
@@ -25,7 +30,7 @@ struct ComparisonPlan {
 
         /// The options that make up the run with a rate.
         func options(_ rate: Double) -> [String] {
-            let settings = overrides + ["training.learning_rate=\(rate)", "training.output_dir=\(folder(rate))"]
+            let settings = overrides + ["training.learning_rate=\(rate)", outputOverride(folder(rate))]
             return ["--config", config] + settings.flatMap { ["--set", $0] }
         }
     }
@@ -50,17 +55,15 @@ struct ComparisonPlan {
             // What is given for a method by its name alone adds to its default settings.
             let isNamed = command.variants == nil && !changes.isEmpty
             let overrides = isNamed ? changes + command.set : command.set + changes
+            try ComparisonName.check(name, among: entries.map(\.name), isFileName: command.variants == nil)
             let folder = FileSystem.join(command.output, name)
             let run = try Self.explaining(isNamed ? changes[0] : nil, name) {
                 try RunConfiguration(
-                    ConfigDocument.load(yamlFile: config, overrides: overrides + ["training.output_dir=\(folder)"]),
+                    ConfigDocument.load(yamlFile: config, overrides: overrides + [outputOverride(folder)]),
                     warn: Console.report)
             }
             if let first { try Self.refuseDifferences(first, run, command.config[0], name) }
             first = first ?? run
-            if entries.contains(where: { $0.name == name }) {
-                throw Problem("two methods of the comparison are called '\(name)': give one of them another file name")
-            }
             entries.append(
                 Entry(
                     name: name, config: config, overrides: overrides, method: run.methodName,

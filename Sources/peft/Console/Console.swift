@@ -53,8 +53,17 @@ enum Console {
         message(errorHasColors ? colored(problem) : problem.description.harmless)
     }
 
+    /// The width of the terminal.
+    static var columns: Int {
+        var size = winsize()
+        return ioctl(STDERR_FILENO, UInt(TIOCGWINSZ), &size) == 0 && size.ws_col > 0 ? Int(size.ws_col) : 80
+    }
+
     /// Shows a line at the bottom of the terminal in place of the one before; an empty one takes it away.
+    ///
+    /// It is cut off where the terminal ends: what wraps could not be written anew.
     static func showStatus(_ text: String) {
+        let text = String(text.prefix(columns - 1))
         state.withLock { state in
             if text == state.status { return }
             state.status = text

@@ -35,7 +35,9 @@ import Training
         func compare(_ when: String) throws {
             for (index, ids) in sequences.enumerated() {
                 let reference = try tensors.raw(named: "\(name).\(index)").doubles()
-                #expect(relativeDifference(base.logits(ids), reference) <= 1e-5, "sequence \(index), \(when)")
+                // Of the last tokens, which depend on all before them.
+                let logits = Array(base.logits(ids).suffix(reference.count))
+                #expect(relativeDifference(logits, reference) <= 1e-5, "sequence \(index), \(when)")
             }
         }
         let folder = fixture("adapters/\(name)").path()
@@ -58,7 +60,7 @@ import Training
         let base = try BaseModel.quietly(fixture("adapters/base").path())
         _ = try base.install(adapter: scratch("run"))
         let reference = try tensors.raw(named: "subfolder/second.0").doubles()
-        #expect(relativeDifference(base.logits(sequences[0]), reference) <= 1e-5)
+        #expect(relativeDifference(Array(base.logits(sequences[0]).suffix(reference.count)), reference) <= 1e-5)
     }
 
     @Test("of a form that isn't supported is an error, and so is one of another method") func forms() throws {

@@ -1,6 +1,7 @@
 import Batches
 import Checkpoints
 import Configuration
+import Datasets
 import Foundation
 import JSONText
 import Layers
@@ -26,15 +27,20 @@ private let interpreter = ProcessInfo.processInfo.environment["PEFT_REFERENCE_PY
         #expect(try training.scratch.names("run/checkpoints") == ["step-8"])
     }
 
-    @Test("has a card whose front matter is YAML whatever the base's path, and whose command is one to a shell")
+    @Test("has a card whose front matter is YAML whatever the base's path, and whose commands are ones to a shell")
     func card() throws {
         let training = try TinyTraining()
         let odd = "it's: a #model"
         try FileManager.default.moveItem(atPath: training.scratch("model"), toPath: training.scratch(odd))
         let path = training.scratch(odd)
         // A path with ': ' is given as the command line's YAML.
-        try training.run(["model.path=\"\(path)\"", "training.max_steps=1"])
-        let card = try training.scratch.text("run/README.md")
+        let output = training.scratch("it's")
+        try training.run(
+            ["model.init=random", "training.max_steps=1", "peft.method=full"], into: "base", model: path)
+        try FileManager.default.removeItem(atPath: path)
+        try FileManager.default.moveItem(atPath: training.scratch("base"), toPath: path)
+        try training.run(["model.init=pretrained", "training.max_steps=1"], into: "it's", model: path)
+        let card = try training.scratch.text("it's/README.md")
         let parts = card.components(separatedBy: "---\n")
         #expect(parts.count == 3 && parts[0].isEmpty)
         let front = try ConfigDocument.parse(yaml: parts[1]).root
@@ -42,8 +48,76 @@ private let interpreter = ProcessInfo.processInfo.environment["PEFT_REFERENCE_PY
         #expect(front.requiredString("library_name") == "peft")
         #expect(front.requiredString("pipeline_tag") == "text-generation")
         #expect(front.optionalStrings("tags") == ["base_model:adapter:\(path)", "lora", "transformers"])
-        let quoted = path.replacingOccurrences(of: "'", with: "'\\''")
-        #expect(parts[2].contains("\npeft generate --base '\(quoted)' --adapter \(training.scratch("run"))\n"))
+        let quoted = output.replacingOccurrences(of: "'", with: "'\\''")
+        #expect(parts[2].contains("\npeft generate --adapter '\(quoted)' --as-trained --prompt 'TEXT'\n"))
+        #expect(parts[2].contains("AutoModelForCausalLM.from_pretrained(\"\(path)\")\n"))
+    }
+
+    @Test("has a card with the method, the data, the settings and the losses")
+    func wholeCard() throws {
+        let training = try TinyTraining()
+        let validation = training.scratch("validation.jsonl")
+        let run = try training.run([
+            "data.validation=\(validation)", "training.num_train_epochs=3", "training.save_steps=6", "peft.r=2",
+        ])
+        let card = try training.scratch.text("run/README.md")
+        func number(_ loss: Double?) -> String { String(format: "%.4f", loss ?? .nan) }
+        let losses = run.evaluated.map(\.loss)
+        let best = try #require(losses.min())
+        for line in [
+            "# run", "| `r` | `2` |", "| `learning_rate` | `0.01` |", "| `lr_scheduler_type` | `linear` |",
+            "| `num_train_epochs` | `3.0` |", "| `per_device_train_batch_size` | `2` |", "| `seed` | `42` |",
+            "| training | `\(training.scratch("data.jsonl"))` | 21 | 21 | 0 | 0 | \(try tokens("data.jsonl", training)) |",
+            "| validation | `\(validation)` | 5 | 5 | 0 | 0 | \(try tokens("validation.jsonl", training)) |",
+            #"prompt: "{q}=""#, #"completion: "{a}""#,
+            "| training loss, first, step 3 | \(number(run.logged.first?.loss)) |",
+            "| training loss, last, step 18 | \(number(run.summary?.finalLoss)) |",
+            "| evaluation loss, first, step 6 | \(number(losses.first)) |",
+            "| evaluation loss, lowest, step \(6 * ((losses.firstIndex(of: best) ?? 0) + 1)) | \(number(best)) |",
+            "| evaluation loss, last, step 18 | \(number(losses.last)) |", "| steps | 18 |",
+            "| tokens | \(run.summary?.tokens ?? 0) |", "from peft import PeftModel",
+            "model = PeftModel.from_pretrained(model, \"\(training.scratch("run"))\")", "## Licence",
+        ] { #expect(card.contains("\n\(line)\n"), "\(line)\n\(card)") }
+        // A run that stopped on the way has the same card, but for the clock and the memory.
+        try training.run(
+            ["data.validation=\(validation)", "training.num_train_epochs=3", "training.save_steps=6", "peft.r=2"],
+            into: "halves", stoppingAfter: 7)
+        try training.run(
+            ["data.validation=\(validation)", "training.num_train_epochs=3", "training.save_steps=6", "peft.r=2"],
+            into: "halves", .resume)
+        func steady(_ card: String) -> [Substring] {
+            card.split(separator: "\n").filter { !$0.hasPrefix("| seconds") && !$0.hasPrefix("| peak memory") }
+        }
+        let halves = try training.scratch.text("halves/README.md").replacingOccurrences(of: "halves", with: "run")
+        #expect(steady(halves) == steady(card))
+    }
+
+    /// The tokens of a data set, as its evaluation counts them: those that go in, and the last one.
+    private func tokens(_ name: String, _ training: TinyTraining) throws -> Int {
+        let configuration = try training.configuration([])
+        let base = try BaseModel.load(training.scratch("model"), randomSeed: 1, warn: { _ in })
+        let data = try configuration.data.dataset(
+            paths: [training.scratch(name)], tokenizer: #require(base.tokenizer), beginningID: nil,
+            endID: base.endOfTextID, lengthLimit: nil)
+        return try (0..<data.count).reduce(0) { try $0 + data.example($1).tokens.count }
+    }
+
+    @Test("has a card that says what libraries can't do with it, and names no base where there is none")
+    func otherCards() throws {
+        let training = try TinyTraining()
+        try training.run(["peft.method=loha", "training.max_steps=1"], into: "loha")
+        #expect(
+            try training.scratch.text("loha/README.md").contains(
+                "\npeft refuses this method where weights are transposed, as GPT-2's are: merge the adapter, or convert it to a "
+                    + "LoRA.\n"))
+        try training.run(["peft.method=adapter", "training.max_steps=1"], into: "adapter")
+        let adapter = try training.scratch.text("adapter/README.md")
+        #expect(adapter.contains("\nimport adapters\n") && adapter.contains("\nlibrary_name: adapters\n"))
+        #expect(adapter.contains("\nIt can't be merged into its base: ") && !adapter.contains("peft merge"))
+        try training.run(["peft.method=full", "training.max_steps=1"], into: "new")
+        let new = try training.scratch.text("new/README.md")
+        #expect(!new.contains("base_model") && new.contains("trained from the beginning: "))
+        #expect(new.contains("\npeft generate --base \(training.scratch("new")) --as-trained --prompt 'TEXT'\n"))
     }
 
     @Test("comes out again, to the bit, of the configuration that lies beside it")

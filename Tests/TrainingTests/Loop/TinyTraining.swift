@@ -59,10 +59,12 @@ struct TinyTraining {
     @discardableResult
     func run(
         _ changes: [String] = [], into output: String = "run", _ existing: Trainer.Existing = .refuse,
-        stoppingAfter step: Int = .max, accepting: InputChanges = [], file: String = "run.yaml"
+        stoppingAfter step: Int = .max, accepting: InputChanges = [], file: String = "run.yaml", model: String? = nil
     ) throws -> Recorder {
         let recorder = Recorder()
-        let configuration = try configuration(changes + ["training.output_dir=\(scratch(output))"], file: file)
+        let model = model.map { ["model.path=\"\($0)\""] } ?? []
+        let configuration = try configuration(
+            changes + model + ["training.output_dir=\"\(scratch(output))\""], file: file)
         let trainer = try Trainer(configuration, accepting: accepting, observer: recorder)
         recorder.summary = try trainer.run(existing, shouldStop: { recorder.step >= step })
         return recorder
@@ -104,6 +106,8 @@ final class Recorder: TrainingObserver {
     var saved: [Int] = []
     var warnings: [String] = []
     var summary: TrainingSummary?
+    /// The seconds that were said to be left after each step, and when.
+    var left: [(seconds: Double, time: ContinuousClock.Instant)] = []
     var finishedCount = 0
     var foundFinishedCount = 0
 
@@ -113,8 +117,10 @@ final class Recorder: TrainingObserver {
     }
     func progressed(step: Int, of total: Int, loss: Double, tokensPerSecond: Double, secondsLeft: Double) {
         self.step = step
+        left.append((secondsLeft, .now))
     }
     func logged(_ metrics: StepMetrics) { logged.append(metrics) }
+    func evaluating(step: Int, examples: Int, of total: Int) {}
     func evaluated(_ metrics: EvaluationMetrics) { evaluated.append(metrics) }
     func saved(step: Int, folder: String) { saved.append(step) }
     func warned(_ problem: Problem) { warnings.append(problem.description) }
