@@ -74,11 +74,9 @@ struct ModelCard {
 
     private var data: [String] {
         let rows = facts.data.map { use, files, examples, counts -> [String] in
-            // Records that no step has come to aren't tokenized.
-            let tokens = counts.tokenized == counts.records ? "\(counts.tokens)" : "–"
-            return [
+            [
                 use, files.map(Markdown.code).joined(separator: ", "), "\(counts.records)", "\(examples)",
-                "\(counts.dropped)", "\(counts.truncated)", tokens,
+                "\(counts.dropped)", "\(counts.truncated)", "\(counts.tokens)",
             ]
         }
         let settings = self.settings("data").filter { !["train", "validation", "labels"].contains($0.key) }
