@@ -1,4 +1,5 @@
 import Diagnostics
+import Glibc
 import Yams
 
 extension ConfigNode {
@@ -59,10 +60,34 @@ private struct YAMLSource {
     }
 
     func compose() throws -> Node? {
+        try limitAliases()
         do {
             return try Yams.compose(yaml: text, .basic, .default, .utf8)
         } catch let error as YamlError {
             throw problem(error)
+        }
+    }
+
+    /// Throws where aliases could multiply into more than can be gone through: the parser compares the keys of a mapping
+    /// by all that they stand for, before anything can be counted.
+    private func limitAliases() throws {
+        let most = 1e7
+        var (anchors, aliases) = (0.0, 0.0)
+        var before = (UInt8(ascii: " "), UInt8(ascii: " "))
+        let space = Set(" \t\r\n,:[{?-".utf8)
+        for byte in text.utf8 {
+            if space.contains(before.0), !space.contains(byte) {
+                if before.1 == UInt8(ascii: "*") { aliases += 1 }
+                if before.1 == UInt8(ascii: "&") { anchors += 1 }
+            }
+            before = (before.1, byte)
+        }
+        // Spread evenly over the anchors, but three or more at each, they stand for the most.
+        let levels = min(anchors, max(1, aliases / 3))
+        if levels > 0, Double(text.utf8.count) * pow(max(1, aliases / levels), levels) > most {
+            throw Problem(
+                "\(Int(aliases)) aliases (*name) could stand for more values than a configuration has: write them out",
+                file: file)
         }
     }
 
@@ -94,6 +119,7 @@ private struct YAMLSource {
             let circumstance = context.map { "\($0.text.trimmed) " } ?? ""
             return problem("not valid YAML: \(circumstance)\(text)", mark)
         case .duplicatedKeysInMapping(let keys, let context):
+            if keys.contains("<uncovertable>") { return problem("a key must be a word", context.mark) }
             let names = keys.map { "'\($0)'" }.joined(separator: ", ")
             return problem(
                 "the \(keys.count == 1 ? "key" : "keys") \(names) "

@@ -178,7 +178,8 @@ import Testing
         #expect(
             long.errors == """
                 \(run.folder.path)/data.jsonl:1:1: error: 5 tokens are more than what the model takes beside 29 virtual \
-                tokens (3): choose a max_length_policy (drop, keep_prompt_start, keep_prompt_end)
+                tokens (3): choose a max_length_policy (drop, keep_prompt_start, keep_prompt_end); it is so in all 24 \
+                records
 
                 """)
         #expect(!FileManager.default.fileExists(atPath: "\(run.folder.path)/run"))

@@ -29,15 +29,45 @@ import Testing
         ])
     func syntax(yaml: String, expected: String) { #expect(problems(yaml) == expected) }
 
+    /// Lists of ten, one within the other by aliases.
+    private func multiplied(levels: Int, of first: String) -> String {
+        let lists = (0..<levels).map {
+            "b\($0): &a\($0 + 1) [\(Array(repeating: "*a\($0)", count: 10).joined(separator: ", "))]"
+        }
+        return (["a0: &a0 [\(first)]"] + lists).joined(separator: "\n")
+    }
+
     @Test("refuses aliases that multiply into an enormous tree")
     func aliases() {
-        var yaml = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n"
-        for level in 1..<12 {
-            yaml +=
-                "a\(level): &a\(level) [" + Array(repeating: "*a\(level - 1)", count: 10).joined(separator: ", ")
-                + "]\n"
-        }
-        #expect(problems(yaml) == "run.yaml:1:37: error: more than 100000 values (do aliases repeat each other?)")
+        let wide = Array(repeating: "x", count: 1_500).joined(separator: ", ")
+        #expect(
+            problems(multiplied(levels: 2, of: wide)).hasSuffix(
+                "error: more than 100000 values (do aliases repeat each other?)"))
+        #expect(
+            problems(multiplied(levels: 11, of: "x"))
+                == "run.yaml: error: 110 aliases (*name) could stand for more values than a configuration has: write them out"
+        )
+    }
+
+    @Test(
+        "refuses them as keys, which are compared, without taking long",
+        arguments: ["? *a39\n: 1", "*a39 : 1", "{*a39 : 1}"])
+    func aliasesAsKeys(key: String) {
+        let lists = (0..<39).map { "a\($0 + 1): &a\($0 + 1) [*a\($0), *a\($0)]" }
+        let yaml = (["a0: &a0 [x, x]"] + lists + ["c:", "  " + key.replacing("\n", with: "\n  ")]).joined(
+            separator: "\n")
+        #expect(
+            problems(yaml)
+                == "run.yaml: error: 79 aliases (*name) could stand for more values than a configuration has: write them out"
+        )
+        // Emphasis is none.
+        let text = "a: '" + String(repeating: "*x* ", count: 10_000) + "'"
+        #expect(problems(text) { _ = $0.string("a", default: "") } == "")
+        #expect(problems("a: &a [x]\n? *a\n: 1\n? *a\n: 2").hasSuffix("error: a key must be a word"))
+        #expect(
+            problems("a: &a 1\nb: *a\nc: '*x *y'") {
+                _ = $0.int("a", default: 0); _ = $0.int("b", default: 0); _ = $0.string("c", default: "")
+            } == "")
     }
 
     @Test("is read over a byte order mark and with any line ends", arguments: ["\n", "\r\n", "\r"])

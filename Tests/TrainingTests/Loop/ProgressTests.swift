@@ -75,7 +75,10 @@ import Training
         #expect(plan.trainableCount == 352)
         #expect(plan.totalCount == 320 * 16 + 32 * 16 + 2 * (12 * 256 + 13 * 16) + 32 + 64 + 192)
         #expect(plan.method == "lora" && plan.firstStep == 0)
-        #expect(plan.dataSummaries == ["training: 21 examples of 21 records"])
+        #expect(
+            plan.dataSummaries == [
+                "training: 21 examples of 21 records, 215 tokens", "each text ends with the token 0 (<|endoftext|>)",
+            ])
         #expect(try !training.scratch.names().contains("run"))
     }
 
