@@ -128,15 +128,7 @@ struct EvaluationData {
     }
 
     /// The labels of a model under the names that the configuration has for them, where it has none of its own.
-    func named(_ labels: LabelSet, folder: String) throws -> LabelSet {
-        guard labels.kind == .classification, labels.isUnnamed, let labelNames else { return labels }
-        if labelNames.count != labels.names.count {
-            throw Problem(
-                "names \(labelNames.count) labels, but the model has \(labels.names.count) without names",
-                file: folder, key: "data.labels")
-        }
-        return LabelSet(names: labelNames)
-    }
+    func named(_ labels: LabelSet, folder: String) throws -> LabelSet { try labels.named(labelNames, folder: folder) }
 
     /// The examples for a model; `labels` are those that it tells, or is asked for.
     func dataset(for base: BaseModel, labels: LabelSet?, shots: FewShot?) throws -> Dataset {
@@ -223,5 +215,18 @@ struct EvaluationData {
     private static func lines(_ files: [String]) throws -> ExampleTemplates? {
         guard files.allSatisfy({ $0.lowercased().hasSuffix(".txt") }) else { return nil }
         return .text(try Template("{text}"))
+    }
+}
+
+extension LabelSet {
+    /// The labels of the model in `folder` under the names that a configuration has for them, where the model has none.
+    func named(_ names: [String]?, folder: String) throws -> LabelSet {
+        guard kind == .classification, isUnnamed, let names else { return self }
+        if names.count != self.names.count {
+            throw Problem(
+                "names \(names.count) labels, but the model has \(self.names.count) without names", file: folder,
+                key: "data.labels")
+        }
+        return LabelSet(names: names)
     }
 }

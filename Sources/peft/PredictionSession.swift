@@ -42,6 +42,7 @@ struct PredictionSession {
                     "goes on with texts and has no labels to tell; 'peft generate --data FILE' writes a text for each "
                         + "record", file: path)
             }
+            let names = variant.document?.root.section("data").optionalStrings("labels")
             let settings = try variant.document.map(EvaluationData.settings)
             var own: Template?
             if case .labelled(let text, _) = settings?.templates { own = text }
@@ -50,7 +51,8 @@ struct PredictionSession {
             }
             let form = template ?? own
             return Classifier(
-                label: path, base: base, installation: installation, labels: labels, template: form,
+                label: path, base: base, installation: installation, labels: try labels.named(names, folder: path),
+                template: form,
                 encoder: try Self.encoder(for: base, settings, form))
         }
     }

@@ -134,6 +134,28 @@ import Testing
             try objects(long)[0].required("probabilities").plain == objects(other)[0].required("probabilities").plain)
     }
 
+    @Test("takes the names of labels from the configuration where the model has none") func names() throws {
+        // As from somewhere else: without the run's configuration beside it.
+        for name in ["adapter_config.json", "adapter_model.safetensors"] {
+            try FileManager.default.createDirectory(atPath: small.path("bare"), withIntermediateDirectories: true)
+            try FileManager.default.copyItem(atPath: adapter + "/" + name, toPath: small.path("bare/") + name)
+        }
+        let bare = small.path("bare")
+        let named = try predict("--adapter", adapter, "--json", input: "one")
+        let unnamed = try predict("--adapter", bare, "--text", "<{text}>", "--json", input: "one")
+        #expect(try unnamed.output == named.output.replacing("even", with: "LABEL_0").replacing("odd", with: "LABEL_1"))
+        let configuration = ["--config", small.path("run.yaml"), "--set"]
+        func predicted(_ labels: String) throws -> Outcome {
+            try RunningTool(
+                ["predict", "--adapter", bare, "--json"] + configuration + ["data.labels=\(labels)"], input: "one"
+            ).outcome()
+        }
+        #expect(try predicted("[even, odd]").output == named.output)
+        #expect(
+            try predicted("[a, b, c]").errors
+                == "\(bare): error: data.labels: names 3 labels, but the model has 2 without names\n")
+    }
+
     @Test("gives the number of a regression") func regression() throws {
         let output = "training.output_dir=\(small.path("numbers"))"
         #expect(
