@@ -169,6 +169,19 @@ import Testing
                 """)
     }
 
+    @Test("answers all other prompts where one has a token that the model lacks") func missingToken() throws {
+        let vocabulary = try JSONNode.load(path: small.path("model/vocab.json")).asObject().map {
+            JSONValue.Member($0.key, $0.key == "z" ? 400 : $0.value.plain)
+        }
+        try small.folder.write(JSONValue.object(vocabulary).text(.compact), to: "model/vocab.json")
+        let outcome = try generate("--base", small.model, "--json", input: "a\nxyz\nb\n")
+        #expect(outcome.status == 65)
+        let rows = try objects(outcome)
+        #expect(try rows.map { try $0.string("prompt") } == ["a", "xyz", "b"])
+        #expect(rows.map { $0.member("error") != nil } == [false, true, false])
+        #expect(outcome.errors.hasPrefix("stdin:2:1: error: the token 'z' has the id 400"))
+    }
+
     @Test("gives each adapter the template of its own training") func ownTemplates() throws {
         let adapters = ["--adapter", small.path("a"), "--adapter", small.path("b"), "--json", "--max-new-tokens", "6"]
         try small.folder.write("data: {prompt: \"<{q}>\", completion: \"{a}\"}\n", to: "a/training_config.yaml")
