@@ -35,7 +35,7 @@ bench: build ## measure speed and memory; REF=DIR the reference too, ONLY=lora,s
 	REF=$(REF) ONLY=$(ONLY) TEXT=$(TEXT) LARGE=$(LARGE) PAGE=$(PAGE) \
 		Benchmarks/run.sh .build-static/release/peft-bench $(PEFT)
 
-fuzz: setup ## 10,000 broken safetensors files under the address sanitizer
+fuzz: setup ## 10,000 broken safetensors files and adapters under the address sanitizer
 	ASAN_OPTIONS=detect_leaks=0 FUZZ_CASES=10000 swift test -c release --sanitize=address --scratch-path .build-asan \
 		--filter Fuzz
 

@@ -48,6 +48,7 @@ let package = Package(
         source("Diagnostics", []),
         .target(name: "CVectors"),
         source("Tensors", ["COpenBLAS", "CVectors", "Host", "Diagnostics"], settings: vectorised),
+        source("Patterns", []),
         source("Batches", ["Diagnostics"]),
         source("JSONText", ["Diagnostics"]),
         source("Configuration", ["Host", "Diagnostics", "JSONText", "Yams"]),
@@ -55,14 +56,15 @@ let package = Package(
         source("Checkpoints", ["Tensors", "JSONText", "Host", "Diagnostics"]),
         source("Layers", ["Tensors", "Batches", "Checkpoints", "Diagnostics"]),
         source("Models", ["Layers", "Tensors", "Batches", "Configuration", "Diagnostics"]),
-        source("Methods", ["Layers", "Tensors", "Configuration", "Checkpoints", "Diagnostics", "JSONText"]),
-        source("Datasets", ["Tokenizers", "Batches", "Configuration", "Host", "Diagnostics", "JSONText"]),
+        source(
+            "Methods", ["Layers", "Tensors", "Configuration", "Checkpoints", "Patterns", "Diagnostics", "JSONText"]),
+        source("Datasets", ["Tokenizers", "Batches", "Configuration", "Patterns", "Host", "Diagnostics", "JSONText"]),
         source("Metrics", ["Diagnostics"]),
         source(
             "Training",
             [
                 "Tensors", "Layers", "Models", "Methods", "Datasets", "Metrics", "Checkpoints", "Configuration",
-                "Tokenizers", "Batches", "JSONText", "Diagnostics",
+                "Tokenizers", "Batches", "Patterns", "JSONText", "Diagnostics",
             ]),
         .executableTarget(
             name: "peft",
@@ -87,6 +89,7 @@ let package = Package(
             name: "TestSupport", dependencies: ["Tensors"], path: "Tests/TestSupport", swiftSettings: strict),
         tests("Host", []),
         tests("Diagnostics", []),
+        tests("Patterns", []),
         tests("Tensors", ["CVectors", "Diagnostics"]),
         tests("JSONText", ["Diagnostics"]),
         tests("Configuration", ["Diagnostics", "JSONText"]),

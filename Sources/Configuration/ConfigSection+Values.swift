@@ -58,6 +58,14 @@ extension ConfigSection {
         require(key, Self.number(limit)) ?? 0
     }
 
+    /// A probability from 0 to less than 1, also as a number of 32 bits, with which it is computed.
+    public func probability(_ key: String, default value: Double) -> Float {
+        let wanted = double(key, default: value, in: 0..<1)
+        if Float(wanted) < 1 { return Float(wanted) }
+        record("must be less than 1 as a number of 32 bits too, and \(wanted) isn't", at: key)
+        return Float(value)
+    }
+
     public func bool(_ key: String, default value: Bool) -> Bool { read(key, Self.boolean, default: value) }
 
     public func optionalBool(_ key: String) -> Bool? { read(key, Self.boolean) }

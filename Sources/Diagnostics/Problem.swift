@@ -85,7 +85,42 @@ public struct Problems: Error, Hashable, Sendable, CustomStringConvertible {
 
     public init(_ list: [Problem]) { self.list = list }
 
-    public var description: String { list.map(\.description).joined(separator: "\n") }
+    public var description: String { collapsed.map(\.description).joined(separator: "\n") }
+
+    /// The problems as they are shown: one that repeats in more than three layers of a model is said once, with a count.
+    public var collapsed: [Problem] {
+        var groups: [Problem: [Problem]] = [:]
+        for problem in list { groups[problem.withoutLayer, default: []].append(problem) }
+        var shown: [Problem] = []
+        var said: Set<Problem> = []
+        for problem in list {
+            let group = groups[problem.withoutLayer] ?? []
+            if group.count <= 3 {
+                shown.append(problem)
+            } else if said.insert(problem.withoutLayer).inserted {
+                var first = problem
+                first.message += " (and \(group.count - 1) more like it)"
+                shown.append(first)
+            }
+        }
+        return shown
+    }
+}
+
+extension Problem {
+    /// The same with the numbers of layers, as in `h.3.attn`, taken out.
+    fileprivate var withoutLayer: Problem {
+        var problem = self
+        problem.message = Self.withoutNumbers(message)
+        problem.key = key.map(Self.withoutNumbers)
+        return problem
+    }
+
+    private static func withoutNumbers(_ text: String) -> String {
+        text.split(separator: ".", omittingEmptySubsequences: false)
+            .map { !$0.isEmpty && $0.utf8.allSatisfy { $0 &- UInt8(ascii: "0") < 10 } ? "" : $0 }
+            .joined(separator: ".")
+    }
 }
 
 /// Receives what is worth telling the user but stops nothing; the executable decides how it is shown.

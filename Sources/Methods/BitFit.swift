@@ -8,7 +8,7 @@ import Tensors
 ///
 /// peft has no such method. The file is a LoRA of rank 1 with `bias: all` whose low-rank part is zero, on one layer that
 /// carries it: peft loads it, computes the same, and can train all biases further.
-public struct BitFit: PEFTMethod {
+public struct BitFit: SelectingMethod {
     public static let name = "bitfit"
     public static let learningRate = 1e-3
     public static let adapterType: String? = "LORA"
@@ -20,9 +20,11 @@ public struct BitFit: PEFTMethod {
     let roles: [BiasRole]?
     let modulesToSave: [String]
     let section: ConfigSection
+    let start: [BitFit]
 
     public init(_ section: ConfigSection, startingFrom defaults: BitFit?) throws {
         self.section = section
+        start = defaults.map { [$0] } ?? []
         let before = defaults.flatMap(\.roles).map { $0.map(\.rawValue) } ?? [Self.all]
         let chosen = section.strings("biases", default: before)
         for word in chosen where !Self.words.contains(word) {
@@ -37,7 +39,14 @@ public struct BitFit: PEFTMethod {
         try section.throwProblems()
     }
 
+    public func check(_ model: any AdaptableModel) throws { try checkStart(model) }
+
+    func selection(in model: any AdaptableModel) throws -> Selection {
+        Selection([:], modulesToSave: modulesToSave, in: model)
+    }
+
     public func install(into model: any AdaptableModel, _ context: InstallationContext) throws -> any Installation {
+        try check(model)
         let carrier = try carrier(in: model)
         let parts = try parts(of: model)
         let settings = try loraSettings(carrier)

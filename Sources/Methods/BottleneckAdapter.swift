@@ -9,7 +9,7 @@ import Tensors
 ///
 /// Houlsby et al. (2019): h + f + A(f), after attention and feed-forward. Pfeiffer et al. (2021): h + f + A(h + f), after
 /// feed-forward. Parallel (He et al. 2022): h + f + A(h), beside feed-forward. In AdapterHub's files and by its names.
-public struct BottleneckAdapter: PEFTMethod {
+public struct BottleneckAdapter: SelectingMethod {
     public static let name = "adapter"
     public static let learningRate = 1e-3
     public static let adapterType: String? = "BOTTLENECK"
@@ -17,21 +17,43 @@ public struct BottleneckAdapter: PEFTMethod {
 
     let settings: BottleneckSettings
     let section: ConfigSection
+    let start: [BottleneckAdapter]
 
     public init(_ section: ConfigSection, startingFrom defaults: BottleneckAdapter?) throws {
         self.section = section
+        start = defaults.map { [$0] } ?? []
         settings = BottleneckSettings(section, defaults: defaults?.settings)
+        if let defaults { settings.reportDifferences(from: defaults.settings, section) }
         try section.throwProblems()
     }
 
-    public func install(into model: any AdaptableModel, _ context: InstallationContext) throws -> any Installation {
+    public func check(_ model: any AdaptableModel) throws {
+        try checkStart(
+            model, keys: ["mh_adapter", "output_adapter", "leave_out", "variant"])
+    }
+
+    func selection(in model: any AdaptableModel) throws -> Selection {
+        let traits = try joins(of: model).map { join in
+            let size = try settings.size(width: join.width, layer: join.layer ?? 0, isNew: false, section)
+            return (
+                join.name, [Selection.Trait(keys: ["size", "reduction_factor", "variant"], text: "the size \(size)")]
+            )
+        }
+        return Selection(Dictionary(traits, uniquingKeysWith: { first, _ in first }), modulesToSave: [], in: model)
+    }
+
+    /// The ends of sub-layers that get an adapter.
+    private func joins(of model: any AdaptableModel) throws -> [ResidualJoin] {
         let joins = model.joins
         let layers = Set(joins.compactMap(\.layer))
-        if let missing = settings.leftOut.first(where: { !layers.contains($0) }) {
-            throw Problems([
-                section.problem(
-                    "there is no layer \(missing); the layers are 0 to \(layers.max() ?? 0)", at: "leave_out")
-            ])
+        for (key, numbers) in [("leave_out", settings.leftOut), ("reduction_factor", settings.factors.keys.sorted())]
+        where section.asksFor(key) {
+            if let missing = numbers.first(where: { !layers.contains($0) }) {
+                throw Problems([
+                    section.problem(
+                        "there is no layer \(missing); the layers are 0 to \(layers.max() ?? 0)", at: key)
+                ])
+            }
         }
         let width = joins.first?.width ?? 0
         if let expected = settings.width, expected != width {
@@ -48,9 +70,28 @@ public struct BottleneckAdapter: PEFTMethod {
         if chosen.isEmpty {
             throw Problems([section.problem("leaves no layer where an adapter would be", at: "leave_out")])
         }
-        let bottlenecks = try chosen.map { join in
-            let size = try settings.size(width: join.width, layer: join.layer ?? 0, context, section)
-            return Bottleneck(join, size: size, settings, seed: context.seed)
+        return chosen
+    }
+
+    public func install(into model: any AdaptableModel, _ context: InstallationContext) throws -> any Installation {
+        try check(model)
+        let chosen = try joins(of: model)
+        let width = chosen.first?.width ?? 0
+        let isNew = context.isTraining && context.stored == nil
+        let sizes = try chosen.map { join in
+            try settings.size(width: join.width, layer: join.layer ?? 0, isNew: isNew, section)
+        }
+        if isNew {
+            let count = zip(chosen, sizes).reduce(0.0) { $0 + 2 * Double($1.0.width + 1) * Double($1.1) }
+            try section.checkMemory(count, at: section.has("size") ? "size" : "reduction_factor")
+        }
+        var checked = context
+        if model.taskHead == nil { checked.stored?.optional.insert(model.outputLayerPath + ".weight") }
+        try checked.check(
+            zip(chosen, sizes).flatMap { Bottleneck.layout($0, size: $1, settings.scaling) },
+            ExtraParameters(model: model))
+        let bottlenecks = zip(chosen, sizes).map { join, size in
+            Bottleneck(join, size: size, settings, seed: context.beginningSeed)
         }
         return BottleneckInstallation(
             bottlenecks, ExtraParameters(model: model),
@@ -70,6 +111,9 @@ extension AdaptableModel {
 extension ResidualJoin {
     /// The number of the block, as AdapterHub counts.
     fileprivate var layer: Int? { blockPath.split(separator: ".").last.flatMap { Int($0) } }
+
+    /// As AdapterHub names what stands there.
+    fileprivate var name: String { "\(blockPath).\(subLayer == .attention ? "attention" : "output")_adapters" }
 }
 
 /// The adapter at the end of one sub-layer.
@@ -81,12 +125,29 @@ private final class Bottleneck: JoinAdapter {
     /// s where it is learned: [1], or [width] with one for each column.
     private let learnedScale: Tensor?
 
-    init(_ join: ResidualJoin, size: Int, _ settings: BottleneckSettings, seed: UInt64) {
+    /// What its tensors are named in the file, without the adapter's own name, and their shapes.
+    static func layout(
+        _ join: ResidualJoin, size: Int, _ scaling: BottleneckSettings.Scaling
+    ) -> [(name: String, shape: [Int])] {
+        let (path, width) = (join.name + ".adapters", join.width)
+        var layout = [
+            (name: path + ".adapter_down.0.weight", shape: [size, width]), (path + ".adapter_down.0.bias", [size]),
+            (path + ".adapter_up.weight", [width, size]), (path + ".adapter_up.bias", [width]),
+        ]
+        switch scaling {
+        case .fixed: break
+        case .learned: layout.append((path + ".scaling", [1]))
+        case .channel: layout.append((path + ".scaling", [width]))
+        }
+        return layout
+    }
+
+    /// - Parameter seed: nil where a file's tensors will take the place of these.
+    init(_ join: ResidualJoin, size: Int, _ settings: BottleneckSettings, seed: UInt64?) {
         self.join = join
         self.settings = settings
         let width = join.width
-        let name = "\(join.blockPath).\(join.subLayer == .attention ? "attention" : "output")_adapters"
-        var generator = RandomGenerator(seed: seed, stream: name)
+        var generator = seed.map { RandomGenerator(seed: $0, stream: join.name) }
         (down, up) = settings.start.weights(width: width, size: size, &generator)
         downBias = Tensor(zeros: [size])
         upBias = Tensor(zeros: [width])
@@ -100,8 +161,7 @@ private final class Bottleneck: JoinAdapter {
 
     /// As AdapterHub names them, without the adapter's own name.
     var tensors: [(name: String, tensor: Tensor)] {
-        let place = join.subLayer == .attention ? "attention_adapters" : "output_adapters"
-        let path = "\(join.blockPath).\(place).adapters"
+        let path = join.name + ".adapters"
         var tensors = [
             (name: path + ".adapter_down.0.weight", tensor: down), (path + ".adapter_down.0.bias", downBias),
             (path + ".adapter_up.weight", up), (path + ".adapter_up.bias", upBias),

@@ -14,6 +14,14 @@ struct BottleneckSettings {
     enum Scaling: Equatable {
         case fixed(Float)
         case learned, channel
+
+        var text: String {
+            switch self {
+            case .fixed(let value): "\(value)"
+            case .learned: "learned"
+            case .channel: "channel"
+            }
+        }
     }
 
     /// How the weights begin; biases are 0.
@@ -50,13 +58,19 @@ struct BottleneckSettings {
     private let size: Int?
     private let factor: Double
     /// Factors of some layers.
-    private let factors: [Int: Double]
+    private(set) var factors: [Int: Double]
+    /// Of a bottleneck, far beyond what is of use.
+    private static let largestSize = 1 << 20
     /// The width of the model that a file was made for.
     let width: Int?
 
     init(_ section: ConfigSection, defaults: BottleneckSettings?) {
         let isFile = section.has("peft_type")
-        let variant: Variant? = isFile || defaults != nil ? nil : section.choice("variant", default: Variant.pfeiffer)
+        // Beside an adapter to start from, a variant only counts where it is given.
+        let variant: Variant? =
+            isFile || defaults != nil && !section.has("variant")
+            ? nil : section.choice("variant", default: Variant.pfeiffer)
+        let defaults = variant == nil ? defaults : nil
         let isHoulsby = variant == .houlsby
         isAfterAttention = section.optionalBool("mh_adapter") ?? defaults?.isAfterAttention ?? isHoulsby
         isAfterFeedForward = section.optionalBool("output_adapter") ?? defaults?.isAfterFeedForward ?? true
@@ -72,7 +86,7 @@ struct BottleneckSettings {
         let ownStart = section.optionalChoice("init_weights", of: Start.allCases.map(\.rawValue))
         start = ownStart.flatMap(Start.init) ?? defaults?.start ?? (variant == .parallel ? .mam : .bert)
         scaling = Self.scaling(section) ?? defaults?.scaling ?? .fixed(variant == .parallel ? 4 : 1)
-        dropout = Float(section.double("dropout", default: Double(defaults?.dropout ?? 0), in: 0..<1))
+        dropout = section.probability("dropout", default: Double(defaults?.dropout ?? 0))
         leftOut = section.optionalInts("leave_out", in: 0...) ?? defaults?.leftOut ?? []
         var factors: [Int: Double] = [:]
         var factor: Double?
@@ -80,17 +94,26 @@ struct BottleneckSettings {
             let own = section.section("reduction_factor")
             for key in own.keys {
                 let value = own.requiredDouble(key, in: .leastNonzeroMagnitude...)
-                if key == "default" { factor = value } else if let layer = Int(key) { factors[layer] = value }
+                if key == "default" {
+                    factor = value
+                } else if let layer = Int(key) {
+                    factors[layer] = value
+                } else if !isFile {
+                    own.record("expected the number of a layer, or default", at: key)
+                }
             }
         } else {
             factor = section.optionalDouble("reduction_factor", in: .leastNonzeroMagnitude...)
         }
-        let ownSize = isFile ? nil : section.optionalInt("size", in: 1...)
+        let ownSize = isFile ? nil : section.optionalInt("size", in: 1...Self.largestSize)
         if ownSize != nil, factor != nil { section.record("goes without reduction_factor", at: "size") }
         size = ownSize ?? (factor == nil ? defaults?.size : nil)
         self.factor = factor ?? defaults?.factor ?? (variant == .parallel ? 2 : 16)
         self.factors = factors.isEmpty ? defaults?.factors ?? [:] : factors
         width = isFile ? section.optionalInt("hidden_size", in: 1...) : defaults?.width
+        if section.has("reduction_factor"), self.factors.keys.contains(where: { $0 < 0 }) {
+            section.record("a layer's number is at least 0", at: "reduction_factor")
+        }
         if !isAfterAttention, !isAfterFeedForward {
             section.record("false, and output_adapter too: nothing would train", at: "mh_adapter")
         }
@@ -115,6 +138,25 @@ struct BottleneckSettings {
         }
     }
 
+    /// Reports what differs from the adapter that training starts from as far as that shows without the model; dropout may,
+    /// and what the adapter began with doesn't matter any more.
+    func reportDifferences(from start: BottleneckSettings, _ section: ConfigSection) {
+        func compare(_ key: String, _ own: some Equatable, _ other: some Equatable) {
+            guard "\(own)" != "\(other)" else { return }
+            let place = section.has(key) || !section.has("variant") ? key : "variant"
+            let name = place == key ? "is" : "makes \(key)"
+            section.record(
+                "\(name) \(own), but \(other) in the adapter that init_from names; leave it out", at: place)
+        }
+        compare("is_parallel", isParallel, start.isParallel)
+        compare("original_ln_before", joinsBefore, start.joinsBefore)
+        compare("original_ln_after", joinsAfter, start.joinsAfter)
+        // What goes past the adapter is h + f in both ways where it reads f or stands beside the sub-layer.
+        if joinsBefore, !isParallel { compare("residual_before_ln", keepsOutput, start.keepsOutput) }
+        if activation != start.activation { compare("non_linearity", nonLinearity, start.nonLinearity) }
+        compare("scaling", scaling.text, start.scaling.text)
+    }
+
     /// What AdapterHub has besides, harmless only while it is off.
     private static func refuseUnsupported(_ section: ConfigSection) {
         for key in ["phm_layer", "ln_before", "ln_after", "use_gating", "cross_adapter", "inv_adapter"]
@@ -129,18 +171,19 @@ struct BottleneckSettings {
 
     /// The size of a layer's bottleneck.
     ///
+    /// - Parameter isNew: Whether no file has it already.
     /// - Throws: `Problems` where nothing is left of it.
-    func size(width: Int, layer: Int, _ context: InstallationContext, _ section: ConfigSection) throws -> Int {
+    func size(width: Int, layer: Int, isNew: Bool, _ section: ConfigSection) throws -> Int {
         if let size { return size }
         let factor = factors[layer] ?? factor
         let quotient = (Double(width) / factor).rounded(.down)
-        if context.isTraining, quotient < 1 {
+        if isNew, quotient < 1 {
             throw Problems([
                 section.problem(
                     "\(factor) leaves nothing of the width \(width); give at most \(width)", at: "reduction_factor")
             ])
         }
-        if quotient > Double(1 << 20) {
+        if quotient > Double(Self.largestSize) {
             throw Problems([section.problem("makes a bottleneck of \(quotient) numbers", at: "reduction_factor")])
         }
         return max(1, Int(quotient))
@@ -186,8 +229,14 @@ struct BottleneckSettings {
 }
 
 extension BottleneckSettings.Start {
-    /// W_down [size, width] and W_up [width, size].
-    func weights(width: Int, size: Int, _ generator: inout RandomGenerator) -> (down: Tensor, up: Tensor) {
+    /// W_down [size, width] and W_up [width, size]; zeros without a generator.
+    func weights(width: Int, size: Int, _ generator: inout RandomGenerator?) -> (down: Tensor, up: Tensor) {
+        guard var own = generator else { return (Tensor(zeros: [size, width]), Tensor(zeros: [width, size])) }
+        defer { generator = own }
+        return weights(width: width, size: size, &own)
+    }
+
+    private func weights(width: Int, size: Int, _ generator: inout RandomGenerator) -> (down: Tensor, up: Tensor) {
         switch self {
         case .mam: return (kaimingUniform([size, width], &generator), Tensor(zeros: [width, size]))
         case .bert: return (normal([size, width], 0.02, &generator), normal([width, size], 0.02, &generator))

@@ -56,12 +56,13 @@ final class ExtraParameters {
         for entry in entries {
             let found = model.modules.map(\.path).filter { TargetSelection.matches($0, entry) }
             paths += found
-            if found.isEmpty {
+            // peft's files name what the model hasn't got, such as the heads of other models.
+            if found.isEmpty, section.asksFor("modules_to_save") {
                 let names = model.modules.map(\.path).filter { $0.allSatisfy { !$0.isNumber } || $0.contains(".0.") }
                 problems.append(
                     section.problem(
-                        "'\(entry)' matches no module; there are \(names.joined(separator: ", "))",
-                        at: "modules_to_save"))
+                        "'\(entry)' matches no module; \(guess(entry, names))there are "
+                            + names.joined(separator: ", "), at: "modules_to_save"))
             }
         }
         if !problems.isEmpty { throw Problems(problems) }
@@ -106,6 +107,9 @@ final class ExtraParameters {
                 name: entry.savedName, tensor: entry.parameter.tensor, decays: entry.decays, elements: elements)
         }
     }
+
+    /// The shapes of every tensor that was added, by the names that they are delivered under.
+    var shapes: [(name: String, shape: [Int])] { entries.map { ($0.savedName, $0.parameter.shape) } }
 
     /// Every tensor that was added, as it is delivered.
     var tensors: [(name: String, tensor: Tensor)] { entries.map { ($0.savedName, $0.parameter.tensor) } }

@@ -44,23 +44,7 @@ private final class FullInstallation: Installation {
 public func loadExactly(
     _ tensors: [String: Tensor], into targets: [(name: String, tensor: Tensor)], file: String
 ) throws(Problems) {
-    var problems: [Problem] = []
-    var expected: Set<String> = []
-    for (name, target) in targets {
-        expected.insert(name)
-        guard let found = tensors[name] else {
-            problems.append(Problem("is missing; shape \(target.shape) is expected", file: file, key: name))
-            continue
-        }
-        if found.shape != target.shape {
-            problems.append(
-                Problem("has shape \(found.shape), but \(target.shape) is expected", file: file, key: name))
-        }
-    }
-    for name in tensors.keys.sorted() where !expected.contains(name) {
-        problems.append(Problem("is unexpected: the configuration has no place for it", file: file, key: name))
-    }
-    if !problems.isEmpty { throw Problems(problems) }
+    try checkShapes(tensors.mapValues(\.shape), targets.map { ($0.name, $0.tensor.shape) }, file: file)
     for (name, target) in targets {
         if let found = tensors[name] { target.data.update(from: found.data, count: target.count) }
     }

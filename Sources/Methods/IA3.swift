@@ -6,7 +6,7 @@ import Tensors
 
 /// (IA)³ (Liu et al. 2022, section 3.3): y = act((W x + b) ∘ l) with l [outputs] trained, and y = act(W (x ∘ l) + b) with
 /// l [inputs] in the feed-forward modules.
-public struct IA3: PEFTMethod {
+public struct IA3: SelectingMethod {
     public static let name = "ia3"
     public static let learningRate = 8e-3
     public static let adapterType: String? = "IA3"
@@ -18,39 +18,80 @@ public struct IA3: PEFTMethod {
     let modulesToSave: [String]
     let startsAtOne: Bool
     let section: ConfigSection
+    let start: [IA3]
 
     public init(_ section: ConfigSection, startingFrom defaults: IA3?) throws {
         self.section = section
+        start = defaults.map { [$0] } ?? []
         targets = TargetSelection(section, defaults: defaults?.targets)
         feedForward = TargetSelection.modules(section, "feedforward_modules") ?? defaults?.feedForward
         modulesToSave = section.optionalStrings("modules_to_save") ?? defaults?.modulesToSave ?? []
         startsAtOne = section.bool("init_ia3_weights", default: defaults?.startsAtOne ?? true)
-        if case .list(let entries)? = feedForward, case .list(let wanted)? = targets.modules {
-            for entry in entries where !wanted.contains(where: { TargetSelection.overlap($0, entry) }) {
-                section.record("'\(entry)' isn't among target_modules", at: "feedforward_modules")
-            }
-        }
-        if let defaults {
-            section.recordDifferences([
-                ("target_modules", targets == defaults.targets),
-                ("feedforward_modules", feedForward == defaults.feedForward),
-                ("modules_to_save", modulesToSave == defaults.modulesToSave),
-            ])
-        }
         try section.throwProblems()
     }
 
-    public func install(into model: any AdaptableModel, _ context: InstallationContext) throws -> any Installation {
+    public func check(_ model: any AdaptableModel) throws { try checkStart(model) }
+
+    func selection(in model: any AdaptableModel) throws -> Selection {
+        let traits = try layers(of: model).map { linear, scalesInput in
+            (
+                linear.path,
+                [
+                    Selection.Trait(
+                        keys: ["feedforward_modules", "target_modules"],
+                        text: scalesInput ? "factors of its inputs" : "factors of its outputs")
+                ]
+            )
+        }
+        return Selection(
+            Dictionary(traits, uniquingKeysWith: { first, _ in first }), modulesToSave: modulesToSave, in: model)
+    }
+
+    /// The linear layers that are meant, and whether their inputs are scaled.
+    private func layers(of model: any AdaptableModel) throws -> [(linear: Linear, scalesInput: Bool)] {
         let linears = try targets.adaptable(
             of: model, method: Self.name, default: defaultTargets(of: model), modulesToSave: modulesToSave, section)
         let feedForward = feedForward ?? .list(model.defaultTargets.feedForwardOutputs)
-        let scaled = try linears.map { linear in
-            IA3Scale(
-                linear, scalesInput: try TargetSelection.means(feedForward, linear.path), startsAtOne: startsAtOne,
-                seed: context.seed)
+        let isFeedForward = try TargetSelection.test(of: feedForward, at: "feedforward_modules", section)
+        if section.asksFor("feedforward_modules") {
+            let paths = linears.map(\.path)
+            let names = lastSegments(of: paths)
+            let tail = "; \(guessed(feedForward, names))they are \(names.joined(separator: ", "))"
+            var problems: [Problem] = []
+            switch feedForward {
+            case .list(let entries):
+                for entry in entries where !paths.contains(where: { TargetSelection.matches($0, entry) }) {
+                    problems.append(
+                        section.problem("'\(entry)' isn't among the target_modules" + tail, at: "feedforward_modules"))
+                }
+            case .expression(let source) where !paths.contains(where: isFeedForward):
+                problems.append(
+                    section.problem(
+                        "the regular expression '\(source)' matches none of the target_modules" + tail,
+                        at: "feedforward_modules"))
+            case .expression, .allLinear: break
+            }
+            if !problems.isEmpty { throw Problems(problems) }
         }
+        return linears.map { ($0, isFeedForward($0.path)) }
+    }
+
+    private func guessed(_ modules: TargetSelection.Modules, _ names: [String]) -> String {
+        if case .list(let entries) = modules, entries.count == 1 { guess(entries[0], names) } else { "" }
+    }
+
+    public func install(into model: any AdaptableModel, _ context: InstallationContext) throws -> any Installation {
+        try check(model)
+        let layers = try layers(of: model)
         let extras = ExtraParameters(model: model)
         try extras.add(modulesToSave: modulesToSave, section)
+        try context.check(
+            layers.map { linear, scalesInput in
+                (linear.path + ".ia3_l", scalesInput ? [1, linear.inputSize] : [linear.outputSize, 1])
+            }, extras)
+        let scaled = layers.map { linear, scalesInput in
+            IA3Scale(linear, scalesInput: scalesInput, startsAtOne: startsAtOne, seed: context.seed)
+        }
         return LayerAdapters(
             scaled, extras, configuration(scaled, of: model, basePath: context.basePath),
             isTraining: context.isTraining)

@@ -45,7 +45,7 @@ public struct LastLayers: PEFTMethod {
     }
 
     public func install(into model: any AdaptableModel, _ context: InstallationContext) throws -> any Installation {
-        let chosen = try paths ?? chosen(in: model)
+        let chosen = try paths.map { named(by: $0, in: model) } ?? chosen(in: model)
         let extras = ExtraParameters(model: model)
         for path in chosen { extras.add(moduleAt: path) { $0.name } }
         let value: JSONValue = [
@@ -56,6 +56,11 @@ public struct LastLayers: PEFTMethod {
         extras.takeOver(tracking: context.isTraining)
         return ParameterInstallation(
             extras, settings.adapterConfiguration([], of: model, basePath: context.basePath))
+    }
+
+    /// The modules that a file's `modules_to_save` means.
+    private func named(by entries: [String], in model: any AdaptableModel) -> [String] {
+        entries.flatMap { entry in model.modules.map(\.path).filter { TargetSelection.matches($0, entry) } }
     }
 
     private func chosen(in model: any AdaptableModel) throws -> [String] {

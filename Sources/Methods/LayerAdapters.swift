@@ -95,12 +95,26 @@ extension TargetSelection {
 extension ConfigSection {
     /// - Throws: `Problems` for a rank that is larger than a layer's weight has.
     func checkRank(_ rank: Int, of linear: Linear, at key: String) throws {
-        let limit = min(linear.inputSize, linear.outputSize)
+        try checkRank(rank, rows: linear.outputSize, columns: linear.inputSize, of: linear.path, at: key)
+    }
+
+    /// - Throws: `Problems` for a rank that is larger than the weight of a layer or an embedding has.
+    func checkRank(_ rank: Int, of module: NamedModule, at key: String) throws {
+        switch module.kind {
+        case .linear(let linear): try checkRank(rank, of: linear, at: key)
+        case .embedding(let table):
+            try checkRank(rank, rows: table.entryCount, columns: table.width, of: table.path, at: key)
+        case .norm, .container: break
+        }
+    }
+
+    private func checkRank(_ rank: Int, rows: Int, columns: Int, of path: String, at key: String) throws {
+        let limit = min(rows, columns)
         guard rank > limit else { return }
         throw Problems([
             problem(
-                "a rank of \(rank) is more than \(linear.path) has, whose weight is \(linear.outputSize) × "
-                    + "\(linear.inputSize); give at most \(limit)", at: key)
+                "a rank of \(rank) is more than \(path) has, whose weight is \(rows) × \(columns); give at most \(limit)",
+                at: key)
         ])
     }
 }

@@ -6,7 +6,7 @@ import Tensors
 
 /// Low-rank Hadamard products (Hyeon-Woo et al. 2022, FedPara): W + s · (A₁ B₁) ∘ (A₂ B₂) with A [outputs, r] and
 /// B [r, inputs] trained, and s = alpha / r.
-public struct LoHa: PEFTMethod {
+public struct LoHa: SelectingMethod {
     public static let name = "loha"
     public static let learningRate = 5e-3
     public static let adapterType: String? = "LOHA"
@@ -15,16 +15,27 @@ public struct LoHa: PEFTMethod {
 
     let settings: LyCORISSettings
     let section: ConfigSection
+    let start: [LoHa]
 
     public init(_ section: ConfigSection, startingFrom defaults: LoHa?) throws {
         self.section = section
+        start = defaults.map { [$0] } ?? []
         settings = LyCORISSettings(section, defaults: defaults?.settings, starts: [.zero, .random])
         try section.throwProblems()
     }
 
+    public func check(_ model: any AdaptableModel) throws { try checkStart(model) }
+
+    func selection(in model: any AdaptableModel) throws -> Selection {
+        try settings.selection(of: Self.self, in: model, section)
+    }
+
     public func install(into model: any AdaptableModel, _ context: InstallationContext) throws -> any Installation {
-        try settings.install(Self.self, into: model, context, section, []) { linear, rank, scale in
-            HadamardFactors(linear, rank: rank, scale: scale, settings, seed: context.seed)
+        try check(model)
+        return try settings.install(
+            Self.self, into: model, context, section, [], layout: HadamardFactors.layout
+        ) { linear, rank, scale in
+            HadamardFactors(linear, rank: rank, scale: scale, settings, seed: context.beginningSeed)
         }
     }
 }
@@ -40,17 +51,24 @@ private final class HadamardFactors: MergeableAdapter {
     /// B₂) = (A₁ • A₂)(B₁ * B₂), the products of their columns and rows (Khatri and Rao 1968).
     private let isLowRank: Bool
 
-    init(_ linear: Linear, rank: Int, scale: Float, _ settings: LyCORISSettings, seed: UInt64) {
+    /// What the tensors of a layer are named in the file, and their shapes.
+    static func layout(_ linear: Linear, rank: Int) -> [(suffix: String, shape: [Int])] {
+        let (a, b) = ([linear.outputSize, rank], [rank, linear.inputSize])
+        return [("hada_w1_a", a), ("hada_w1_b", b), ("hada_w2_a", a), ("hada_w2_b", b)]
+    }
+
+    /// - Parameter seed: nil where a file's tensors will take the place of these.
+    init(_ linear: Linear, rank: Int, scale: Float, _ settings: LyCORISSettings, seed: UInt64?) {
         self.linear = linear
         self.scale = scale
         self.settings = settings
         let (inputs, outputs) = (linear.inputSize, linear.outputSize)
-        var generator = RandomGenerator(seed: seed, stream: linear.path + ".hada")
+        var generator = seed.map { RandomGenerator(seed: $0, stream: linear.path + ".hada") }
         a1 = kaimingUniform([outputs, rank], &generator)
         b1 = kaimingUniform([rank, inputs], &generator)
         a2 = kaimingUniform([outputs, rank], &generator)
         b2 = settings.start == .random ? kaimingUniform([rank, inputs], &generator) : Tensor(zeros: [rank, inputs])
-        isLowRank = 2 * rank * rank * (inputs + outputs) < inputs * outputs
+        isLowRank = 2 * Double(rank) * Double(rank) * Double(inputs + outputs) < Double(inputs) * Double(outputs)
     }
 
     var tensors: [(suffix: String, tensor: Tensor)] {

@@ -6,7 +6,7 @@ import Tensors
 
 /// Kronecker products (Edalati et al. 2022, KronA; LyCORIS' LoKr): W + s · w₁ ⊗ w₂ with w₁ [l, m] and w₂ [k, n] trained,
 /// outputs = l · k, inputs = m · n, each of the two itself a product of rank r where that is smaller, s = alpha / r.
-public struct LoKr: PEFTMethod {
+public struct LoKr: SelectingMethod {
     public static let name = "lokr"
     public static let learningRate = 5e-3
     public static let adapterType: String? = "LOKR"
@@ -23,9 +23,11 @@ public struct LoKr: PEFTMethod {
     /// Whether rows that a pass keeps are divided by their share.
     let scalesKeptRows: Bool
     let section: ConfigSection
+    let start: [LoKr]
 
     public init(_ section: ConfigSection, startingFrom defaults: LoKr?) throws {
         self.section = section
+        start = defaults.map { [$0] } ?? []
         settings = LyCORISSettings(section, defaults: defaults?.settings, starts: [.zero, .random, .lycoris])
         decomposesBoth = section.bool("decompose_both", default: defaults?.decomposesBoth ?? false)
         factor = section.int("decompose_factor", default: defaults?.factor ?? -1)
@@ -34,12 +36,16 @@ public struct LoKr: PEFTMethod {
         }
         scalesKeptRows = section.bool("rank_dropout_scale", default: defaults?.scalesKeptRows ?? false)
         if let defaults {
-            section.recordDifferences([
-                ("decompose_both", decomposesBoth == defaults.decomposesBoth),
-                ("decompose_factor", factor == defaults.factor),
-            ])
+            section.compare("decompose_both", decomposesBoth, with: defaults.decomposesBoth)
+            section.compare("decompose_factor", factor, with: defaults.factor)
         }
         try section.throwProblems()
+    }
+
+    public func check(_ model: any AdaptableModel) throws { try checkStart(model) }
+
+    func selection(in model: any AdaptableModel) throws -> Selection {
+        try settings.selection(of: Self.self, in: model, section)
     }
 
     public func install(into model: any AdaptableModel, _ context: InstallationContext) throws -> any Installation {
@@ -47,8 +53,12 @@ public struct LoKr: PEFTMethod {
             .init("decompose_both", .boolean(decomposesBoth)), .init("decompose_factor", .integer(factor)),
             .init("rank_dropout_scale", .boolean(scalesKeptRows)),
         ]
-        return try settings.install(Self.self, into: model, context, section, own) { linear, rank, scale in
-            KroneckerFactors(linear, rank: rank, scale: scale, self, seed: context.seed)
+        try check(model)
+        return try settings.install(
+            Self.self, into: model, context, section, own,
+            layout: { KroneckerFactors.layout($0, rank: $1, self).flatMap(\.tensors) }
+        ) { linear, rank, scale in
+            KroneckerFactors(linear, rank: rank, scale: scale, self, seed: context.beginningSeed)
         }
     }
 
@@ -58,7 +68,7 @@ public struct LoKr: PEFTMethod {
         if factor > 0, size % factor == 0 { return (factor, size / factor) }
         var best = (1, size)
         var first = 1
-        while first * first <= size {
+        while first <= size / first {
             if size % first == 0, factor == -1 || first <= factor { best = (first, size / first) }
             first += 1
         }
@@ -89,31 +99,60 @@ private final class KroneckerFactors: MergeableAdapter {
         }
     }
 
+    /// The shape of a factor, and the rank of the product that it is, if it is one.
+    struct FactorLayout {
+        let name: String
+        let rows, columns: Int
+        let rank: Int?
+
+        var tensors: [(suffix: String, shape: [Int])] {
+            guard let rank else { return [(name, [rows, columns])] }
+            return [(name + "_a", [rows, rank]), (name + "_b", [rank, columns])]
+        }
+    }
+
+    /// The two factors of a layer's change.
+    static func layout(_ linear: Linear, rank: Int, _ method: LoKr) -> [FactorLayout] {
+        let (l, k) = LoKr.factorization(linear.outputSize, method.factor)
+        let (m, n) = LoKr.factorization(linear.inputSize, method.factor)
+        // 2 · rank < size, without a product that a file's rank could make overflow.
+        func isProduct(_ size: Int) -> Bool { rank <= (size - 1) / 2 }
+        return [
+            FactorLayout(
+                name: "lokr_w1", rows: l, columns: m,
+                rank: method.decomposesBoth && isProduct(max(l, m)) ? rank : nil),
+            FactorLayout(name: "lokr_w2", rows: k, columns: n, rank: isProduct(max(k, n)) ? rank : nil),
+        ]
+    }
+
     let linear: Linear
     private let scale: Float
     private let method: LoKr
     private let first, second: Factor
 
-    init(_ linear: Linear, rank: Int, scale: Float, _ method: LoKr, seed: UInt64) {
+    /// - Parameter seed: nil where a file's tensors will take the place of these.
+    init(_ linear: Linear, rank: Int, scale: Float, _ method: LoKr, seed: UInt64?) {
         self.linear = linear
         self.scale = scale
         self.method = method
-        let (l, k) = LoKr.factorization(linear.outputSize, method.factor)
-        let (m, n) = LoKr.factorization(linear.inputSize, method.factor)
-        var generator = RandomGenerator(seed: seed, stream: linear.path + ".lokr")
+        let layout = Self.layout(linear, rank: rank, method)
+        var generator = seed.map { RandomGenerator(seed: $0, stream: linear.path + ".lokr") }
         let start = method.settings.start
         // What is zero at first: the first factor's first part, or in the LyCORIS library the second one's last.
         func matrix(_ rows: Int, _ columns: Int, isZero: Bool) -> Tensor {
             isZero ? Tensor(zeros: [rows, columns]) : kaimingUniform([rows, columns], &generator)
         }
+        let (w1, w2) = (layout[0], layout[1])
         first =
-            method.decomposesBoth && 2 * rank < max(l, m)
-            ? .product(matrix(l, rank, isZero: start == .zero), matrix(rank, m, isZero: false))
-            : .whole(matrix(l, m, isZero: start == .zero))
+            w1.rank.map { rank in
+                Factor.product(
+                    matrix(w1.rows, rank, isZero: start == .zero), matrix(rank, w1.columns, isZero: false))
+            } ?? .whole(matrix(w1.rows, w1.columns, isZero: start == .zero))
         second =
-            2 * rank < max(k, n)
-            ? .product(matrix(k, rank, isZero: false), matrix(rank, n, isZero: start == .lycoris))
-            : .whole(matrix(k, n, isZero: start == .lycoris))
+            w2.rank.map { rank in
+                Factor.product(
+                    matrix(w2.rows, rank, isZero: false), matrix(rank, w2.columns, isZero: start == .lycoris))
+            } ?? .whole(matrix(w2.rows, w2.columns, isZero: start == .lycoris))
     }
 
     var tensors: [(suffix: String, tensor: Tensor)] { first.tensors("lokr_w1") + second.tensors("lokr_w2") }

@@ -31,59 +31,76 @@ struct LyCORISSettings {
     init(_ section: ConfigSection, defaults: LyCORISSettings?, starts: [Start]) {
         rank = section.int("r", default: defaults?.rank ?? 8, in: 1...)
         alpha = section.double("alpha", default: defaults?.alpha ?? 8)
-        rankDropout = Float(section.double("rank_dropout", default: Double(defaults?.rankDropout ?? 0), in: 0..<1))
-        moduleDropout = Float(
-            section.double("module_dropout", default: Double(defaults?.moduleDropout ?? 0), in: 0..<1))
+        rankDropout = section.probability("rank_dropout", default: Double(defaults?.rankDropout ?? 0))
+        moduleDropout = section.probability("module_dropout", default: Double(defaults?.moduleDropout ?? 0))
         let word = section.choice(
             "init_weights", of: starts.map(\.rawValue), default: (defaults?.start ?? .zero).rawValue)
         start = Start(rawValue: word) ?? .zero
         targets = TargetSelection(section, defaults: defaults?.targets)
         modulesToSave = section.optionalStrings("modules_to_save") ?? defaults?.modulesToSave ?? []
-        let ranks = section.section("rank_pattern")
-        let ownRanks = ranks.keys.map {
-            LoRASettings.Pattern(expression: $0, value: ranks.requiredInt($0, in: 1...))
-        }
-        rankPattern = ownRanks.isEmpty ? defaults?.rankPattern ?? [] : ownRanks
-        let alphas = section.section("alpha_pattern")
-        let ownAlphas = alphas.keys.map { LoRASettings.Pattern(expression: $0, value: alphas.requiredDouble($0)) }
-        alphaPattern = ownAlphas.isEmpty ? defaults?.alphaPattern ?? [] : ownAlphas
-        for (key, expressions) in [
-            ("rank_pattern", rankPattern.map(\.expression)), ("alpha_pattern", alphaPattern.map(\.expression)),
-        ] {
-            for expression in expressions where (try? Regex(expression)) == nil {
-                section.record("'\(expression)' is no regular expression", at: key)
-            }
-        }
+        let (ranks, alphas) = (section.rankPattern("rank_pattern"), section.alphaPattern("alpha_pattern"))
+        rankPattern = ranks.isEmpty ? defaults?.rankPattern ?? [] : ranks
+        alphaPattern = alphas.isEmpty ? defaults?.alphaPattern ?? [] : alphas
         // Only for convolutions, of which no language model here has any.
         if section.has("peft_type") { _ = section.bool("use_effective_conv2d", default: false) }
         if let defaults {
-            section.recordDifferences([
-                ("r", rank == defaults.rank), ("alpha", alpha == defaults.alpha),
-                ("target_modules", targets == defaults.targets),
-                ("modules_to_save", modulesToSave == defaults.modulesToSave),
-                ("rank_pattern", rankPattern == defaults.rankPattern),
-                ("alpha_pattern", alphaPattern == defaults.alphaPattern),
-            ])
+            if rankPattern.isEmpty, defaults.rankPattern.isEmpty { section.compare("r", rank, with: defaults.rank) }
+            if alphaPattern.isEmpty, defaults.alphaPattern.isEmpty {
+                section.compare("alpha", alpha, with: defaults.alpha)
+            }
         }
+    }
+
+    /// What the settings choose in a model.
+    func selection<Method: PEFTMethod>(
+        of method: Method.Type, in model: any AdaptableModel, _ section: ConfigSection
+    ) throws -> Selection {
+        let traits = try linears(of: method, in: model, section).map { linear in
+            let rank = rankPattern.value(for: linear.path) ?? rank
+            let alpha = alphaPattern.value(for: linear.path) ?? alpha
+            return (
+                linear.path,
+                [Selection.Trait.rank(rank, "rank_pattern", "r"), .alpha(alpha, "alpha_pattern", "alpha")]
+            )
+        }
+        return Selection(
+            Dictionary(traits, uniquingKeysWith: { first, _ in first }), modulesToSave: modulesToSave, in: model)
+    }
+
+    private func linears<Method: PEFTMethod>(
+        of method: Method.Type, in model: any AdaptableModel, _ section: ConfigSection
+    ) throws -> [Linear] {
+        try targets.adaptable(
+            of: model, method: Method.name, default: model.defaultTargets.queriesAndValues,
+            modulesToSave: modulesToSave, section)
     }
 
     /// Puts what `make` gives for a layer, its rank and alpha / rank into every layer that is meant.
     ///
-    /// - Parameter more: What only this method has in its `adapter_config.json`.
+    /// - Parameters:
+    ///   - more: What only this method has in its `adapter_config.json`.
+    ///   - layout: What a layer's tensors of a rank are named behind its path, and their shapes.
     /// - Throws: `Problems` for settings that don't fit the model.
     func install<Method: PEFTMethod>(
         _ method: Method.Type, into model: any AdaptableModel, _ context: InstallationContext, _ section: ConfigSection,
-        _ more: [JSONValue.Member], _ make: (Linear, Int, Float) -> any MergeableAdapter
+        _ more: [JSONValue.Member], layout: (Linear, Int) -> [(suffix: String, shape: [Int])],
+        _ make: (Linear, Int, Float) -> any MergeableAdapter
     ) throws -> any Installation {
         let entries = model.defaultTargets.queriesAndValues
-        let linears = try targets.adaptable(
-            of: model, method: Method.name, default: entries, modulesToSave: modulesToSave, section)
-        let adapters = try linears.map { linear in
-            let (rank, scale) = try rank(of: linear, section)
-            return make(linear, rank, scale)
-        }
+        let linears = try linears(of: method, in: model, section)
+        let paths = linears.map(\.path)
+        let dead =
+            section.deadPatterns(rankPattern, at: "rank_pattern", among: paths)
+            + section.deadPatterns(alphaPattern, at: "alpha_pattern", among: paths)
+        if !dead.isEmpty { throw Problems(dead) }
+        let ranks = try linears.map { try rank(of: $0, context, section) }
         let extras = ExtraParameters(model: model)
         try extras.add(modulesToSave: modulesToSave, section)
+        try context.check(
+            zip(linears, ranks).flatMap { linear, own in
+                layout(linear, own.rank).map { (linear.path + "." + $0.suffix, $0.shape) }
+            }, extras)
+        let adapters = zip(linears, ranks).map { linear, own in make(linear, own.rank, own.scale) }
         return LayerAdapters(
             adapters, extras,
             configuration(
@@ -93,13 +110,21 @@ struct LyCORISSettings {
 
     /// The rank and alpha / rank of a layer.
     ///
-    /// - Throws: `Problems` for a rank that is larger than the layer.
-    private func rank(of linear: Linear, _ section: ConfigSection) throws -> (rank: Int, scale: Float) {
-        let own = try rankPattern.value(for: linear.path)
+    /// - Throws: `Problems` for a rank that is larger than the layer, unless a file has it, and a scale that is no number.
+    private func rank(
+        of linear: Linear, _ context: InstallationContext, _ section: ConfigSection
+    ) throws -> (rank: Int, scale: Float) {
+        let own = rankPattern.value(for: linear.path)
         let rank = own ?? rank
-        try section.checkRank(rank, of: linear, at: own == nil ? "r" : "rank_pattern")
-        let alpha = try alphaPattern.value(for: linear.path) ?? alpha
-        return (rank, Float(alpha / Double(rank)))
+        if context.stored == nil { try section.checkRank(rank, of: linear, at: own == nil ? "r" : "rank_pattern") }
+        let alpha = alphaPattern.value(for: linear.path) ?? alpha
+        let scale = Float(alpha / Double(rank))
+        if !scale.isFinite {
+            throw Problems([
+                section.problem("\(alpha) makes a scale that is no number for \(linear.path)", at: "alpha")
+            ])
+        }
+        return (rank, scale)
     }
 
     /// `adapter_config.json`, with `more` that only one of the two has.
@@ -141,21 +166,20 @@ struct LyCORISSettings {
     }
 }
 
+/// kaiming_uniform(a = √5) of a matrix: U(−1/√columns, 1/√columns); zeros without a generator.
+func kaimingUniform(_ shape: [Int], _ generator: inout RandomGenerator?) -> Tensor {
+    guard var own = generator else { return Tensor(zeros: shape) }
+    let tensor = kaimingUniform(shape, &own)
+    generator = own
+    return tensor
+}
+
 /// kaiming_uniform(a = √5) of a matrix: U(−1/√columns, 1/√columns).
 func kaimingUniform(_ shape: [Int], _ generator: inout RandomGenerator) -> Tensor {
     let tensor = Tensor(uninitialized: shape)
     let bound = 1 / Float(tensor.columnCount).squareRoot()
     for i in 0..<tensor.count { tensor.data[i] = bound * Float(2 * generator.nextUniform() - 1) }
     return tensor
-}
-
-extension ConfigSection {
-    /// Records what differs from the adapter that training starts from.
-    func recordDifferences(_ settings: [(key: String, isEqual: Bool)]) {
-        for (key, isEqual) in settings where !isEqual {
-            record("differs from the adapter that init_from names; leave it out", at: key)
-        }
-    }
 }
 
 /// Of LoHa and LoKr.

@@ -74,6 +74,8 @@ public struct InstallationContext {
     public var isTraining: Bool
     /// The optimizer steps of the run; nil where nothing is trained.
     public var stepCount: Int?
+    /// What the file holds that everything will be loaded from; nil where the method begins anew.
+    public var stored: StoredShapes?
     /// The tokens of a text, without any that mark its beginning or end.
     public var encode: (String) throws -> [Int32]
 

@@ -24,20 +24,27 @@ public struct PTuning: PEFTMethod {
     private let settings: PromptSettings
     private let encoder: PTuningEncoderSettings
     private let placement: Placement
+    private let start: PromptSettings?
 
     public init(_ section: ConfigSection, startingFrom defaults: PTuning?) throws {
         self.section = section
         settings = PromptSettings(section, defaults: defaults?.settings, method: Self.name)
         encoder = PTuningEncoderSettings(section, defaults: defaults?.encoder)
         placement = section.choice("virtual_token_placement", default: defaults?.placement ?? .front)
-        if let defaults { settings.reportDifferences(from: defaults.settings, section) }
+        start = defaults?.settings
+        if let defaults {
+            settings.reportDifferences(from: defaults.settings, section)
+            section.compare("virtual_token_placement", placement.rawValue, with: defaults.placement.rawValue)
+        }
         try section.throwProblems()
     }
 
     public var leadingPositions: Int { placement == .front ? settings.count : 0 }
     public var placedTokens: Int { placement == .template ? settings.count : 0 }
 
-    public func check(_ model: any AdaptableModel) throws { try settings.check(model, section, inEveryLayer: false) }
+    public func check(_ model: any AdaptableModel) throws {
+        try settings.check(model, section, startingFrom: start, inEveryLayer: false)
+    }
 
     public func install(into model: any AdaptableModel, _ context: InstallationContext) throws -> any Installation {
         try check(model)
@@ -52,13 +59,20 @@ public struct PTuning: PEFTMethod {
         if placement == .template { own.append(.init("virtual_token_placement", .string(placement.rawValue))) }
         let configuration = settings.adapterConfiguration(
             type: "P_TUNING", for: model, basePath: context.basePath, own)
+        let advice = context.isTraining ? "resume the run instead" : nil
+        if let advice, let stored = context.stored {
+            throw PromptInstallation.encoderProblem(advice, file: stored.file)
+        }
+        if context.isTraining {
+            try section.checkMemory(encoder.parameterCount(width: width, hidden: hidden), at: "encoder_hidden_size")
+        }
         let network: any PromptEncoder =
             context.isTraining
             ? encoder.encoder(count: settings.count, width: width, hidden: hidden, seed: context.seed)
-            : PromptTable(PromptTable.random(settings.count, width, seed: context.seed))
+            : PromptTable(PromptTable.random(settings.count, width, seed: context.beginningSeed))
         return try PromptInstallation(
             settings, network, placement == .front ? .leading : .placed, configuration: configuration,
-            encoderAdvice: context.isTraining ? "resume the run instead" : nil, into: model, section, context)
+            encoderAdvice: advice, into: model, section, context)
     }
 }
 
@@ -81,13 +95,24 @@ private struct PTuningEncoderSettings {
         kind = section.choice("encoder_reparameterization_type", default: defaults?.kind ?? .perceptron)
         hiddenSize = section.optionalInt("encoder_hidden_size", in: 1...(1 << 20)) ?? defaults?.hiddenSize
         layerCount = section.int("encoder_num_layers", default: defaults?.layerCount ?? 2, in: 1...64)
-        dropout = section.double("encoder_dropout", default: defaults?.dropout ?? 0, in: 0..<1)
+        dropout = Double(section.probability("encoder_dropout", default: defaults?.dropout ?? 0))
         if kind == .perceptron, !section.isAdapterFile {
             // A run's own record of its settings holds the defaults too.
             let isSet = [("encoder_num_layers", layerCount != 2), ("encoder_dropout", dropout != 0)]
             for (key, isSet) in isSet where isSet && section.has(key) {
                 section.record("goes with encoder_reparameterization_type: LSTM; an MLP has three layers", at: key)
             }
+        }
+    }
+
+    /// How many numbers the encoder's layers have.
+    func parameterCount(width: Int, hidden: Int) -> Double {
+        let (width, hidden) = (Double(width), Double(hidden))
+        switch kind {
+        case .perceptron: return 2 * width * hidden + hidden * hidden
+        case .memory:
+            let lower = 8 * hidden * (width + hidden)
+            return lower + Double(layerCount - 1) * 24 * hidden * hidden + 4 * hidden * hidden + 2 * hidden * width
         }
     }
 

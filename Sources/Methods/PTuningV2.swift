@@ -12,21 +12,23 @@ public struct PTuningV2: PEFTMethod {
 
     private let section: ConfigSection
     private let settings: PrefixSettings
-    private let dropout: Double
+    private let dropout: Float
+    private let start: PromptSettings?
 
     public init(_ section: ConfigSection, startingFrom defaults: PTuningV2?) throws {
         self.section = section
         settings = PrefixSettings(section, defaults: defaults?.settings, method: Self.name)
-        dropout = section.double("prefix_dropout", default: 0.1, in: 0..<1)
+        dropout = section.probability("prefix_dropout", default: 0.1)
+        start = defaults?.settings.prompt
         if let defaults { settings.prompt.reportDifferences(from: defaults.settings.prompt, section) }
         try section.throwProblems()
     }
 
     public var leadingPositions: Int { settings.prompt.count }
 
-    public func check(_ model: any AdaptableModel) throws { try settings.check(model, section) }
+    public func check(_ model: any AdaptableModel) throws { try settings.check(model, section, startingFrom: start) }
 
     public func install(into model: any AdaptableModel, _ context: InstallationContext) throws -> any Installation {
-        try settings.install(into: model, section, context, dropout: Float(dropout))
+        try settings.install(into: model, section, context, startingFrom: start, dropout: dropout)
     }
 }

@@ -15,20 +15,24 @@ public struct PrefixTuning: PEFTMethod {
 
     private let section: ConfigSection
     private let settings: PrefixSettings
+    private let start: PromptSettings?
 
     public init(_ section: ConfigSection, startingFrom defaults: PrefixTuning?) throws {
         self.section = section
         settings = PrefixSettings(section, defaults: defaults?.settings, method: Self.name)
+        start = defaults?.settings.prompt
         if let defaults { settings.prompt.reportDifferences(from: defaults.settings.prompt, section) }
         try section.throwProblems()
     }
 
     public var leadingPositions: Int { settings.prompt.count }
 
-    public func check(_ model: any AdaptableModel) throws { try settings.check(model, section) }
+    public func check(_ model: any AdaptableModel) throws {
+        try settings.check(model, section, startingFrom: start)
+    }
 
     public func install(into model: any AdaptableModel, _ context: InstallationContext) throws -> any Installation {
-        try settings.install(into: model, section, context, dropout: 0)
+        try settings.install(into: model, section, context, startingFrom: start, dropout: 0)
     }
 }
 
@@ -54,14 +58,15 @@ struct PrefixSettings {
         }
     }
 
-    func check(_ model: any AdaptableModel, _ section: ConfigSection) throws {
-        try prompt.check(model, section, inEveryLayer: true)
+    func check(_ model: any AdaptableModel, _ section: ConfigSection, startingFrom start: PromptSettings?) throws {
+        try prompt.check(model, section, startingFrom: start, inEveryLayer: true)
     }
 
     func install(
-        into model: any AdaptableModel, _ section: ConfigSection, _ context: InstallationContext, dropout: Float
+        into model: any AdaptableModel, _ section: ConfigSection, _ context: InstallationContext,
+        startingFrom start: PromptSettings?, dropout: Float
     ) throws -> any Installation {
-        try check(model, section)
+        try check(model, section, startingFrom: start)
         let shape = model.promptShape
         let width = shape.layerCount * 2 * shape.heads.keyValueCount * shape.heads.size
         let hidden = hiddenSize ?? shape.width
@@ -74,6 +79,15 @@ struct PrefixSettings {
             ])
         let encoder: any PromptEncoder
         let usesEncoder = isProjected && context.isTraining
+        let advice =
+            usesEncoder ? "resume the run, or set prefix_projection to false to train the vectors themselves" : nil
+        if let advice, let stored = context.stored {
+            throw PromptInstallation.encoderProblem(advice, file: stored.file)
+        }
+        if usesEncoder {
+            try section.checkMemory(
+                Double(hidden) * Double(shape.width + width), at: "encoder_hidden_size")
+        }
         if usesEncoder {
             encoder = PrefixProjection(
                 count: prompt.count, width: shape.width, hidden: hidden, outputs: width, beginsAtZero: beginsAtZero,
@@ -82,13 +96,11 @@ struct PrefixSettings {
             encoder = PromptTable(
                 beginsAtZero
                     ? Tensor(zeros: [prompt.count, width])
-                    : PromptTable.random(prompt.count, width, seed: context.seed))
+                    : PromptTable.random(prompt.count, width, seed: context.beginningSeed))
         }
         return try PromptInstallation(
             prompt, encoder, .prefix, dropout: dropout, configuration: configuration,
-            encoderAdvice: usesEncoder
-                ? "resume the run, or set prefix_projection to false to train the vectors themselves" : nil,
-            into: model, section, context)
+            encoderAdvice: advice, into: model, section, context)
     }
 }
 

@@ -20,8 +20,9 @@ final class PromptTable: PromptEncoder {
 
     init(_ table: Tensor, name: String = PromptTable.name) { (self.table, self.name) = (table, name) }
 
-    /// N(0, 1), as `torch.nn.Embedding` begins.
-    static func random(_ count: Int, _ width: Int, seed: UInt64) -> Tensor {
+    /// N(0, 1), as `torch.nn.Embedding` begins; zeros without a seed.
+    static func random(_ count: Int, _ width: Int, seed: UInt64?) -> Tensor {
+        guard let seed else { return Tensor(zeros: [count, width]) }
         var generator = RandomGenerator(seed: seed, stream: name)
         let table = Tensor(uninitialized: [count, width])
         for i in 0..<table.count { table.data[i] = Float(generator.nextNormal()) }

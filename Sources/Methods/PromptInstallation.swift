@@ -90,14 +90,19 @@ final class PromptInstallation: Installation, LearnedPrompt {
 
     func load(_ tensors: [String: Tensor], file: String) throws(Problems) {
         guard encoderAdvice == nil, let table = encoder.parameters.first?.tensor else {
-            throw Problems([
-                Problem(
-                    "the adapter's vectors came from an encoder, which its files don't hold, so that training can't go on "
-                        + "from them: \(encoderAdvice ?? "")", file: file)
-            ])
+            throw Self.encoderProblem(encoderAdvice ?? "", file: file)
         }
         try loadExactly(
             tensors, into: [(tensorName, table)] + extras.trainable.map { ($0.name, $0.tensor) }, file: file)
+    }
+
+    /// Where training was to go on from vectors whose encoder is gone.
+    static func encoderProblem(_ advice: String, file: String) -> Problems {
+        Problems([
+            Problem(
+                "the adapter's vectors came from an encoder, which its files don't hold, so that training can't go on "
+                    + "from them: \(advice)", file: file)
+        ])
     }
 
     var trainingState: [(name: String, tensor: Tensor)] {

@@ -32,13 +32,16 @@ struct PromptSettings: Equatable {
     private static let forLayers = ["target_modules", "exclude_modules", "layers_to_transform", "layers_pattern"]
 
     func reportDifferences(from start: PromptSettings, _ section: ConfigSection) {
-        section.report("num_virtual_tokens", isEqual: count == start.count)
-        section.report("modules_to_save", isEqual: modulesToSave == start.modulesToSave)
+        section.compare("num_virtual_tokens", count, with: start.count)
     }
 
     /// Throws `Problems` where the prompt leaves no room for a text, or was made for a model of other sizes, which
     /// `adapter_config.json` tells.
-    func check(_ model: any AdaptableModel, _ section: ConfigSection, inEveryLayer: Bool) throws {
+    ///
+    /// - Parameter start: The settings of the adapter that training starts from.
+    func check(
+        _ model: any AdaptableModel, _ section: ConfigSection, startingFrom start: PromptSettings?, inEveryLayer: Bool
+    ) throws {
         let shape = model.promptShape
         var problems: [Problem] = []
         func compare(_ key: String, _ expected: Int, _ name: String) {
@@ -64,6 +67,10 @@ struct PromptSettings: Equatable {
                 section.problem(
                     "\(count) virtual tokens leave no room for a text: the model takes \(shape.positionCount) tokens in "
                         + "all (n_positions)", at: "num_virtual_tokens"))
+        }
+        if let start {
+            problems += Selection([:], modulesToSave: modulesToSave, in: model).problems(
+                against: Selection([:], modulesToSave: start.modulesToSave, in: model), section)
         }
         if !problems.isEmpty { throw Problems(problems) }
     }
@@ -93,11 +100,6 @@ struct PromptSettings: Equatable {
 }
 
 extension ConfigSection {
-    /// Records that a setting differs from that of the adapter that training starts from.
-    func report(_ key: String, isEqual: Bool) {
-        if !isEqual { record("differs from the adapter that init_from names; leave it out", at: key) }
-    }
-
     /// Whether this is an adapter's `adapter_config.json` rather than a section of a run.
     var isAdapterFile: Bool { has("peft_type") }
 }

@@ -25,6 +25,7 @@ public struct PromptTuning: PEFTMethod {
     private let settings: PromptSettings
     private let start: Start
     private let text: String?
+    private let initial: PromptSettings?
 
     public init(_ section: ConfigSection, startingFrom defaults: PromptTuning?) throws {
         self.section = section
@@ -40,13 +41,16 @@ public struct PromptTuning: PEFTMethod {
                 section.record("goes with prompt_tuning_init: TEXT", at: "prompt_tuning_init_text")
             }
         }
+        initial = defaults?.settings
         if let defaults { settings.reportDifferences(from: defaults.settings, section) }
         try section.throwProblems()
     }
 
     public var leadingPositions: Int { settings.count }
 
-    public func check(_ model: any AdaptableModel) throws { try settings.check(model, section, inEveryLayer: false) }
+    public func check(_ model: any AdaptableModel) throws {
+        try settings.check(model, section, startingFrom: initial, inEveryLayer: false)
+    }
 
     public func install(into model: any AdaptableModel, _ context: InstallationContext) throws -> any Installation {
         try check(model)
@@ -64,6 +68,7 @@ public struct PromptTuning: PEFTMethod {
     }
 
     private func table(for model: any AdaptableModel, _ context: InstallationContext) throws -> Tensor {
+        if context.stored != nil { return Tensor(zeros: [settings.count, model.tokenEmbedding.shape[1]]) }
         let vectors = model.tokenEmbedding.tensor
         switch context.isTraining ? start : .random {
         case .random: return PromptTable.random(settings.count, vectors.columnCount, seed: context.seed)

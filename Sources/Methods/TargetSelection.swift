@@ -1,6 +1,7 @@
 import Configuration
 import Diagnostics
 import Layers
+import Patterns
 
 /// Which modules a method works on, in the words of peft's configuration.
 struct TargetSelection: Equatable {
@@ -17,7 +18,7 @@ struct TargetSelection: Equatable {
     var modules: Modules?
     var excluded: Modules?
     var layers: [Int]?
-    /// The path segment in front of a layer's number; nil: the first segment that is a number.
+    /// Regular expressions for the path segment in front of a layer's number; empty for any.
     var layersPattern: [String]
 
     init(_ section: ConfigSection, defaults: TargetSelection?) {
@@ -25,12 +26,20 @@ struct TargetSelection: Equatable {
         excluded = Self.modules(section, "exclude_modules") ?? defaults?.excluded
         layers = section.optionalInts("layers_to_transform", in: 0...) ?? defaults?.layers
         if layers == [] { layers = nil }
-        layersPattern = section.optionalStrings("layers_pattern") ?? defaults?.layersPattern ?? []
+        // An expression beside an adapter to start from says all itself.
+        if defaults != nil, case .expression? = modules, section.has("target_modules"),
+            !section.has("layers_to_transform")
+        {
+            layers = nil
+        }
+        layersPattern = section.optionalStrings("layers_pattern") ?? (layers == nil ? nil : defaults?.layersPattern) ?? []
     }
 
     static func modules(_ section: ConfigSection, _ key: String) -> Modules? {
         guard let node = section.node(key) else { return nil }
-        if case .scalar(let text, _) = node.content { return text == "all-linear" ? .allLinear : .expression(text) }
+        if case .scalar(let text, _) = node.content {
+            return text.lowercased() == "all-linear" ? .allLinear : .expression(text)
+        }
         let entries = section.optionalStrings(key) ?? []
         return entries == ["all-linear"] ? .allLinear : .list(entries)
     }
@@ -92,11 +101,12 @@ struct TargetSelection: Equatable {
         }
         let isWanted = try matcher(wanted, model, "target_modules", names, section, &problems)
         let isExcluded = try excluded.map { try matcher($0, model, "exclude_modules", names, section, &problems) }
+        let blocks = try layers == nil ? nil : LayerNumbers(layersPattern, section)
         var found: [Found] = []
         var seenLayers: Set<Int> = []
         for module in model.modules where isWanted(module.path) && isExcluded?(module.path) != true {
-            if let layers, !isNamedByPath(module.path) {
-                guard let layer = layerIndex(of: module.path) else { continue }
+            if let layers, let blocks, !isNamedByPath(module.path) {
+                guard let layer = blocks.number(of: module.path) else { continue }
                 seenLayers.insert(layer)
                 guard layers.contains(layer) else { continue }
             }
@@ -109,12 +119,15 @@ struct TargetSelection: Equatable {
             }
             found.append(one)
         }
-        for layer in layers ?? [] where !seenLayers.isEmpty && !seenLayers.contains(layer) {
-            problems.append(
-                section.problem(
-                    "there is no layer \(layer); the layers are 0 to \(seenLayers.max() ?? 0)",
-                    at: "layers_to_transform"))
+        if section.asksFor("layers_to_transform") {
+            for layer in layers ?? [] where !seenLayers.isEmpty && !seenLayers.contains(layer) {
+                problems.append(
+                    section.problem(
+                        "there is no layer \(layer); the layers are 0 to \(seenLayers.max() ?? 0)",
+                        at: "layers_to_transform"))
+            }
         }
+        problems += layersPatternProblems(model, section)
         if found.isEmpty, problems.isEmpty {
             problems.append(
                 section.problem(
@@ -124,54 +137,78 @@ struct TargetSelection: Equatable {
         return found
     }
 
-    /// A test of paths; reports entries that no module answers to.
+    /// What is wrong with a run's `layers_pattern`, each entry of which must stand before a layer's number.
+    private func layersPatternProblems(_ model: any AdaptableModel, _ section: ConfigSection) -> [Problem] {
+        guard section.asksFor("layers_pattern"), !layersPattern.isEmpty else { return [] }
+        if layers == nil { return [section.problem("goes with layers_to_transform", at: "layers_pattern")] }
+        let paths = model.modules.map(\.path)
+        return layersPattern.compactMap { entry in
+            guard let numbers = try? LayerNumbers([entry], section),
+                !paths.contains(where: { numbers.number(of: $0) != nil })
+            else { return nil }
+            let names = LayerNumbers.names(in: paths)
+            return section.problem(
+                "'\(entry)' stands before no layer's number; \(guess(entry, names))the model has "
+                    + names.joined(separator: ", "), at: "layers_pattern")
+        }
+    }
+
+    /// A test of paths; reports entries of a run's configuration that no module answers to.
     private func matcher(
         _ modules: Modules, _ model: any AdaptableModel, _ key: String, _ names: String, _ section: ConfigSection,
         _ problems: inout [Problem]
     ) throws -> (String) -> Bool {
+        let paths = model.modules.map(\.path)
         switch modules {
         case .allLinear:
-            let paths = Set(
+            let linears = Set(
                 model.modules.compactMap { module -> String? in
                     guard case .linear = module.kind, module.path != model.outputLayerPath else { return nil }
                     return module.path
                 })
-            return paths.contains
+            return linears.contains
         case .list(let entries):
-            for entry in entries where !model.modules.contains(where: { Self.matches($0.path, entry) }) {
+            for entry in entries where section.asksFor(key) && !paths.contains(where: { Self.matches($0, entry) }) {
                 problems.append(
                     section.problem(
-                        "'\(entry)' matches no module; the model has \(names)", at: key))
+                        "'\(entry)' matches no module; \(guess(entry, Self.parameterNames(of: model)))the model has "
+                            + names, at: key))
             }
             return { path in entries.contains { Self.matches(path, $0) } }
-        case .expression(let pattern):
+        case .expression:
+            let matches = try Self.test(of: modules, at: key, section)
+            // In a file only what it selects by has to select something, which shows in the end.
+            if section.asksFor(key), !paths.contains(where: matches) {
+                problems.append(
+                    section.problem(
+                        "the regular expression '\(Self.text(of: modules))' matches no whole path; the paths are like "
+                            + "\(Self.examplePath(of: model)), and the model has \(names)", at: key))
+            }
+            return matches
+        }
+    }
+
+    /// Which paths a list or an expression means, as `target_modules` has it.
+    ///
+    /// - Throws: `Problems` for what is no regular expression.
+    static func test(of modules: Modules, at key: String, _ section: ConfigSection) throws -> (String) -> Bool {
+        switch modules {
+        case .list(let entries): return { path in entries.contains { matches(path, $0) } }
+        case .allLinear: return { _ in true }
+        case .expression(let source):
             do {
-                let expression = try Regex(pattern)
-                let matches = { (path: String) in (try? expression.wholeMatch(in: path)) != nil }
-                if !model.modules.contains(where: { matches($0.path) }) {
-                    problems.append(
-                        section.problem(
-                            "the regular expression '\(pattern)' matches no whole path; the paths are like "
-                                + "\(Self.examplePath(of: model)), and the model has \(names)",
-                            at: key))
-                }
-                return matches
+                return try Pattern(source).matchesWhole
             } catch {
-                throw Problems([section.problem("'\(pattern)' is no regular expression: \(error)", at: key)])
+                throw Problems([section.problem("'\(source)' is no regular expression: \(error)", at: key)])
             }
         }
+    }
+
+    private static func text(of modules: Modules) -> String {
+        if case .expression(let source) = modules { source } else { "" }
     }
 
     static func matches(_ path: String, _ entry: String) -> Bool { path == entry || path.hasSuffix("." + entry) }
-
-    /// Whether a path is meant by a list or an expression, as `target_modules` has it.
-    static func means(_ modules: Modules, _ path: String) throws -> Bool {
-        switch modules {
-        case .list(let entries): entries.contains { matches(path, $0) }
-        case .expression(let pattern): try Regex(pattern).wholeMatch(in: path) != nil
-        case .allLinear: true
-        }
-    }
 
     /// Whether two entries can mean the same module.
     static func overlap(_ a: String, _ b: String) -> Bool { matches(a, b) || matches(b, a) }
@@ -186,16 +223,6 @@ struct TargetSelection: Equatable {
     private func isNamedByPath(_ path: String) -> Bool {
         if case .list(let entries)? = modules { return entries.contains(path) }
         return false
-    }
-
-    /// The number of the block that a module belongs to.
-    private func layerIndex(of path: String) -> Int? {
-        let segments = path.split(separator: ".")
-        if layersPattern.isEmpty { return segments.lazy.compactMap { Int($0) }.first }
-        for (pattern, number) in zip(segments, segments.dropFirst()) where layersPattern.contains(String(pattern)) {
-            if let index = Int(number) { return index }
-        }
-        return nil
     }
 
     /// The last segments of the linear layers' paths, as a reader would write them into `target_modules`.
@@ -220,15 +247,15 @@ struct TargetSelection: Equatable {
 
     /// The names of all modules that hold parameters, likewise.
     static func moduleNames(of model: any AdaptableModel) -> String {
-        var names: [String] = []
-        for module in model.modules {
-            if case .container = module.kind { continue }
-            guard let name = module.path.split(separator: ".").last.map(String.init), !names.contains(name) else {
-                continue
-            }
-            names.append(name)
-        }
-        return "the modules " + names.joined(separator: ", ")
+        "the modules " + parameterNames(of: model).joined(separator: ", ")
+    }
+
+    /// The last segments of all modules that hold parameters.
+    private static func parameterNames(of model: any AdaptableModel) -> [String] {
+        lastSegments(
+            of: model.modules.compactMap { module in
+                if case .container = module.kind { nil } else { module.path }
+            })
     }
 
     private static func examplePath(of model: any AdaptableModel) -> String {
@@ -251,5 +278,50 @@ struct TargetSelection: Equatable {
         case nil: .list(entries)
         case let modules?: modules
         }
+    }
+}
+
+/// The numbers of the blocks that modules belong to, as peft finds them: the last segment that is a number with one after
+/// it and, by default any, the right one before it, which isn't the path's first.
+struct LayerNumbers {
+    private let patterns: [Pattern]
+
+    /// - Throws: `Problems` for entries that are no regular expressions.
+    init(_ names: [String], _ section: ConfigSection) throws {
+        patterns = try (names.isEmpty ? ["[^.]*"] : names).map { name in
+            do {
+                return try Pattern(".*\\.(?:\(name))")
+            } catch {
+                throw Problems([
+                    section.problem("'\(name)' is no regular expression: \(error)", at: "layers_pattern")
+                ])
+            }
+        }
+    }
+
+    func number(of path: String) -> Int? {
+        let segments = path.split(separator: ".", omittingEmptySubsequences: false)
+        guard segments.count > 3 else { return nil }
+        for pattern in patterns {
+            for place in (2..<segments.count - 1).reversed() {
+                guard let number = Int(segments[place]),
+                    pattern.matchesWhole(segments[..<place].joined(separator: "."))
+                else { continue }
+                return number
+            }
+        }
+        return nil
+    }
+
+    /// What stands before numbers in paths.
+    static func names(in paths: [String]) -> [String] {
+        var names: [String] = []
+        for path in paths {
+            let segments = path.split(separator: ".")
+            for (name, number) in zip(segments, segments.dropFirst()) where Int(number) != nil {
+                if !names.contains(String(name)) { names.append(String(name)) }
+            }
+        }
+        return names
     }
 }

@@ -16,7 +16,9 @@ extension PEFTMethod {
     public func installWithHead(
         into model: any AdaptableModel, _ context: InstallationContext
     ) throws -> any Installation {
-        let installation = try install(into: model, context)
+        var own = context
+        if let head = model.taskHead { own.stored?.optional.insert(head.name) }
+        let installation = try install(into: model, own)
         guard let head = model.taskHead else { return installation }
         return TaskHeadInstallation(installation, head: head, isTraining: context.isTraining)
     }

@@ -67,9 +67,9 @@ struct GPT2Configuration {
         innerWidth = section.optionalInt("n_inner", in: Self.sizes) ?? 4 * width
         activation = section.choice("activation_function", default: Activation.geluNew)
         normEpsilon = Float(section.double("layer_norm_epsilon", default: 1e-5, in: 0...1))
-        embeddingDropout = Float(section.double("embd_pdrop", default: 0.1, in: 0..<1))
-        residualDropout = Float(section.double("resid_pdrop", default: 0.1, in: 0..<1))
-        attentionDropout = Float(section.double("attn_pdrop", default: 0.1, in: 0..<1))
+        embeddingDropout = section.probability("embd_pdrop", default: 0.1)
+        residualDropout = section.probability("resid_pdrop", default: 0.1)
+        attentionDropout = section.probability("attn_pdrop", default: 0.1)
         scalesAttention = section.bool("scale_attn_weights", default: true)
         scalesAttentionByLayer = section.bool("scale_attn_by_inverse_layer_idx", default: false)
         initializerRange = Float(section.double("initializer_range", default: 0.02, in: 0...))

@@ -16,7 +16,7 @@ struct Failure {
     init(_ error: any Error) {
         switch error {
         case let problem as Problem: kind = .problems([problem])
-        case let problems as Problems: kind = .problems(problems.list)
+        case let problems as Problems: kind = .problems(problems.collapsed)
         case let code as ExitCode: kind = .silent(code.rawValue)
         // The parser knows its own errors, and gives all others the status 1.
         default: kind = Peft.exitCode(for: error) == .failure ? .unexpected(error) : .usage(error)

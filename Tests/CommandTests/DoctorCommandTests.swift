@@ -28,14 +28,16 @@ struct DoctorCommandTests {
     private func findings(_ path: String, base: String? = base) throws -> [(kind: String, key: String?, text: String)] {
         let outcome =
             try base.map { try peft("doctor", path, "--base", $0, "--json") } ?? peft("doctor", path, "--json")
-        #expect(outcome.errors == "")
         let root = try JSONNode.parse(outcome.output)
-        let found = try root.array("findings").map {
-            (try $0.string("kind"), try $0.optionalString("key"), try $0.string("message"))
+        let isHealthy = try root.array("findings").allSatisfy { try $0.boolean("note") }
+        #expect(outcome.status == (isHealthy ? 0 : 65))
+        #expect(try root.boolean("healthy") == isHealthy)
+        return try root.array("findings").map {
+            (
+                try ($0.boolean("note") ? "note " : "") + $0.string("kind"), try $0.optionalString("key"),
+                try $0.string("message")
+            )
         }
-        #expect(outcome.status == (found.isEmpty ? 0 : 65))
-        #expect(try root.boolean("healthy") == found.isEmpty)
-        return found
     }
 
     @Test(
@@ -75,7 +77,7 @@ struct DoctorCommandTests {
         let found = try findings(path)
         #expect(found.map(\.kind) == ["not_finite"])
         #expect(found.first?.key == "transformer.h.1.attn.c_attn.lora_A.weight")
-        #expect(found.first?.text == "holds numbers that are not finite (NaN or infinity) (and 1 more)")
+        #expect(found.first?.text == "holds NaN in row 0, column 2 (and 1 more)")
     }
 
     @Test("finds names that match nothing, and says what they lack") func names() throws {
@@ -160,13 +162,58 @@ struct DoctorCommandTests {
             "patterns", settings: ["rank_pattern": ["c_attn": 3, "h.0.attn.c_attn": 5, "mlp.c_proj": 2, "gate": 7]],
             in: folder)
         let found = try findings(path)
-        #expect(found.map(\.kind).allSatisfy { ["patterns", "settings"].contains($0) })
+        #expect(found.map(\.kind).allSatisfy { ["patterns", "settings", "note entries"].contains($0) })
         #expect(found.contains { $0.text == "matches no layer that has an adapter" && $0.key == "rank_pattern.gate" })
         #expect(
             found.contains {
                 $0.text == "'c_attn' and 'h.0.attn.c_attn' both match transformer.h.0.attn.c_attn and differ"
             })
         #expect(found.contains { $0.text == "has the rank 5, but the settings say 3" })
+    }
+
+    @Test("notes entries that mean nothing and fields that aren't known, and calls the adapter healthy all the same")
+    func notes() throws {
+        let folder = try TemporaryFolder()
+        let path = try adapter(
+            "default",
+            settings: [
+                "target_modules": ["q_proj", "c_attn", "v_proj"], "modules_to_save": ["embed_tokens"],
+                "rank_pattern": ["gate": 7], "loftq_config": [:],
+            ], in: folder)
+        let found = try findings(path)
+        #expect(
+            found.map { "\($0.kind) \($0.key ?? ""): \($0.text)" } == [
+                "note entries rank_pattern.gate: matches no layer that has an adapter",
+                "note entries target_modules: 'q_proj' matches nothing in the base model (and 1 more)",
+                "note entries modules_to_save: 'embed_tokens' matches nothing in the base model",
+            ])
+        let text = try JSONNode.load(path: folder.path + "/adapter_config.json").asObject()
+        try AtomicFile.write(
+            JSONValue.object(
+                text.map {
+                    .init(
+                        $0.key == "revision" ? "use_something_new" : $0.key,
+                        $0.key == "revision" ? true : $0.value.plain)
+                }
+            ).text(.python), to: folder.path + "/adapter_config.json")
+        let outcome = try peft("doctor", path, "--base", Self.base)
+        #expect(outcome.status == 0)
+        #expect(outcome.output.hasPrefix("healthy: "))
+        #expect(
+            outcome.output.contains(
+                "- note: use_something_new: isn't known here, and may change what the adapter computes\n"))
+        #expect(outcome.errors.contains("warning: use_something_new: this field isn't known here"))
+    }
+
+    @Test("takes a head that the settings don't list for what it is") func unlistedHead() throws {
+        let folder = try TemporaryFolder()
+        let path = try adapter("default", settings: ["task_type": "SEQ_CLS", "modules_to_save": nil], in: folder)
+        let source = try AdapterFolder(path: path, warn: { _ in })
+        var tensors = try source.entries.map { OutgoingTensor($0.tensor.name, try source.tensor($0), as: .float32) }
+        tensors.append(
+            OutgoingTensor("base_model.model.score.weight", Tensor(noise(3 * 24), shape: [3, 24]), as: .float32))
+        try AdapterFolder.write(configuration: source.configuration.plain, tensors: tensors, to: path)
+        #expect(try findings(path).map(\.kind) == [])
     }
 
     @Test("finds scales that can't be meant") func scales() throws {

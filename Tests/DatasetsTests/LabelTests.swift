@@ -189,7 +189,8 @@ import Tokenizers
             ),
             (
                 #"text: "{t}", label: "{l}", label_pattern: "(x""#,
-                "run.yaml:1:50: error: data.label_pattern: '(x' is no regular expression"
+                "run.yaml:1:50: error: data.label_pattern: '(x' is no regular expression: missing ), "
+                    + "unterminated subpattern at character 1"
             ),
             (
                 #"text: "{t}", label: "{l}", label_pattern: "x""#,

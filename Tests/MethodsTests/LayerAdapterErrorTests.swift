@@ -8,7 +8,7 @@ import Testing
     static let complaints: [(method: String, settings: String, text: String)] = [
         (
             "ia3", #"{"target_modules": ["c_attn"], "feedforward_modules": ["c_fc"]}"#,
-            "1:55: error: feedforward_modules: 'c_fc' isn't among target_modules"
+            "1:55: error: feedforward_modules: 'c_fc' isn't among the target_modules; they are c_attn"
         ),
         (
             "ia3", #"{"target_modules": ["c_attn", "lm_head"]}"#,

@@ -10,12 +10,12 @@ import Testing
     static let errors: [(settings: String, text: String)] = [
         (
             #"{"target_modules": ["q_proj"]}"#,
-            "1:20: error: target_modules: 'q_proj' matches no module; the model has LINEARS"
+            "1:20: error: target_modules: 'q_proj' matches no module; did you mean 'c_proj'? the model has LINEARS"
         ),
         (
             #"{"target_modules": ["c_attn", "q_proj", "attn"]}"#,
             """
-            1:20: error: target_modules: 'q_proj' matches no module; the model has LINEARS
+            1:20: error: target_modules: 'q_proj' matches no module; did you mean 'c_proj'? the model has LINEARS
             1:20: error: target_modules: transformer.h.0.attn is no linear layer or embedding, and lora works on those; \
             the model has LINEARS
             1:20: error: target_modules: transformer.h.1.attn is no linear layer or embedding, and lora works on those; \
@@ -34,7 +34,8 @@ import Testing
         ),
         (
             #"{"target_modules": ".*c_(fc"}"#,
-            "1:20: error: target_modules: '.*c_(fc' is no regular expression: expected ')'"
+            "1:20: error: target_modules: '.*c_(fc' is no regular expression: missing ), unterminated "
+                + "subpattern at character 5"
         ),
         (
             #"{"target_modules": ".*c_fc", "layers_to_transform": [0]}"#,
@@ -81,7 +82,7 @@ import Testing
             1:26: error: lora_dropout: must be at least 0.0 and less than 1.0, got 1
             1:37: error: bias: expected one of none, all, lora_only, got 'some'
             1:162: error: alpha_pattern.c_fc: expected a number, got 'x'
-            1:126: error: rank_pattern: '(' is no regular expression
+            1:131: error: rank_pattern.(: is no regular expression: missing ), unterminated subpattern at character 1
             1:103: error: init_lora_weights: expected one of true, false, gaussian, orthogonal, pissa, olora, got 'pisa'; \
             did you mean 'pissa'?
             1:58: error: lora_bias: doesn't go with use_dora

@@ -175,8 +175,8 @@ import TestSupport
         #expect(trainable.map(\.tensor.shape) == [[4, 8], [12, 4], [4, 8], [12, 4]])
         #expect(
             complaint { _ = try LoRA(section(#"{"r": 5, "bias": "all"}"#), startingFrom: start) } == """
-                1:7: error: r: differs from the adapter that init_from names; leave it out
-                1:18: error: bias: differs from the adapter that init_from names; leave it out
+                1:7: error: r: is 5, but 4 in the adapter that init_from names; leave it out
+                1:18: error: bias: is all, but none in the adapter that init_from names; leave it out
                 """)
     }
 }

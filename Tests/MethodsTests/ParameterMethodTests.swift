@@ -36,8 +36,8 @@ import Testing
         ),
         (
             "ln_tuning", #"{"target_modules": ["ln_3"]}"#,
-            "1:20: error: target_modules: 'ln_3' matches no module; the model has the modules wte, wpe, ln_1, c_attn, "
-                + "c_proj, ln_2, c_fc, ln_f, lm_head"
+            "1:20: error: target_modules: 'ln_3' matches no module; did you mean 'ln_1'? the model has the modules wte, wpe, "
+                + "ln_1, c_attn, c_proj, ln_2, c_fc, ln_f, lm_head"
         ),
         (
             "ln_tuning", #"{"modules_to_save": ["transformer"]}"#,

@@ -118,7 +118,7 @@ import Testing
         let start = try PrefixTuning(section(#"{"num_virtual_tokens": 2}"#), startingFrom: nil)
         #expect(
             complaint { _ = try PrefixTuning(section(#"{"num_virtual_tokens": 3}"#), startingFrom: start) }
-                == "1:24: error: num_virtual_tokens: differs from the adapter that init_from names; leave it out")
+                == "1:24: error: num_virtual_tokens: is 3, but 2 in the adapter that init_from names; leave it out")
         let trainable = try PrefixTuning(section("{}"), startingFrom: start).install(
             into: SmallModel().model, InstallationContext(seed: 1, basePath: "base", isTraining: true)
         ).trainable

@@ -47,6 +47,7 @@ public struct AdapterFolder: Sendable {
         let head = try hub == nil ? nil : AdapterHubHead(in: path, warn: warn)
         let flat = hub?.configuration ?? root
         configuration = try head?.completed(flat) ?? flat
+        AdapterFields.check(configuration, warn: warn)
         self.head = head
         let weightsName = hub == nil ? Self.weightsName : AdapterHubLayout.weightsName
         let weightsPath = FileSystem.join(path, weightsName)
@@ -68,10 +69,11 @@ public struct AdapterFolder: Sendable {
                 exitStatus: .missingInput)
         }
         weights = try SafetensorsFile(path: weightsPath, warn: warn)
-        let own = weights.tensors.map { tensor in
+        let all = weights.tensors.map { tensor in
             let key = hub.map { AdapterHubLayout.path(ofKey: tensor.name, adapter: $0.name) } ?? tensor.name
             return Entry(path: Self.path(ofKey: key), tensor: tensor)
         }
+        let own = hub == nil ? Self.withoutForeignHeads(all, of: configuration, file: weightsPath, warn: warn) : all
         entries = own + (head?.file.tensors.map { Entry(path: head?.path(of: $0.name) ?? $0.name, tensor: $0) } ?? [])
         var indexes: [String: Int] = [:]
         for (index, entry) in entries.enumerated() {
@@ -84,15 +86,44 @@ public struct AdapterFolder: Sendable {
         self.indexes = indexes
     }
 
+    /// Whether the adapter is for sequence classification, with a head of its own: by its task, or by the class of the
+    /// model where peft was told no task.
+    public var isForClassification: Bool { Self.isForClassification(configuration) }
+
+    private static func isForClassification(_ configuration: JSONNode) -> Bool {
+        if let task = (try? configuration.optionalString("task_type")) ?? nil { return task == "SEQ_CLS" }
+        let mapping = (try? configuration.optional("auto_mapping")) ?? nil
+        let name = mapping.flatMap { try? $0.optionalString("base_model_class") } ?? nil
+        return name?.hasSuffix("ForSequenceClassification") ?? false
+    }
+
+    /// The tensors without those of heads that models of these classes haven't got, which other libraries leave in the file
+    /// and peft passes over: of a reward model's values, of other tasks.
+    private static func withoutForeignHeads(
+        _ entries: [Entry], of configuration: JSONNode, file: String, warn: WarningSink
+    ) -> [Entry] {
+        let heads = ["v_head.", "qa_outputs."] + (isForClassification(configuration) ? [] : ["classifier.", "score."])
+        let foreign = entries.filter { entry in heads.contains(where: entry.path.hasPrefix) }
+        guard let first = foreign.first else { return entries }
+        let more = foreign.count > 1 ? " and \(foreign.count - 1) more" : ""
+        warn(
+            Problem(
+                "belongs to a head that the model hasn't got\(more), and is left out, as peft does", file: file,
+                key: first.path, severity: .warning))
+        return entries.filter { entry in !heads.contains(where: entry.path.hasPrefix) }
+    }
+
     /// The entry whose `path` is `name`.
     public func entry(_ path: String) -> Entry? { indexes[path].map { entries[$0] } }
 
     /// The tensor of an entry, as floats.
-    public func tensor(_ entry: Entry) throws -> Tensor {
-        if let head, head.file.entry(named: entry.tensor.name) != nil {
-            return try head.file.tensor(named: entry.tensor.name)
-        }
-        return try weights.tensor(named: entry.tensor.name)
+    public func tensor(_ entry: Entry) throws -> Tensor { try raw(entry).tensor() }
+
+    /// The tensor of an entry, as it is stored.
+    public func raw(_ entry: Entry) throws -> RawTensor {
+        let isOfHead = head?.file.entry(named: entry.tensor.name) != nil
+        return try (isOfHead ? head?.file : nil)?.raw(named: entry.tensor.name)
+            ?? weights.raw(named: entry.tensor.name)
     }
 
     /// A tensor's name as peft stores it, without prefix and without the infix `.default` of an adapter's name.

@@ -9,7 +9,7 @@ import Tensors
 ///
 /// s = alpha / (init_r + 1e-5). The loss has `orth_reg_weight` times the mean of ‖A Aᵀ − I‖ and ‖BᵀB − I‖ over all A and
 /// B beside it.
-public struct AdaLoRA: PEFTMethod {
+public struct AdaLoRA: SelectingMethod {
     public static let name = "adalora"
     public static let learningRate = 1e-3
     public static let adapterType: String? = "ADALORA"
@@ -17,9 +17,11 @@ public struct AdaLoRA: PEFTMethod {
 
     let settings: AdaLoRASettings
     let section: ConfigSection
+    let start: [AdaLoRA]
 
     public init(_ section: ConfigSection, startingFrom defaults: AdaLoRA?) throws {
         self.section = section
+        start = defaults.map { [$0] } ?? []
         settings = try AdaLoRASettings(section, defaults: defaults?.settings)
         if let defaults {
             settings.reportDifferences(from: defaults.settings, section)
@@ -27,7 +29,20 @@ public struct AdaLoRA: PEFTMethod {
         }
     }
 
+    public func check(_ model: any AdaptableModel) throws { try checkStart(model) }
+
+    func selection(in model: any AdaptableModel) throws -> Selection {
+        Selection(
+            Dictionary(try linears(of: model).map { ($0.path, []) }, uniquingKeysWith: { first, _ in first }),
+            modulesToSave: settings.modulesToSave, in: model)
+    }
+
     public func install(into model: any AdaptableModel, _ context: InstallationContext) throws -> any Installation {
+        try check(model)
+        return try AdaLoRAInstallation(self, try linears(of: model), model, context)
+    }
+
+    private func linears(of model: any AdaptableModel) throws -> [Linear] {
         let linears = try settings.targets.linears(
             of: model, method: Self.name, default: model.defaultTargets.queriesAndValues, section
         ).filter { linear in
@@ -36,7 +51,7 @@ public struct AdaLoRA: PEFTMethod {
         if linears.isEmpty {
             throw Problems([section.problem("takes every layer that target_modules selects", at: "modules_to_save")])
         }
-        return try AdaLoRAInstallation(self, linears, model, context)
+        return linears
     }
 }
 
@@ -57,8 +72,11 @@ private final class AdaLoRAInstallation: Installation {
         basePath = context.basePath
         let (settings, section) = (method.settings, method.section)
         schedule = try context.isTraining ? settings.schedule(stepCount: context.stepCount, section) : settings.schedule
-        triplets = try linears.map { linear in
-            if context.isTraining { try section.checkRank(settings.initialRank, of: linear, at: "init_r") }
+        var ranks: [Int] = []
+        for linear in linears {
+            if context.isTraining, context.stored == nil {
+                try section.checkRank(settings.initialRank, of: linear, at: "init_r")
+            }
             let kept = settings.rankPattern[linear.path]
             if let kept, kept.count != settings.initialRank {
                 throw Problems([
@@ -67,11 +85,16 @@ private final class AdaLoRAInstallation: Installation {
                         at: "rank_pattern")
                 ])
             }
-            return SingularTriplets(linear, settings, kept: kept, seed: context.seed)
+            ranks.append(kept.map { $0.count { $0 } } ?? settings.initialRank)
         }
         extras = ExtraParameters(model: model)
         extras.add(biases: settings.bias, adaptedPaths: Set(linears.map(\.path)))
         try extras.add(modulesToSave: settings.modulesToSave, section)
+        try context.check(
+            zip(linears, ranks).flatMap { SingularTriplets.layout($0, rank: $1) }, extras)
+        triplets = zip(linears, ranks).map { linear, rank in
+            SingularTriplets(linear, settings, rank: rank, seed: context.beginningSeed)
+        }
         extras.takeOver(tracking: context.isTraining)
         if let schedule, context.isTraining {
             allocator = RankAllocator(triplets, schedule, settings)

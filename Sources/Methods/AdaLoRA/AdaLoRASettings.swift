@@ -29,7 +29,7 @@ struct AdaLoRASettings: Equatable {
         initialRank = section.int("init_r", default: defaults?.initialRank ?? 12, in: 1...)
         targetRank = section.int("target_r", default: defaults?.targetRank ?? 8, in: 0...)
         alpha = section.double("lora_alpha", default: defaults?.alpha ?? 8)
-        dropout = Float(section.double("lora_dropout", default: Double(defaults?.dropout ?? 0), in: 0..<1))
+        dropout = section.probability("lora_dropout", default: Double(defaults?.dropout ?? 0))
         targets = TargetSelection(section, defaults: defaults?.targets)
         bias = section.choice("bias", default: defaults?.bias ?? .none)
         modulesToSave = section.optionalStrings("modules_to_save") ?? defaults?.modulesToSave ?? []
@@ -48,6 +48,9 @@ struct AdaLoRASettings: Equatable {
         }
         for (key, value) in [("beta1", beta1), ("beta2", beta2)] where value == 0 {
             section.record("must be more than 0.0 and less than 1.0, got 0", at: key)
+        }
+        for (key, value) in [("beta1", beta1), ("beta2", beta2)] where Float(value) == 1 {
+            section.record("\(value) is 1 as a number of 32 bits, with which it is computed", at: key)
         }
         Self.refuseUnsupported(section)
         try section.throwProblems()
@@ -112,19 +115,14 @@ struct AdaLoRASettings: Equatable {
 
     /// Reports what differs from the adapter that training starts from.
     func reportDifferences(from start: AdaLoRASettings, _ section: ConfigSection) {
-        func report(_ key: String, _ isEqual: Bool) {
-            if !isEqual { section.record("differs from the adapter that init_from names; leave it out", at: key) }
-        }
         if !start.rankPattern.isEmpty {
             section.record(
                 "names an adapter whose ranks have been chosen already, from which adalora can't go on; convert it to "
                     + "lora (peft convert) and train that", at: "init_from")
         }
-        report("init_r", initialRank == start.initialRank)
-        report("lora_alpha", alpha == start.alpha)
-        report("target_modules", targets == start.targets)
-        report("bias", bias == start.bias)
-        report("modules_to_save", modulesToSave == start.modulesToSave)
+        section.compare("init_r", initialRank, with: start.initialRank)
+        section.compare("lora_alpha", alpha, with: start.alpha)
+        section.compare("bias", bias.rawValue, with: start.bias.rawValue)
     }
 
     /// `adapter_config.json` as peft 0.21 writes it.

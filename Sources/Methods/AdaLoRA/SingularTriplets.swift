@@ -14,18 +14,30 @@ final class SingularTriplets: LinearAdapter {
     private let scale: Float
     private let dropout: Float
 
-    /// - Parameter kept: Which of the first ranks are there; nil for all.
-    init(_ linear: Linear, _ settings: AdaLoRASettings, kept: [Bool]?, seed: UInt64) {
+    /// What the tensors of a layer are named in the file, and their shapes.
+    static func layout(_ linear: Linear, rank: Int) -> [(name: String, shape: [Int])] {
+        [
+            (linear.path + ".lora_A", [rank, linear.inputSize]), (linear.path + ".lora_B", [linear.outputSize, rank]),
+            (linear.path + ".lora_E", [rank, 1]),
+        ]
+    }
+
+    /// - Parameters:
+    ///   - rank: How many of the first ranks are there.
+    ///   - seed: nil where a file's tensors will take the place of these.
+    init(_ linear: Linear, _ settings: AdaLoRASettings, rank: Int, seed: UInt64?) {
         self.linear = linear
         let whole = settings.initialRank
-        rank = kept.map { $0.count { $0 } } ?? whole
+        self.rank = rank
         // The reference divides by the first rank, pruned or not.
         scale = Float((settings.alpha > 0 ? settings.alpha : Double(whole)) / (Double(whole) + 1e-5))
         dropout = settings.dropout
-        var generator = RandomGenerator(seed: seed, stream: linear.path + ".lora_A")
+        var generator = seed.map { RandomGenerator(seed: $0, stream: linear.path + ".lora_A") }
         func normal(_ shape: [Int], _ deviation: Float) -> Tensor {
+            guard var own = generator else { return Tensor(zeros: shape) }
+            defer { generator = own }
             let tensor = Tensor(uninitialized: shape)
-            for i in 0..<tensor.count { tensor.data[i] = deviation * Float(generator.nextNormal()) }
+            for i in 0..<tensor.count { tensor.data[i] = deviation * Float(own.nextNormal()) }
             return tensor
         }
         let deviation: Float = settings.isInitialised ? 0.02 : 1

@@ -10,7 +10,7 @@ import Tensors
 /// Variants: s = alpha / √r (rsLoRA, Kalajdzievski 2023), a trained magnitude of each output's weights (DoRA, Liu et al.
 /// 2024), beginnings from W itself (PiSSA, Meng et al. 2024; OLoRA, Büyükakyüz 2024), embeddings as targets, single rows
 /// of the token embedding.
-public struct LoRA: PEFTMethod {
+public struct LoRA: SelectingMethod {
     public static let name = "lora"
     public static let learningRate = 1e-3
     public static let adapterType: String? = "LORA"
@@ -19,11 +19,13 @@ public struct LoRA: PEFTMethod {
         ".lora_embedding_B", ".token_adapter.trainable_tokens_delta", ".base_layer.weight", ".base_layer.bias",
     ]
 
-    let settings: LoRASettings
+    private(set) var settings: LoRASettings
     let section: ConfigSection
+    let start: [LoRA]
 
     public init(_ section: ConfigSection, startingFrom defaults: LoRA?) throws {
         self.section = section
+        start = defaults.map { [$0] } ?? []
         settings = try LoRASettings(section, defaults: defaults?.settings)
         if let defaults {
             settings.reportDifferences(from: defaults.settings, section)
@@ -33,8 +35,46 @@ public struct LoRA: PEFTMethod {
 
     public var changesBaseWeights: Bool { [.pissa, .olora].contains(settings.initialization) }
 
+    public func check(_ model: any AdaptableModel) throws { try checkStart(model) }
+
+    func selection(in model: any AdaptableModel) throws -> Selection {
+        let shapes = try adaptedModules(of: model, isTraining: false).map { module in
+            let rank = settings.rankPattern.value(for: module.path) ?? settings.rank
+            let alpha = settings.alphaPattern.value(for: module.path) ?? settings.alpha
+            return (
+                module.path,
+                [Selection.Trait.rank(rank, "rank_pattern", "r"), .alpha(alpha, "alpha_pattern", "lora_alpha")]
+            )
+        }
+        var selection = Selection(
+            Dictionary(shapes, uniquingKeysWith: { first, _ in first }), modulesToSave: settings.modulesToSave,
+            in: model)
+        selection.rows = Dictionary(
+            settings.tokenRows.compactMap { choice in
+                TokenRows.embedding(of: choice, in: model).map { ($0.path, choice.indices.sorted()) }
+            }, uniquingKeysWith: { first, _ in first })
+        return selection
+    }
+
     public func install(into model: any AdaptableModel, _ context: InstallationContext) throws -> any Installation {
-        try LoRAInstallation(self, try adaptedModules(of: model, isTraining: context.isTraining), model, context)
+        try check(model)
+        try checkParameters(of: model)
+        var method = self
+        // The rows of the file's tensor stand in its order.
+        if let start = start.first { method.settings.tokenRows = start.settings.tokenRows }
+        let modules = try adaptedModules(of: model, isTraining: context.isTraining)
+        return try LoRAInstallation(method, modules, model, context)
+    }
+
+    private func checkParameters(of model: any AdaptableModel) throws {
+        for entry in settings.targetParameters {
+            guard let found = model.parameters.first(where: { TargetSelection.matches($0.name, entry) }) else {
+                continue
+            }
+            throw Problems([
+                section.problem("adapts \(found.name) itself, which isn't supported", at: "target_parameters")
+            ])
+        }
     }
 
     private func adaptedModules(of model: any AdaptableModel, isTraining: Bool) throws -> [NamedModule] {
@@ -72,22 +112,23 @@ private final class LoRAInstallation: Installation {
         self.model = model
         basePath = context.basePath
         let settings = method.settings
-        let shapes = try LoRAShapes(method, modules, model, isTraining: context.isTraining)
+        let shapes = try LoRAShapes(method, modules, model, context)
         tokenRows = try TokenRows.make(method, modules, model)
         extras = ExtraParameters(model: model)
         extras.add(biases: settings.bias, adaptedPaths: Set(modules.map(\.path)))
         try extras.add(modulesToSave: settings.modulesToSave, method.section)
+        try Self.check(modules, shapes, tokenRows, extras, settings, model, context)
         // With a head of its own the model has another output layer than before.
         let linears = Dictionary(
             model.modules.compactMap { module in
                 if case .linear(let linear) = module.kind { (module.path, linear) } else { nil }
             }, uniquingKeysWith: { first, _ in first })
         pairs = modules.compactMap { module in
-            linears[module.path].map { LoRAPair($0, shapes[module.path], settings, seed: context.seed) }
+            linears[module.path].map { LoRAPair($0, shapes[module.path], settings, seed: context.beginningSeed) }
         }
         embeddings = modules.compactMap { module in
             guard case .embedding(let embedding) = module.kind else { return nil }
-            return LoRAEmbedding(embedding, shapes[module.path], settings, seed: context.seed)
+            return LoRAEmbedding(embedding, shapes[module.path], settings, seed: context.beginningSeed)
         }
         extras.takeOver(tracking: context.isTraining)
         initialise(pairs, settings.initialization)
@@ -95,6 +136,30 @@ private final class LoRAInstallation: Installation {
         for embedding in embeddings { embedding.embedding.adapter = embedding }
         for rows in tokenRows { rows.install() }
         if context.isTraining { for parameter in own { parameter.tensor.track() } }
+    }
+
+    /// Compares what is about to be made with the file that it will be loaded from.
+    private static func check(
+        _ modules: [NamedModule], _ shapes: LoRAShapes, _ tokenRows: [TokenRows], _ extras: ExtraParameters,
+        _ settings: LoRASettings, _ model: any AdaptableModel, _ context: InstallationContext
+    ) throws(Problems) {
+        guard context.stored != nil else { return }
+        var context = context
+        let own = modules.flatMap { module in
+            switch module.kind {
+            case .linear(let linear):
+                if linear.path == model.outputLayerPath { context.stored?.optional.insert(linear.path + baseLayer) }
+                return LoRAPair.layout(linear, shapes[module.path], settings)
+            case .embedding(let embedding):
+                if embedding.weight === model.tokenEmbedding {
+                    context.stored?.optional.insert(embedding.path + baseLayer)
+                }
+                return LoRAEmbedding.layout(embedding, shapes[module.path], settings)
+            case .norm, .container: return []
+            }
+        }
+        let rows = tokenRows.map { ($0.trainable.name, $0.trainable.tensor.shape) }
+        try context.check(own + rows, extras)
     }
 
     private var own: [TrainableParameter] {
@@ -136,10 +201,10 @@ private final class LoRAInstallation: Installation {
         guard method.settings.tokenRows.isEmpty else { return false }
         switch method.settings.targets.modules {
         case .list(let entries): return entries.contains(where: names.contains)
-        case .expression(let pattern)?:
+        case .expression(let source)?:
+            let isMeant = try? TargetSelection.test(of: .expression(source), at: "target_modules", method.section)
             return model.modules.contains { module in
-                names.contains { TargetSelection.matches(module.path, $0) }
-                    && (try? TargetSelection.means(.expression(pattern), module.path)) == true
+                names.contains { TargetSelection.matches(module.path, $0) } && isMeant?(module.path) == true
             }
         case .allLinear?, nil: return false
         }

@@ -11,12 +11,30 @@ final class LoRAEmbedding: EmbeddingAdapter {
     private var magnitude: Tensor?
     private var adaptedNorm = AdaptedNorm()
 
-    init(_ embedding: Embedding, _ shape: LoRAShape, _ settings: LoRASettings, seed: UInt64) {
+    /// What its tensors are named in the file, and their shapes.
+    static func layout(
+        _ embedding: Embedding, _ shape: LoRAShape, _ settings: LoRASettings
+    ) -> [(name: String, shape: [Int])] {
+        let path = embedding.path
+        var layout = [
+            (name: path + ".lora_embedding_A", shape: [shape.rank, embedding.entryCount]),
+            (path + ".lora_embedding_B", [embedding.width, shape.rank]),
+        ]
+        if settings.hasMagnitude { layout.append((path + ".lora_magnitude_vector", [embedding.width])) }
+        return layout
+    }
+
+    /// - Parameter seed: nil where a file's tensors will take the place of its own.
+    init(_ embedding: Embedding, _ shape: LoRAShape, _ settings: LoRASettings, seed: UInt64?) {
         self.embedding = embedding
         self.shape = shape
         // The other way round than in linear layers: A is 0 and B is N(0, 1), as torch's embeddings begin.
         a = Tensor(zeros: [shape.rank, embedding.entryCount])
-        b = Tensor(uninitialized: [embedding.width, shape.rank])
+        b = Tensor(zeros: [embedding.width, shape.rank])
+        guard let seed else {
+            if settings.hasMagnitude { magnitude = Tensor(zeros: [embedding.width]) }
+            return
+        }
         var generator = RandomGenerator(seed: seed, stream: embedding.path + ".lora_embedding_B")
         for i in 0..<b.count { b.data[i] = Float(generator.nextNormal()) }
         if settings.initialization == .random {

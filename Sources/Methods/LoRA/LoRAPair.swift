@@ -22,7 +22,24 @@ final class LoRAPair: LinearAdapter {
     private let hasMagnitude: Bool
     private var adaptedNorm = AdaptedNorm()
 
-    init(_ linear: Linear, _ shape: LoRAShape, _ settings: LoRASettings, seed: UInt64) {
+    private let isLoading: Bool
+
+    /// What a pair's tensors are named in the file, and their shapes.
+    static func layout(
+        _ linear: Linear, _ shape: LoRAShape, _ settings: LoRASettings
+    ) -> [(name: String, shape: [Int])] {
+        let (path, outputs) = (linear.path, linear.outputSize)
+        var layout = [
+            (name: path + ".lora_A.weight", shape: [shape.rank, linear.inputSize]),
+            (path + ".lora_B.weight", [outputs, shape.rank]),
+        ]
+        if settings.hasBias { layout.append((path + ".lora_B.bias", [outputs])) }
+        if settings.hasMagnitude { layout.append((path + ".lora_magnitude_vector", [outputs])) }
+        return layout
+    }
+
+    /// - Parameter seed: nil where a file's tensors will take the place of the pair's.
+    init(_ linear: Linear, _ shape: LoRAShape, _ settings: LoRASettings, seed: UInt64?) {
         self.linear = linear
         self.shape = shape
         original = linear.weight.value
@@ -30,9 +47,11 @@ final class LoRAPair: LinearAdapter {
         isRankStabilised = settings.isRankStabilised
         hasMagnitude = settings.hasMagnitude
         let (inputs, outputs, rank) = (linear.inputSize, linear.outputSize, shape.rank)
-        a = Tensor(uninitialized: [rank, inputs])
+        isLoading = seed == nil
+        a = seed == nil ? Tensor(zeros: [rank, inputs]) : Tensor(uninitialized: [rank, inputs])
         b = Tensor(zeros: [outputs, rank])
         bias = settings.hasBias ? Tensor(zeros: [outputs]) : nil
+        guard let seed else { return }
         var generator = RandomGenerator(seed: seed, stream: linear.path + ".lora_A.weight")
         settings.initialization.fill(a, b, bias: bias, &generator)
     }
@@ -68,7 +87,7 @@ final class LoRAPair: LinearAdapter {
 
     /// Lets the magnitude begin as the length of each output's weights.
     func beginMagnitude() {
-        if hasMagnitude { magnitude = norm() }
+        if hasMagnitude { magnitude = isLoading ? Tensor(zeros: [linear.outputSize]) : norm() }
         forgetNorm()
     }
 

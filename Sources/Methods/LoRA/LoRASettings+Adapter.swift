@@ -72,8 +72,8 @@ extension LoRASettings {
     ) -> (rank: Int, alpha: Double, ranks: [Pattern<Int>], alphas: [Pattern<Double>]) {
         let (ranks, alphas) = (rankPattern.sortedByExpression, alphaPattern.sortedByExpression)
         let areSame = adapted.allSatisfy { module in
-            (try? ranks.value(for: module.path) ?? self.rank) == module.rank
-                && (try? alphas.value(for: module.path) ?? self.alpha) == module.alpha
+            (ranks.value(for: module.path) ?? self.rank) == module.rank
+                && (alphas.value(for: module.path) ?? self.alpha) == module.alpha
         }
         if areSame { return (self.rank, self.alpha, ranks, alphas) }
         let rank = Self.mostFrequent(adapted.map(\.rank)) ?? self.rank

@@ -35,36 +35,25 @@ struct LoRASettings: Equatable {
         let indices: [Int]
     }
 
-    struct Pattern<Value: Equatable>: Equatable {
-        let expression: String
-        let value: Value
-    }
+    /// Parameters that peft adapts without a module, which isn't supported; nothing where the model has none of them.
+    var targetParameters: [String]
 
     init(_ section: ConfigSection, defaults: LoRASettings?) throws {
         rank = section.int("r", default: defaults?.rank ?? 8, in: 1...)
         alpha = section.double("lora_alpha", default: defaults?.alpha ?? 8)
-        dropout = Float(section.double("lora_dropout", default: Double(defaults?.dropout ?? 0), in: 0..<1))
+        dropout = section.probability("lora_dropout", default: Double(defaults?.dropout ?? 0))
         targets = TargetSelection(section, defaults: defaults?.targets)
         bias = section.choice("bias", default: defaults?.bias ?? .none)
         modulesToSave = section.optionalStrings("modules_to_save") ?? defaults?.modulesToSave ?? []
         isRankStabilised = section.bool("use_rslora", default: defaults?.isRankStabilised ?? false)
-        let ranks = section.section("rank_pattern")
-        rankPattern = ranks.keys.map { Pattern(expression: $0, value: ranks.requiredInt($0, in: 1...)) }
-        if rankPattern.isEmpty, let defaults { rankPattern = defaults.rankPattern }
-        let alphas = section.section("alpha_pattern")
-        alphaPattern = alphas.keys.map { Pattern(expression: $0, value: alphas.requiredDouble($0)) }
-        if alphaPattern.isEmpty, let defaults { alphaPattern = defaults.alphaPattern }
-        for (key, expressions) in [
-            ("rank_pattern", rankPattern.map(\.expression)), ("alpha_pattern", alphaPattern.map(\.expression)),
-        ] {
-            for expression in expressions where (try? Regex(expression)) == nil {
-                section.record("'\(expression)' is no regular expression", at: key)
-            }
-        }
+        let (ranks, alphas) = (section.rankPattern("rank_pattern"), section.alphaPattern("alpha_pattern"))
+        rankPattern = ranks.isEmpty ? defaults?.rankPattern ?? [] : ranks
+        alphaPattern = alphas.isEmpty ? defaults?.alphaPattern ?? [] : alphas
         initialization = Self.initialization(section, defaults) ?? defaults?.initialization ?? .standard
         hasMagnitude = section.bool("use_dora", default: defaults?.hasMagnitude ?? false)
         hasBias = section.bool("lora_bias", default: defaults?.hasBias ?? false)
         tokenRows = Self.tokenRows(section) ?? defaults?.tokenRows ?? []
+        targetParameters = section.isAdapterFile ? section.optionalStrings("target_parameters") ?? [] : []
         if hasBias, hasMagnitude { section.record("doesn't go with use_dora", at: "lora_bias") }
         if hasBias, initialization != .standard, initialization != .random {
             section.record("doesn't go with init_lora_weights '\(initialization.rawValue)'", at: "lora_bias")
@@ -113,7 +102,7 @@ struct LoRASettings: Equatable {
     }
 
     private static func refuseUnsupported(_ section: ConfigSection) {
-        for key in unsupported where section.has(key) {
+        for key in unsupported where section.has(key) && !(key == "target_parameters" && section.isAdapterFile) {
             switch section.node(key)?.content {
             case .scalar("false", _)?, .list([])?, .mapping([])?, .null?, nil: continue
             default: section.record("isn't supported", at: key)
@@ -121,41 +110,17 @@ struct LoRASettings: Equatable {
         }
     }
 
-    /// Reports what differs from the adapter that training starts from; only its dropout may.
+    /// Reports what differs from the adapter that training starts from as far as that shows without the model; dropout may,
+    /// and what the adapter began with doesn't matter any more.
     func reportDifferences(from start: LoRASettings, _ section: ConfigSection) {
-        func report(_ key: String, _ isEqual: Bool) {
-            if !isEqual { section.record("differs from the adapter that init_from names; leave it out", at: key) }
+        if rankPattern.isEmpty, start.rankPattern.isEmpty { section.compare("r", rank, with: start.rank) }
+        if alphaPattern.isEmpty, start.alphaPattern.isEmpty { section.compare("lora_alpha", alpha, with: start.alpha) }
+        section.compare("bias", bias.rawValue, with: start.bias.rawValue)
+        section.compare("use_rslora", isRankStabilised, with: start.isRankStabilised)
+        if initialization.takesFromBase || start.initialization.takesFromBase {
+            section.compare("init_lora_weights", initialization.rawValue, with: start.initialization.rawValue)
         }
-        report("r", rank == start.rank)
-        report("lora_alpha", alpha == start.alpha)
-        report("target_modules", targets.modules == start.targets.modules)
-        report("exclude_modules", targets.excluded == start.targets.excluded)
-        report("layers_to_transform", targets.layers == start.targets.layers)
-        report("layers_pattern", targets.layersPattern == start.targets.layersPattern)
-        report("bias", bias == start.bias)
-        report("modules_to_save", modulesToSave == start.modulesToSave)
-        report("use_rslora", isRankStabilised == start.isRankStabilised)
-        report("rank_pattern", rankPattern == start.rankPattern)
-        report("alpha_pattern", alphaPattern == start.alphaPattern)
-        report("init_lora_weights", initialization == start.initialization)
-        report("use_dora", hasMagnitude == start.hasMagnitude)
-        report("lora_bias", hasBias == start.hasBias)
-        report("trainable_token_indices", tokenRows == start.tokenRows)
-    }
-}
-
-extension [LoRASettings.Pattern<Int>] {
-    func value(for path: String) throws -> Int? { try first(matching: path)?.value }
-}
-
-extension [LoRASettings.Pattern<Double>] {
-    func value(for path: String) throws -> Double? { try first(matching: path)?.value }
-}
-
-extension Array {
-    /// The first pattern that matches the end of a path, at a dot or over the whole of it (peft's `get_pattern_key`).
-    fileprivate func first<Value>(matching path: String) throws -> Element?
-    where Element == LoRASettings.Pattern<Value> {
-        try first { try Regex("(.*\\.)?(\($0.expression))").wholeMatch(in: path) != nil }
+        section.compare("use_dora", hasMagnitude, with: start.hasMagnitude)
+        section.compare("lora_bias", hasBias, with: start.hasBias)
     }
 }

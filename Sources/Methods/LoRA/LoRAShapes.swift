@@ -22,17 +22,26 @@ struct LoRAShapes {
     private var shapes: [String: LoRAShape] = [:]
 
     /// - Throws: `Problems` for settings that don't fit the modules.
-    init(_ method: LoRA, _ modules: [NamedModule], _ model: any AdaptableModel, isTraining: Bool) throws {
+    init(
+        _ method: LoRA, _ modules: [NamedModule], _ model: any AdaptableModel, _ context: InstallationContext
+    ) throws {
         let (settings, section) = (method.settings, method.section)
+        let paths = modules.map(\.path)
+        let dead =
+            section.deadPatterns(settings.rankPattern, at: "rank_pattern", among: paths)
+            + section.deadPatterns(settings.alphaPattern, at: "alpha_pattern", among: paths)
+        if !dead.isEmpty { throw Problems(dead) }
         for module in modules {
-            let rank = try settings.rankPattern.value(for: module.path) ?? settings.rank
-            let alpha = try settings.alphaPattern.value(for: module.path) ?? settings.alpha
+            let ownRank = settings.rankPattern.value(for: module.path)
+            let rank = ownRank ?? settings.rank
+            let alpha = settings.alphaPattern.value(for: module.path) ?? settings.alpha
             func refuse(_ message: String, at key: String) throws {
                 throw Problems([section.problem(message, at: key)])
             }
-            // Larger ones waste work, but peft makes them, and what it made is to be used.
-            if case .linear(let linear) = module.kind, isTraining {
-                try section.checkRank(rank, of: linear, at: "r")
+            // Larger ones waste work, but peft makes them, and what it made is to be used; not where they are singular
+            // vectors or columns of the weight, of which there are no more.
+            if context.isTraining && context.stored == nil || settings.initialization.takesFromBase {
+                try section.checkRank(rank, of: module, at: ownRank == nil ? "r" : "rank_pattern")
             }
             if case .linear(let linear) = module.kind, settings.initialization == .olora, linear.isInputByOutput,
                 section.has("peft_type")
@@ -61,7 +70,11 @@ struct LoRAShapes {
                 try refuse("'pissa' takes an alpha above 0, and \(module.path) has \(alpha)", at: "init_lora_weights")
             }
             let divisor = settings.isRankStabilised ? Double(rank).squareRoot() : Double(rank)
-            shapes[module.path] = LoRAShape(rank: rank, alpha: alpha, scale: Float(alpha / divisor))
+            let scale = Float(alpha / divisor)
+            if !scale.isFinite {
+                try refuse("\(alpha) makes a scale that is no number for \(module.path)", at: "lora_alpha")
+            }
+            shapes[module.path] = LoRAShape(rank: rank, alpha: alpha, scale: scale)
         }
     }
 

@@ -47,17 +47,10 @@ final class TokenRows: EmbeddingAdapter, LinearAdapter {
             func problem(_ message: String) -> Problems {
                 Problems([method.section.problem(message, at: "trainable_token_indices")])
             }
-            let embeddings = model.modules.compactMap { module -> Embedding? in
-                if case .embedding(let embedding) = module.kind { embedding } else { nil }
-            }
-            let found = embeddings.first { embedding in
-                guard let name = entry.module else { return embedding.weight === model.tokenEmbedding }
-                return TargetSelection.matches(embedding.path, name)
-            }
-            guard let embedding = found else {
+            guard let embedding = embedding(of: entry, in: model) else {
                 throw problem(
                     "'\(entry.module ?? "")' is no embedding; the model has "
-                        + embeddings.map(\.path).joined(separator: ", "))
+                        + embeddings(of: model).map(\.path).joined(separator: ", "))
             }
             if let index = entry.indices.first(where: { $0 >= embedding.entryCount }) {
                 throw problem("\(embedding.path) has no row \(index); its rows are 0 to \(embedding.entryCount - 1)")
@@ -80,7 +73,30 @@ final class TokenRows: EmbeddingAdapter, LinearAdapter {
                 throw problem(
                     "\(model.outputLayerPath), which shares the rows, has an adapter already: it is in target_modules")
             }
+            // A table of what each row of the output layer is.
+            if head != nil, entry.indices.count > placeLimit / max(1, embedding.entryCount) {
+                throw problem(
+                    "\(entry.indices.count) rows are more than are trained on their own: name \(embedding.path) in "
+                        + "modules_to_save")
+            }
             return TokenRows(embedding, head: head, entry.indices)
+        }
+    }
+
+    /// Numbers, 2 GB of them.
+    private static let placeLimit = 1 << 29
+
+    /// The embedding that an entry means; nil where there is none.
+    static func embedding(of entry: LoRASettings.TokenRowChoice, in model: any AdaptableModel) -> Embedding? {
+        embeddings(of: model).first { embedding in
+            guard let name = entry.module else { return embedding.weight === model.tokenEmbedding }
+            return TargetSelection.matches(embedding.path, name)
+        }
+    }
+
+    private static func embeddings(of model: any AdaptableModel) -> [Embedding] {
+        model.modules.compactMap { module in
+            if case .embedding(let embedding) = module.kind { embedding } else { nil }
         }
     }
 

@@ -4,6 +4,7 @@ import JSONText
 import Layers
 import Methods
 import Models
+import Patterns
 import Tensors
 
 /// The single looks at an adapter, each of which may leave findings.
@@ -19,6 +20,11 @@ struct AdapterChecks {
 
     mutating func find(_ kind: AdapterDiagnosis.Finding.Kind, _ key: String?, _ message: String, _ advice: String) {
         findings.append(.init(kind: kind, key: key, message: message, advice: advice))
+    }
+
+    /// What can be left as it is.
+    mutating func note(_ kind: AdapterDiagnosis.Finding.Kind, _ key: String?, _ message: String, _ advice: String) {
+        findings.append(.init(kind: kind, key: key, message: message, advice: advice, isNote: true))
     }
 
     /// `first and 5 more`
@@ -46,16 +52,16 @@ struct AdapterChecks {
 
     /// Numbers that aren't any, and adapters that change nothing.
     mutating func values() throws {
-        var broken: [String] = []
+        var broken: [(path: String, place: String)] = []
         var zeros: [String: Bool] = [:]
         for entry in adapter.entries {
             let tensor = try adapter.tensor(entry)
-            if !sumOfSquares(tensor).isFinite { broken.append(entry.path) }
+            if let element = try adapter.raw(entry).nonFiniteElement { broken.append((entry.path, "\(element)")) }
             zeros[entry.path] = (0..<tensor.count).allSatisfy { tensor.data[$0] == 0 }
         }
-        if !broken.isEmpty {
+        if let first = broken.first {
             find(
-                .notFinite, broken[0], "holds numbers that are not finite (NaN or infinity)\(more(broken))",
+                .notFinite, first.path, "holds \(first.place)\(more(broken.map(\.path)))",
                 "The training diverged: go back to an earlier checkpoint, or train with a lower learning rate.")
         }
         func paths(_ ending: String) -> [String] { zeros.keys.filter { $0.hasSuffix(ending) }.sorted() }
@@ -121,7 +127,7 @@ struct AdapterChecks {
         for key in ["rank_pattern", "alpha_pattern"] { overlaps(key) }
         let ranksByPattern = pattern("rank_pattern")
         for (path, found) in ranks {
-            let fitting = ranksByPattern.filter { matches($0.key, path) }
+            let fitting = ranksByPattern.filter { $0.pattern.matchesBeginning(of: path) }
             let expected = fitting.first.map { Int(clamping: $0.value) } ?? rank
             guard expected != found else { continue }
             let isOrder = fitting.contains { Int(clamping: $0.value) == found }
@@ -152,27 +158,33 @@ struct AdapterChecks {
         }
     }
 
-    private func pattern(_ key: String) -> [(key: String, value: Double)] {
+    /// The values of a pattern with their expressions; those that are none are told where the adapter is used.
+    private func pattern(_ key: String) -> [(key: String, pattern: Pattern, value: Double)] {
         guard let node = (try? configuration.optional(key)) ?? nil, let members = try? node.asObject() else {
             return []
         }
-        return members.compactMap { member in (try? member.value.asNumber()).map { (member.key, $0) } }
-    }
-
-    private func matches(_ expression: String, _ path: String) -> Bool {
-        guard let regex = try? Regex("(.*\\.)?(\(expression))") else { return false }
-        return (try? regex.wholeMatch(in: path)) != nil
+        // As many as can be matched with all layers in a moment.
+        guard members.count * max(1, ranks.count) < 1 << 20 else { return [] }
+        return members.compactMap { member in
+            guard let pattern = try? Pattern(pathEnding: member.key), pattern.size < 1 << 12,
+                let value = try? member.value.asNumber()
+            else { return nil }
+            return (member.key, pattern, value)
+        }
     }
 
     private mutating func overlaps(_ key: String) {
         let entries = pattern(key)
-        for entry in entries where !ranks.contains(where: { matches(entry.key, $0.path) }) {
-            find(
-                .patterns, "\(key).\(entry.key)", "matches no layer that has an adapter",
-                "Correct the expression, or take it out.")
+        let ranks = ranks
+        let dead = entries.filter { entry in !ranks.contains { entry.pattern.matchesBeginning(of: $0.path) } }
+        if let first = dead.first {
+            note(
+                .entries, "\(key).\(first.key)", "matches no layer that has an adapter\(more(dead.map(\.key)))",
+                "peft passes over such entries, and so does this tool; if one was meant to count, the training didn't see it."
+            )
         }
         for (path, _) in ranks {
-            let fitting = entries.filter { matches($0.key, path) }
+            let fitting = entries.filter { $0.pattern.matchesBeginning(of: path) }
             if Set(fitting.map(\.value)).count > 1 {
                 let names = fitting.map { "'\($0.key)'" }.joined(separator: " and ")
                 return find(
@@ -183,7 +195,36 @@ struct AdapterChecks {
         }
     }
 
+    /// Fields that aren't known here and aren't off.
+    mutating func fields() {
+        let unknown = adapter.unknownFields
+        guard let first = unknown.first else { return }
+        note(
+            .fields, first, "isn't known here\(more(unknown)), and may change what the adapter computes",
+            "A newer peft wrote it: compare a few outputs with peft before you rely on the adapter here.")
+    }
+
     // MARK: What the base tells
+
+    /// Entries of lists that mean nothing in the base; peft passes over them.
+    mutating func entries(in model: any Architecture) {
+        let paths = model.modules.map(\.path)
+        let heads = adapter.isForClassification ? taskHeadModules : []
+        for key in ["target_modules", "exclude_modules", "feedforward_modules", "modules_to_save"] {
+            guard let list = (try? configuration.optional(key)) ?? nil, let nodes = try? list.asArray() else {
+                continue
+            }
+            let names = nodes.compactMap { try? $0.asString() }
+            let dead = names.filter { name in
+                !paths.contains { $0 == name || $0.hasSuffix("." + name) }
+                    && !(key == "modules_to_save" && heads.contains(name)) && name != "dummy-target-modules"
+            }
+            guard let first = dead.first else { continue }
+            note(
+                .entries, key, "'\(first)' matches nothing in the base model\(more(dead))",
+                "peft passes over such entries, and so does this tool.")
+        }
+    }
 
     /// The endings that adapters' own tensors have behind the path of their module, or whole names; where one ends in
     /// another, the longer first.
@@ -218,6 +259,8 @@ struct AdapterChecks {
                 "Write the names with base_model.model. in front; until then the adapter does nothing in peft.")
         }
         shapes(modules, parameters, vocabulary: model.vocabularySize)
+        // A head of the task is another for each adapter.
+        if let head = model.taskHead?.name { parameters[head] = nil }
         tables(parameters)
         if model.isHeadTied { tiedEmbeddings(model) }
     }

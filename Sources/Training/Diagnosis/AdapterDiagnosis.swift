@@ -27,6 +27,8 @@ public struct AdapterDiagnosis {
             case withoutEffect = "without_effect"
             case tiedEmbeddings = "tied_embeddings"
             case patterns, scale, targets
+            /// Entries of the configuration that mean nothing in the base, and fields that aren't known.
+            case entries, fields
             /// Anything else that keeps it from being used.
             case settings
         }
@@ -36,6 +38,8 @@ public struct AdapterDiagnosis {
         public let key: String?
         public let message: String
         public let advice: String
+        /// Whether the adapter can be used as it is all the same.
+        public var isNote = false
     }
 
     public let path: String
@@ -45,7 +49,8 @@ public struct AdapterDiagnosis {
     public let tensorCount: Int
     public private(set) var findings: [Finding] = []
 
-    public var isHealthy: Bool { findings.isEmpty }
+    /// Whether nothing stands in the way of using the adapter.
+    public var isHealthy: Bool { findings.allSatisfy(\.isNote) }
 
     /// Looks at an adapter, and at its base where there is one: the one given, or the one that the adapter names if it
     /// lies here.
@@ -67,12 +72,14 @@ public struct AdapterDiagnosis {
         var checks = AdapterChecks(adapter)
         try checks.values()
         checks.method()
+        checks.fields()
         checks.patterns()
         if let loaded {
             try checks.values(of: loaded)
             checks.fingerprint(loaded)
+            checks.entries(in: loaded.model)
             checks.against(loaded.model)
-            if checks.findings.isEmpty { checks.use(on: loaded) }
+            if checks.findings.allSatisfy(\.isNote) { checks.use(on: loaded) }
         }
         findings = checks.findings
     }
@@ -87,6 +94,7 @@ public struct AdapterDiagnosis {
                     [
                         "kind": .string($0.kind.rawValue), "key": $0.key.map(JSONValue.string) ?? nil,
                         "message": .string($0.message), "advice": .string($0.advice),
+                        "note": .boolean($0.isNote),
                     ]
                 }),
         ]
@@ -96,12 +104,14 @@ public struct AdapterDiagnosis {
     public var text: String {
         let name = "\(path)\(type.map { " (\($0))" } ?? "")"
         let comparison = base.map { "on \($0)" } ?? "without its base model, which isn't here: give --base to compare"
-        if isHealthy { return "healthy: \(name), \(tensorCount) tensors, \(comparison)" }
-        let count = findings.count == 1 ? "1 finding" : "\(findings.count) findings"
+        let problems = findings.count { !$0.isNote }
+        let count = isHealthy ? "healthy" : problems == 1 ? "1 finding" : "\(problems) findings"
+        let sorted = findings.filter { !$0.isNote } + findings.filter(\.isNote)
         return
             (["\(count): \(name), \(tensorCount) tensors, \(comparison)"]
-            + findings.map { finding in
-                "- \(finding.key.map { $0 + ": " } ?? "")\(finding.message)\n  \(finding.advice)"
+            + sorted.map { finding in
+                "- \(finding.isNote ? "note: " : "")\(finding.key.map { $0 + ": " } ?? "")\(finding.message)\n"
+                    + "  \(finding.advice)"
             }).joined(separator: "\n")
     }
 }

@@ -28,12 +28,14 @@ extension BaseModel {
             }
             otherBaseWarning(Problem(difference, file: adapter.path, severity: .warning))
         }
-        var tensors = try adapter.tensors()
+        var tensors = try adapter.finiteTensors()
         let tables = try StoredTables(
             takenFrom: &tensors, for: model, method: method,
             modulesToSave: ConfigDocument(adapter: adapter).root.optionalStrings("modules_to_save") ?? [],
             file: adapter.weights.path)
         let others = tensors
+        var context = context
+        context.stored = StoredShapes(others, file: adapter.weights.path)
         return try tables.install(
             {
                 let installation = try method.installWithHead(into: model, context)
@@ -71,9 +73,7 @@ extension ConfigDocument {
     convenience init(adapter: AdapterFolder) {
         var node = ConfigNode(adapter.configuration)
         if case .mapping(var members) = node.content,
-            members.contains(where: { $0.key == "task_type" && $0.value.content == .scalar("SEQ_CLS", isQuoted: true) }
-            ),
-            let index = members.firstIndex(where: { $0.key == "modules_to_save" }),
+            adapter.isForClassification, let index = members.firstIndex(where: { $0.key == "modules_to_save" }),
             case .list(let modules) = members[index].value.content
         {
             let others = modules.filter { module in
@@ -94,6 +94,20 @@ extension AdapterFolder {
     }
 
     /// All tensors by their paths, as floats.
+    ///
+    /// - Throws: `Problems` that name each that holds a number which isn't finite.
+    func finiteTensors() throws -> [String: Tensor] {
+        var problems: [Problem] = []
+        for entry in entries {
+            let raw = try raw(entry)
+            guard let element = try raw.nonFiniteElement else { continue }
+            problems.append(nonFiniteProblem(element, in: raw.name, file: raw.file))
+        }
+        if !problems.isEmpty { throw Problems(problems) }
+        return try tensors()
+    }
+
+    /// All tensors by their paths, as floats.
     func tensors() throws -> [String: Tensor] {
         let tensors = try entries.map { ($0.path, try tensor($0)) }
         return Dictionary(tensors, uniquingKeysWith: { first, _ in first })
@@ -105,6 +119,6 @@ extension Installation {
     ///
     /// - Throws: `Problems` that list every missing, unexpected and misshapen tensor; then nothing was changed.
     func load(_ adapter: AdapterFolder) throws {
-        try load(adapter.tensors(), file: adapter.weights.path)
+        try load(adapter.finiteTensors(), file: adapter.weights.path)
     }
 }

@@ -76,10 +76,10 @@ extension LabelSet {
     ///
     /// Throws a `Problem` for an adapter that says it is for sequence classification and has no head.
     public init?(of adapter: AdapterFolder) throws {
-        guard try adapter.configuration.optionalString("task_type") == "SEQ_CLS" else { return nil }
+        guard adapter.isForClassification else { return nil }
         guard let count = adapter.entry("score.weight")?.tensor.shape.first else {
             throw Problem(
-                "is missing, though the adapter is for sequence classification (task_type SEQ_CLS)",
+                "is missing, though the adapter is for sequence classification (task_type, or auto_mapping without one)",
                 file: adapter.weights.path, key: "score.weight")
         }
         // A checkpoint lies two levels below the run's configuration.

@@ -63,8 +63,9 @@ import Training
         let start = "peft.init_from=\(training.scratch("first"))"
         #expect(
             training.failure([start, "peft.r=4", "peft.bias=all"]) == """
-                --set peft.r=4: error: peft.r: differs from the adapter that init_from names; leave it out
-                --set peft.bias=all: error: peft.bias: differs from the adapter that init_from names; leave it out
+                --set peft.r=4: error: peft.r: is 4, but 8 in the adapter that init_from names; leave it out
+                --set peft.bias=all: error: peft.bias: is all, but none in the adapter that init_from names; \
+                leave it out
                 """)
         #expect(training.failure([start, "peft.r=8"]) == nil)
     }
