@@ -62,7 +62,7 @@ let package = Package(
             "Training",
             [
                 "Tensors", "Layers", "Models", "Methods", "Datasets", "Metrics", "Checkpoints", "Configuration",
-                "Tokenizers", "Batches", "JSONText", "Diagnostics",
+                "Tokenizers", "Batches", "JSONText", "Host", "Diagnostics",
             ]),
         .executableTarget(
             name: "peft",
