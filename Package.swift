@@ -64,7 +64,7 @@ let package = Package(
             "Training",
             [
                 "Tensors", "Layers", "Models", "Methods", "Datasets", "Metrics", "Checkpoints", "Configuration",
-                "Tokenizers", "Batches", "Patterns", "JSONText", "Diagnostics",
+                "Tokenizers", "Batches", "Patterns", "JSONText", "Host", "Diagnostics",
             ]),
         .executableTarget(
             name: "peft",

@@ -1,6 +1,6 @@
 import Datasets
 import Diagnostics
-import Dispatch
+import Host
 import JSONText
 import Synchronization
 
@@ -66,25 +66,32 @@ public struct InputChanges: OptionSet, Sendable {
 
 /// The training data's fingerprint, computed on a thread of its own while training has begun already.
 final class DataFingerprint: Sendable {
-    private let group = DispatchGroup()
+    /// To be waited for; nil where that was done, or there was none.
+    private let thread = Mutex<StartedThread?>(nil)
     private let result = Mutex<Result<UInt64, any Error>?>(nil)
 
     /// - Parameter isUrgent: Whether it is wanted at once; then all cores compute it, and the caller waits.
     init(_ dataset: Dataset, isUrgent: Bool) {
-        if isUrgent {
+        let started =
+            isUrgent
+            ? nil
+            : try? StartedThread { [self] in
+                let found = Result { try dataset.contentHash(isParallel: false) }
+                result.withLock { $0 = found }
+            }
+        thread.withLock { $0 = started }
+        if started == nil {
             let found = Result { try dataset.contentHash(isParallel: true) }
-            result.withLock { $0 = found }
-            return
-        }
-        DispatchQueue.global(qos: .utility).async(group: group) { [self] in
-            let found = Result { try dataset.contentHash(isParallel: false) }
             result.withLock { $0 = found }
         }
     }
 
     /// Waits for it.
     var text: String? {
-        group.wait()
+        thread.withLock { thread in
+            thread?.join()
+            thread = nil
+        }
         let value = result.withLock { try? $0?.get() }
         return value.map { "1:" + ContentHash.text($0) }
     }
