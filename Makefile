@@ -13,12 +13,13 @@ setup: ## install the Debian packages that are missing
 	@scripts/setup.sh
 
 # The runtime is linked in, so that the file runs without Swift and starts in half the time; its objects have a folder of
-# their own, because the tests' are compiled otherwise.
+# their own, because the tests' are compiled otherwise: the libraries behind the tests come as shared ones only.
 build: setup ## the optimised binary, .build-static/release/peft
 	swift build -c release --static-swift-stdlib --product peft --scratch-path .build-static -Xlinker -s
 	@echo "built $(PEFT)"
 
 test: setup ## all tests, on the optimised binary
+	@echo "compiling anew in .build: $(PEFT) is built with Swift's runtime in it, and the tests' libraries are shared ones"
 	swift build -c release --build-tests
 	swift test -c release --skip-build
 
