@@ -1,7 +1,6 @@
+import Tensors
 import TestSupport
 import Testing
-
-@testable import Tensors
 
 @Suite("The first element that is no finite number") struct NonFiniteTests {
     private static let sizes = [1, 7, 8, 9, 65_535, 65_536, 200_003]
