@@ -25,7 +25,8 @@ struct BaseFilesTests {
         }
         try SafetensorsWriter.write(
             tensors + more.map { OutgoingTensor($0.0, $0.1, as: .float32) }, to: path + ".new")
-        _ = try FileManager.default.replaceItemAt(URL(filePath: path), withItemAt: URL(filePath: path + ".new"))
+        try FileManager.default.removeItem(atPath: path)
+        try FileManager.default.moveItem(atPath: path + ".new", toPath: path)
     }
 
     private func write(_ records: String = "{\"q\": \"ab\", \"a\": \"cd\", \"l\": \"x\"}\n") throws -> [String] {
@@ -224,7 +225,8 @@ struct BaseFilesTests {
                 return OutgoingTensor(
                     entry.name, Tensor(Array(tensor.values.prefix(257 * 16)), shape: [257, 16]), as: .float32)
             }, to: path + ".new")
-        _ = try FileManager.default.replaceItemAt(URL(filePath: path), withItemAt: URL(filePath: path + ".new"))
+        try FileManager.default.removeItem(atPath: path)
+        try FileManager.default.moveItem(atPath: path + ".new", toPath: path)
         let data = try write()
         let arguments = ["eval", "--base", small.model, "--prompt", "{q}", "--completion", "{a}", "--json"] + data
         let plain = try run(arguments)

@@ -118,6 +118,8 @@ import Testing
         let text = try RunningTool(arguments + [small.path("e.jsonl"), "--json"]).outcome()
         #expect(text.status == 0, "\(text.errors)")
         try small.folder.write(#"{"a": 0, "b": 1}"#, to: "model/vocab.json")
+        let configuration = try small.folder.text("model/config.json").replacing(#""eos_token_id": 256, "#, with: "")
+        try small.folder.write(configuration, to: "model/config.json")
         let nothing = try RunningTool(arguments + [small.path("e.jsonl")]).outcome()
         #expect(nothing.status == 65 && nothing.output == "")
     }

@@ -55,7 +55,7 @@ struct TrainCommandTests {
         let text = try folder.text("run.yaml").replacing("  learning_rate: 1.0e-2\n", with: "  warmup_steps: 6\n")
         let file = try folder.write(text, to: "own.yaml").path(percentEncoded: false)
         let warning = """
-            \(file):11:17: warning: training.warmup_steps: the rate rises for 6 steps, and the run has 6 steps: it ends at \
+            \(file):13:17: warning: training.warmup_steps: the rate rises for 6 steps, and the run has 6 steps: it ends at \
             0.000833 instead of 0.001; give fewer than 6, or a share such as 0.1
 
             """
@@ -71,8 +71,9 @@ struct TrainCommandTests {
     @Test("ends with commands that work as they are, as the card has them")
     func nextCommands() throws {
         // The base must have weights for what comes next.
-        let base = ["--set", "peft.method=full", "--set", "training.output_dir=\(folder.path)/base", "--quiet"]
-        #expect(try train(base + ["--set", "peft.r=null", "--set", "peft.target_modules=null"]).status == 0)
+        let base = try train(
+            "--set", "peft={method: full}", "--set", "training.output_dir=\(folder.path)/base", "--quiet")
+        #expect(base.status == 0, "\(base.errors)")
         let trained = try train("--set", "model.init=pretrained", "--set", "model.path=\(folder.path)/base")
         let commands = trained.errors.split(separator: "\n").filter { $0.contains("peft ") }.suffix(3)
             .map { $0.replacing("next:", with: "").trimmingCharacters(in: .whitespaces) }

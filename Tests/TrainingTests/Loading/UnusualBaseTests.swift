@@ -99,7 +99,7 @@ import Training
         guard case .object(let members) = config else { return }
         for text in try Self.file.get().array("texts") {
             let scratch = try folder(
-                "model", .object(members + [.init("eos_token_id", try text.required("config").plain)]))
+                "model", .object(members + [.init("eos_token_id", text.member("config")?.plain ?? .null)]))
             if let generation = text.member("generation_config"), !generation.isNull {
                 try scratch.write(generation.plain.text(.indented), to: "generation_config.json")
             }

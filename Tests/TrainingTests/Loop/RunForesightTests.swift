@@ -43,7 +43,8 @@ import Training
             changes: ["training.learning_rate=1e-9"], key: "learning_rate",
             message: "a rate of 1e-09 changes next to nothing in 12 steps; 0.001 is the default of lora"),
         Case(
-            changes: ["training.gradient_accumulation_steps=50"], key: "gradient_accumulation_steps",
+            changes: ["training.gradient_accumulation_steps=50", "training.warmup_steps=0"],
+            key: "gradient_accumulation_steps",
             message: "an epoch has 11 micro-batches of per_device_train_batch_size 2, so that no step ever has 50"),
         Case(
             changes: ["training.eval_steps=3"], key: "eval_steps",
@@ -72,7 +73,7 @@ import Training
         let changes = changes.map {
             $0.replacingOccurrences(of: "VALIDATION", with: training.scratch("validation.jsonl"))
         }
-        let sensible = ["training.save_steps=6"]
+        let sensible = ["training.save_steps=1"]
         let trainer = try Trainer(training.configuration(sensible + changes), observer: Recorder())
         return trainer.plan().warnings.map(\.description)
     }
