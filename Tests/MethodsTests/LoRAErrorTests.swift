@@ -81,8 +81,8 @@ import Testing
             1:7: error: r: must be at least 1, got 0
             1:26: error: lora_dropout: must be at least 0.0 and less than 1.0, got 1
             1:37: error: bias: expected one of none, all, lora_only, got 'some'
+            1:132: error: rank_pattern.(: is no regular expression: missing ), unterminated subpattern at character 1
             1:162: error: alpha_pattern.c_fc: expected a number, got 'x'
-            1:131: error: rank_pattern.(: is no regular expression: missing ), unterminated subpattern at character 1
             1:103: error: init_lora_weights: expected one of true, false, gaussian, orthogonal, pissa, olora, got 'pisa'; \
             did you mean 'pissa'?
             1:58: error: lora_bias: doesn't go with use_dora
