@@ -23,7 +23,7 @@ model=$out/gpt2-124m
 mkdir -p $out
 
 make_model() { # FOLDER OPTION...
-    [[ -f $1/model.safetensors ]] || "$bench" model --merges Tests/Fixtures/tokenizers/gpt2/merges.txt "${@:2}" "$1"
+    [[ -f $1/model.safetensors ]] || "$bench" model --merges Tests/Fixtures/tokenizers/gpt2/merges.u16 "${@:2}" "$1"
 }
 make_model $model
 make_model $model-bf16 --type bf16

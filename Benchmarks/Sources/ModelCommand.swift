@@ -16,7 +16,8 @@ struct ModelCommand: ParsableCommand {
     @Option(help: "f32 or bf16: how the weights are kept.")
     var type = WeightType.f32
 
-    @Option(help: "GPT-2's merges.txt, from which its tokenizer's files are made.")
+    @Option(
+        help: "GPT-2's merges, the numbers of two tokens in 16 bits each, from which its tokenizer's files are made.")
     var merges: String
 
     @Argument(help: "The folder to be made.")
@@ -35,8 +36,7 @@ struct ModelCommand: ParsableCommand {
             }
 
             """, to: FileSystem.join(folder, "config.json"))
-        try FileSystem.copyFile(from: merges, to: FileSystem.join(folder, "merges.txt"))
-        try AtomicFile.write(vocabulary().text(.compact), to: FileSystem.join(folder, "vocab.json"))
+        try writeTokenizer()
         let base = try BaseModel.load(folder, randomSeed: 1, warn: { _ in })
         try ModelWeights.write(
             base.model.parameters.map { OutgoingTensor($0.name, $0.tensor, as: type.elementType) }, to: folder)
@@ -44,13 +44,23 @@ struct ModelCommand: ParsableCommand {
 }
 
 extension ModelCommand {
-    /// The tokens of single bytes in the order of their characters, those of the merges, and the end of text.
-    private func vocabulary() throws -> JSONValue {
-        let text = try FileBytes(path: merges).withBytes { String(decoding: $0, as: UTF8.self) }
-        let bytes = ByteAlphabet.codePoints.sorted().compactMap(UnicodeScalar.init).map { String(Character($0)) }
-        let pairs = text.split(separator: "\n").dropFirst().map { $0.split(separator: " ").joined() }
-        let tokens = bytes + pairs + ["<|endoftext|>"]
-        return .object(tokens.enumerated().map { .init($0.element, .integer($0.offset)) })
+    /// merges.txt, and vocab.json with the tokens of single bytes in the order of their characters, those of the merges, and
+    /// the end of text.
+    private func writeTokenizer() throws {
+        let numbers = try FileBytes(path: merges).withBytes { bytes in
+            stride(from: 0, to: bytes.count, by: 2).map { Int(bytes[$0]) | Int(bytes[$0 + 1]) << 8 }
+        }
+        var tokens = ByteAlphabet.codePoints.sorted().compactMap(UnicodeScalar.init).map { String(Character($0)) }
+        var text = "#version: 0.2\n"
+        for place in stride(from: 0, to: numbers.count, by: 2) {
+            let (left, right) = (tokens[numbers[place]], tokens[numbers[place + 1]])
+            text += "\(left) \(right)\n"
+            tokens.append(left + right)
+        }
+        tokens.append("<|endoftext|>")
+        let vocabulary = JSONValue.object(tokens.enumerated().map { .init($0.element, .integer($0.offset)) })
+        try AtomicFile.write(text, to: FileSystem.join(folder, "merges.txt"))
+        try AtomicFile.write(vocabulary.text(.compact), to: FileSystem.join(folder, "vocab.json"))
     }
 }
 

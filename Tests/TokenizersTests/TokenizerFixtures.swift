@@ -33,18 +33,39 @@ func tokenizerFixture(_ name: String) throws -> JSONNode {
 
 /// GPT-2's tokenizer, from its merges in the repository and the vocabulary that they make.
 let gpt2 = Result {
-    let merges = try String(contentsOf: fixture("tokenizers/gpt2/merges.txt"), encoding: .utf8)
+    let merges = try gpt2Merges()
     return try withFolder(
         ["merges.txt": merges, "vocab.json": gpt2Vocabulary(merges).text(.compact)]
     ) { try loadTokenizer(folder: $0) }
 }
 
-/// What GPT-2's `vocab.json` holds: the bytes, printable ones in front, a token for each merge, and the end of text.
-func gpt2Vocabulary(_ merges: String) -> JSONValue {
+/// GPT-2's merges.txt, from the numbers of the two tokens of each merge.
+func gpt2Merges() throws -> String {
+    let numbers = try Data(contentsOf: fixture("tokenizers/gpt2/merges.u16"))
+    var tokens = byteTokens
+    var text = "#version: 0.2\n"
+    for place in stride(from: 0, to: numbers.count, by: 4) {
+        let (left, right) = (
+            tokens[Int(numbers[place]) | Int(numbers[place + 1]) << 8],
+            tokens[Int(numbers[place + 2]) | Int(numbers[place + 3]) << 8]
+        )
+        text += "\(left) \(right)\n"
+        tokens.append(left + right)
+    }
+    return text
+}
+
+/// The tokens of single bytes, printable ones in front.
+private let byteTokens: [String] = {
     let printable: [UInt32] = Array(33...126) + Array(161...172) + Array(174...255)
     let bytes = printable + (0..<UInt32(256 - printable.count)).map { 256 + $0 }
+    return bytes.compactMap { UnicodeScalar($0).map { String(Character($0)) } }
+}()
+
+/// What GPT-2's `vocab.json` holds: the bytes, printable ones in front, a token for each merge, and the end of text.
+func gpt2Vocabulary(_ merges: String) -> JSONValue {
     let lines = merges.split(separator: "\n").dropFirst()
-    var tokens = bytes.compactMap { UnicodeScalar($0).map { String(Character($0)) } }
+    var tokens = byteTokens
     tokens += lines.map { $0.split(separator: " ").joined() }
     tokens.append("<|endoftext|>")
     return .object(tokens.enumerated().map { .init($0.element, .integer($0.offset)) })
