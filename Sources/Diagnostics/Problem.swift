@@ -117,8 +117,10 @@ extension Problem {
     }
 
     private static func withoutNumbers(_ text: String) -> String {
-        text.split(separator: ".", omittingEmptySubsequences: false)
-            .map { !$0.isEmpty && $0.utf8.allSatisfy { $0 &- UInt8(ascii: "0") < 10 } ? "" : $0 }
+        let parts = text.split(separator: ".", omittingEmptySubsequences: false)
+        // A number alone is no layer's.
+        if parts.count == 1 { return text }
+        return parts.map { !$0.isEmpty && $0.utf8.allSatisfy { $0 &- UInt8(ascii: "0") < 10 } ? "" : $0 }
             .joined(separator: ".")
     }
 }

@@ -96,7 +96,7 @@ import Testing
         let folder = try TemporaryFolder()
         let one = Tensor([1], shape: [1])
         try AdapterFolder.write(
-            configuration: [:],
+            configuration: ["task_type": "SEQ_CLS"],
             tensors: [
                 OutgoingTensor("prompt_embeddings", one, as: .float32),
                 OutgoingTensor("base_model.score.weight", one, as: .float32),

@@ -15,14 +15,18 @@ public final class TensorStorage: @unchecked Sendable {
 
     /// Pooled memory for the elements of a shape, with arbitrary content.
     init(shape: [Int]) {
-        guard let count = Int.product(of: shape), count <= Int.max / 4 else {
-            require(shape.allSatisfy { $0 >= 0 }, "TensorStorage: shape \(shape)")
-            endWithoutMemory("\(shape) numbers")
-        }
-        self.count = count
+        count = Self.count(of: shape)
         base = BufferPool.shared.take(bytes: count * 4).assumingMemoryBound(to: Float.self)
         owner = nil
         isReadOnly = false
+    }
+
+    /// The number of elements, whose bytes can be counted too.
+    @inline(never)
+    private static func count(of shape: [Int]) -> Int {
+        if let count = Int.product(of: shape), count <= Int.max / 4 { return count }
+        require(shape.allSatisfy { $0 >= 0 }, "TensorStorage: shape \(shape)")
+        endWithoutMemory("\(shape) numbers")
     }
 
     /// Foreign memory that is only read and lives as long as `owner`.

@@ -128,9 +128,9 @@ import Training
             let settings = GenerationSettings(maximumNewTokens: limit, sampling: nil)
             return try Generator(model: model, endIDs: end, settings: settings).generate([prompt], firstIndex: 0).first
         }
-        let ended = try #require(try run(row.prompt, end: [35], limit: 12))
+        let ended = try #require(try run(row.prompt, end: [90], limit: 12))
         #expect(ended == Generation(tokens: [0, 0], stop: .endOfText))
-        let limited = try #require(try run(row.prompt, end: [35], limit: 4))
+        let limited = try #require(try run(row.prompt, end: [90], limit: 2))
         #expect(limited == Generation(tokens: [0, 0], stop: .tokenLimit))
         let full = try #require(try run(row.prompt, end: [], limit: 1000))
         #expect(full.tokens.count == model.maximumLength - row.prompt.count && full.stop == .lengthLimit)

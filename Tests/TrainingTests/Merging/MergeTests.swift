@@ -159,19 +159,21 @@ import Training
         #expect(try difference(scratch("halves"), from: "default") <= 1e-5)
     }
 
-    @Test("leaves nothing where a value isn't a number") func notANumber() throws {
+    @Test("leaves nothing where a sum is too large for a float") func tooLarge() throws {
         let scratch = try Scratch()
         let folder = try AdapterFolder(path: adapter("default"), warn: { _ in })
         let tensors = try folder.entries.enumerated().map { index, entry in
             let tensor = try folder.tensor(entry).copy()
-            if index == 0 { tensor.data[3] = .nan }
+            // A's first row and B's first column, whose product no float can hold.
+            if index == 0 { tensor.data[3] = 3e38 }
+            if index == 1 { tensor.data[0] = 1e30 }
             return OutgoingTensor(entry.tensor.name, tensor, as: .float32)
         }
         try FileManager.default.createDirectory(atPath: scratch("broken"), withIntermediateDirectories: true)
         try AdapterFolder.write(configuration: folder.configuration.plain, tensors: tensors, to: scratch("broken"))
         let problem = Problem(
-            "has NaN in row 3, column 0 after merging: an adapter holds such numbers, or the weights are too large; nothing "
-                + "was written", file: scratch("merged"), key: "transformer.h.0.attn.c_attn.weight")
+            "has infinity in row 3, column 0 after merging: an adapter holds such numbers, or the weights are too large; "
+                + "nothing was written", file: scratch("merged"), key: "transformer.h.0.attn.c_attn.weight")
         #expect(throws: problem) { try run([(scratch("broken"), 1)], into: scratch("merged")) }
         #expect(try scratch.names() == ["broken"])
     }
