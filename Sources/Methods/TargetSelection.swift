@@ -32,7 +32,8 @@ struct TargetSelection: Equatable {
         {
             layers = nil
         }
-        layersPattern = section.optionalStrings("layers_pattern") ?? (layers == nil ? nil : defaults?.layersPattern) ?? []
+        layersPattern =
+            section.optionalStrings("layers_pattern") ?? (layers == nil ? nil : defaults?.layersPattern) ?? []
     }
 
     static func modules(_ section: ConfigSection, _ key: String) -> Modules? {

@@ -237,7 +237,8 @@ import Training
         #expect(try training.run(changes + ["training.num_train_epochs=3"], .resume).foundFinishedCount == 1)
         #expect(
             try #require(training.failure(changes, .resume)).hasPrefix(
-                "\(file): error: training.num_train_epochs: was 3.0 when the run began and is 2.0 now: a resumed run must"))
+                "\(file): error: training.num_train_epochs: was 3.0 when the run began and is 2.0 now: a resumed run must"
+            ))
     }
 
     @Test("that is finished without a checkpoint has nothing to go on from, and says what to do")
