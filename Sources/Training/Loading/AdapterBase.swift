@@ -17,8 +17,8 @@ extension AdapterFolder {
     /// The base model that the adapter names: a folder, or a name in the Hub's cache; nil where it names none.
     ///
     /// A relative path counts from the current folder, as everywhere. Where it leads nowhere, as in an adapter that is used
-    /// elsewhere or a project that was moved, the folders in and above the adapter's are looked through. Of several that
-    /// the name could mean, the one with the content that the adapter was trained on is taken.
+    /// elsewhere or a project that was moved, the folders in and above the adapter's are looked through, the nearest first.
+    /// Of several that the name could mean, the one with the content that the adapter was trained on is taken.
     ///
     /// - Throws: A `Problem` where several models could be meant, and nothing says which.
     public func baseModel() throws -> String? {
@@ -30,7 +30,9 @@ extension AdapterFolder {
         let isHere = Self.holdsModel(named)
         if !isHere, (try? HubCache.resolve(named)) != nil { return named }
         var candidates = isHere ? [named] : []
-        for other in named.hasPrefix("/") ? (isHere || !isKnown ? [] : moved(named)) : above(named)
+        // Where no content tells models apart, one that is further away than another isn't meant.
+        let others = isKnown ? above(named) : Array(above(named).prefix(1))
+        for other in named.hasPrefix("/") ? (isHere || !isKnown ? [] : moved(named)) : others
         where !candidates.contains(where: { FileSystem.isSame($0, other) }) {
             candidates.append(other)
         }

@@ -106,6 +106,19 @@ import Training
         #expect(try refusal("other") == nil)
     }
 
+    @Test("without a fingerprint means the nearest of several models of one name") func nearest() throws {
+        let scratch = try Scratch()
+        for folder in ["base", "project/base"] { try scratch.write("{}", to: "\(folder)/config.json") }
+        try scratch.write("", to: "project/runs/adapter/.keep")
+        try AdapterFolder.write(
+            configuration: ["base_model_name_or_path": "base"],
+            tensors: [OutgoingTensor("base_model.model.x.lora_A.weight", Tensor([1], shape: [1, 1]), as: .float32)],
+            to: scratch("project/runs/adapter"))
+        let adapter = try AdapterFolder(path: scratch("project/runs/adapter"), warn: { Issue.record($0) })
+        let found = try #require(try adapter.baseModel())
+        #expect(FileSystem.isSame(found, scratch("project/base")))
+    }
+
     @Test("finds its base wherever it is used from, and one that moved along with it") func places() throws {
         func configure(_ path: String, in folder: String = "adapter") throws -> String? {
             let own = try scratch.text("\(folder)/adapter_config.json")
