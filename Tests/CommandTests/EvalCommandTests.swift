@@ -157,9 +157,9 @@ import Testing
         #expect(
             try message()
                 == "error: 'a' and 'b' are evaluated on different files, other.jsonl and data.jsonl: give --data; one "
-                + "table can't hold both otherwise\n")
+                + "table can't hold both\n")
         try small.folder.write("data: {validation: \(data), text: \"{q}\"}", to: "b/training_config.yaml")
-        #expect(try message() == "error: 'a' and 'b' have different tasks; one table can't hold both otherwise\n")
+        #expect(try message() == "error: 'a' and 'b' have different tasks; one table can't hold both\n")
         try write(run: "b", prompt: "{x}")
         let missing = try evaluate(adapters)
         #expect(missing.status == 65)
