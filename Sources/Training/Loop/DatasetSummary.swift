@@ -4,10 +4,10 @@ import Diagnostics
 extension Dataset {
     /// How many examples there are and what became of the other records, in one line for people.
     public var summary: String {
-        var text = "\(count) examples of \(counts.records) records"
-        if counts.dropped > 0 { text += ", \(counts.dropped) dropped" }
-        if counts.truncated > 0 { text += ", \(counts.truncated) truncated" }
-        return text + ", \(counts.tokens) tokens"
+        var text = "\(count.grouped) examples of \(counts.records.grouped) records"
+        if counts.dropped > 0 { text += ", \(counts.dropped.grouped) dropped" }
+        if counts.truncated > 0 { text += ", \(counts.truncated.grouped) truncated" }
+        return text + ", \(counts.tokens.grouped) tokens"
     }
 
     /// What is learned of the examples: their classes with how many each has, numbers, or what ends each text.

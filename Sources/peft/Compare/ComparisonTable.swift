@@ -1,3 +1,5 @@
+import Diagnostics
+
 /// A comparison in columns.
 struct ComparisonTable {
     let titles: [String]

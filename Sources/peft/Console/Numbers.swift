@@ -1,15 +1,4 @@
 extension Int {
-    /// `1,234,567`
-    var grouped: String {
-        let digits = Array(String(magnitude))
-        var text = self < 0 ? "-" : ""
-        for (index, digit) in digits.enumerated() {
-            if index > 0, (digits.count - index) % 3 == 0 { text += "," }
-            text.append(digit)
-        }
-        return text
-    }
-
     /// A number of bytes: `512 bytes`, `12.3 MB`.
     var asBytes: String {
         let units = ["kB", "MB", "GB", "TB"]
