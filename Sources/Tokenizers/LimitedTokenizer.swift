@@ -13,10 +13,20 @@ public struct LimitedTokenizer: Tokenizer {
     public var endOfTextID: Int32? { whole.endOfTextID }
     public var addedTokens: [AddedToken] { whole.addedTokens }
     public var contentHashes: (vocabulary: UInt64, addedTokens: UInt64) { whole.contentHashes }
+    public var prefixIDs: [Int32] { whole.prefixIDs }
+    public var suffixIDs: [Int32] { whole.suffixIDs }
     public func encode(_ text: String) -> [Int32] { whole.encode(text) }
     public func id(of content: String) -> Int32? { whole.id(of: content) }
 
     public func decode(_ ids: some Sequence<Int32>, skippingSpecialTokens: Bool) -> [UInt8] {
         whole.decode(ids, skippingSpecialTokens: skippingSpecialTokens)
+    }
+
+    public func encode(_ text: String, isContinuation: Bool) -> [Int32] {
+        whole.encode(text, isContinuation: isContinuation)
+    }
+
+    public func decode(_ ids: some Sequence<Int32>, skippingSpecialTokens: Bool, isContinuation: Bool) -> [UInt8] {
+        whole.decode(ids, skippingSpecialTokens: skippingSpecialTokens, isContinuation: isContinuation)
     }
 }

@@ -9,12 +9,26 @@ public protocol Tokenizer: Sendable {
     /// The tokens that are found in a text as a whole, the special ones among them, by ascending id.
     var addedTokens: [AddedToken] { get }
 
+    /// The ids that stand in front of a text of its own, as the tokenizer's files say: the beginning of text, mostly.
+    var prefixIDs: [Int32] { get }
+
+    /// The ids that the tokenizer's files put behind a text of its own.
+    var suffixIDs: [Int32] { get }
+
     /// The ids of `text`, added tokens recognised, nothing put in front or behind.
     func encode(_ text: String) -> [Int32]
+
+    /// The same where `text` goes on from another: without the space that some tokenizers put in front of a text, so
+    /// that the ids of both decode to both.
+    func encode(_ text: String, isContinuation: Bool) -> [Int32]
 
     /// The bytes that `ids` stand for; they may end in the middle of a UTF-8 sequence. Special tokens are left out
     /// when `skippingSpecialTokens` is true, ids that don't exist always.
     func decode(_ ids: some Sequence<Int32>, skippingSpecialTokens: Bool) -> [UInt8]
+
+    /// The same where ids stand in front of these: without taking away the space that some tokenizers put in front of a
+    /// text.
+    func decode(_ ids: some Sequence<Int32>, skippingSpecialTokens: Bool, isContinuation: Bool) -> [UInt8]
 
     /// A number by which another tokenizer shows: that of the vocabulary and its merges, and that of the added tokens.
     var contentHashes: (vocabulary: UInt64, addedTokens: UInt64) { get }
@@ -28,6 +42,14 @@ public protocol Tokenizer: Sendable {
 
 extension Tokenizer {
     public var rowCount: Int? { nil }
+    public var prefixIDs: [Int32] { [] }
+    public var suffixIDs: [Int32] { [] }
+
+    public func encode(_ text: String, isContinuation: Bool) -> [Int32] { encode(text) }
+
+    public func decode(_ ids: some Sequence<Int32>, skippingSpecialTokens: Bool, isContinuation: Bool) -> [UInt8] {
+        decode(ids, skippingSpecialTokens: skippingSpecialTokens)
+    }
 
     /// What is wrong with `ids` where the model has no row for one of them; nil otherwise.
     public func complaint(about ids: some Sequence<Int32>) -> String? {
