@@ -10,6 +10,16 @@ public final class KeyValueCache {
         var keys: [Tensor]
         var values: [Tensor]
         var length = 0
+
+        func copy() -> Sequence {
+            let width = keys.first?.columnCount ?? 0
+            func copied(_ tensor: Tensor) -> Tensor {
+                let copy = Tensor(uninitialized: tensor.shape)
+                copy.data.update(from: tensor.data, count: length * width)
+                return copy
+            }
+            return Sequence(keys: keys.map(copied), values: values.map(copied), length: length)
+        }
     }
 
     private let layerCount: Int
@@ -56,23 +66,28 @@ public final class KeyValueCache {
         other.sequences = []
     }
 
-    /// Drops all sequences but those at `indices`, which ascend.
-    public func keep(_ indices: [Int]) { sequences = indices.map { sequences[$0] } }
+    /// Leaves the sequences at `indices`, in that order; one that stands there again is copied, so that both go on by
+    /// themselves.
+    public func keep(_ indices: [Int]) {
+        var used = Set<Int>()
+        sequences = indices.map { index in
+            used.insert(index).inserted ? sequences[index] : sequences[index].copy()
+        }
+    }
 
     /// Adds the keys and values of a pass's new tokens to layer `layer`, and lets their queries attend to all tokens of
-    /// their sequences so far.
+    /// their sequences so far, or to the last `window`.
     ///
-    /// `qkv` is [rows, packed width] with the rows offsets[s]..<offsets[s + 1] for sequence s; returns
-    /// [rows, output width].
-    public func attend(_ qkv: Tensor, layer: Int, offsets: [Int], heads: AttentionHeads, scale: Float) -> Tensor {
+    /// The rows offsets[s]..<offsets[s + 1] of `input` are sequence s; returns [rows, output width].
+    public func attend(
+        _ input: AttentionInput, layer: Int, offsets: [Int], heads: AttentionHeads, scale: Float, window: Int? = nil
+    ) -> Tensor {
         require(
-            offsets.count == sequences.count + 1 && offsets.last == qkv.rowCount,
-            "KeyValueCache: offsets \(offsets) for \(sequences.count) sequences, qkv \(qkv.shape)")
-        require(
-            layer >= 0 && layer < layerCount && qkv.columnCount == heads.packedWidth
-                && zip(offsets, offsets.dropFirst()).allSatisfy { $0 <= $1 } && offsets.first == 0,
-            "KeyValueCache: qkv \(qkv.shape) for \(heads), offsets \(offsets), layer \(layer) of \(layerCount)")
-        let width = heads.keyValueCount * heads.size
+            offsets.count == sequences.count + 1 && layer >= 0 && layer < layerCount
+                && input.fits(heads, offsets: offsets, keyOffsets: offsets, isCausal: true),
+            "KeyValueCache: \(input) for \(heads), offsets \(offsets) of \(sequences.count) sequences, layer \(layer) of "
+                + "\(layerCount)")
+        let width = heads.keyValueWidth
         let calls = sequences.indices.map { index in
             let sequence = sequences[index]
             let rows = offsets[index]..<offsets[index + 1]
@@ -80,12 +95,9 @@ public final class KeyValueCache {
             require(
                 keys.columnCount == width && sequence.length + rows.count <= keys.rowCount,
                 "KeyValueCache: \(rows.count) more than \(sequence.length) tokens of width \(width) in \(keys.shape)")
-            for row in rows {
-                let source = qkv.data + row * heads.packedWidth + heads.outputWidth
-                let start = (sequence.length + row - rows.lowerBound) * width
-                (keys.data + start).update(from: source, count: width)
-                (values.data + start).update(from: source + width, count: width)
-            }
+            input.writeKeysAndValues(
+                of: rows, heads, keys: keys.data + sequence.length * width,
+                values: values.data + sequence.length * width)
             return CachedSequence(
                 rows: rows, keys: UnsafePointer(keys.data), values: UnsafePointer(values.data),
                 length: sequence.length + rows.count)
@@ -94,7 +106,7 @@ public final class KeyValueCache {
             for index in sequences.indices { sequences[index].length = calls[index].length }
         }
         return withExtendedLifetime(sequences) {
-            attendCached(qkv, sequences: calls, heads: heads, scale: scale)
+            attendCached(input.queries, sequences: calls, heads: heads, scale: scale, window: window)
         }
     }
 }

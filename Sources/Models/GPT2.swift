@@ -252,10 +252,10 @@ extension GPT2 {
             let scale = configuration.attentionScale(layer: index)
             let heads = configuration.heads
             if let cache = context.cache {
-                return cache.attend(qkv, layer: index, offsets: batch.offsets, heads: heads, scale: scale)
+                return cache.attend(.packed(qkv), layer: index, offsets: batch.offsets, heads: heads, scale: scale)
             }
             return attention(
-                qkv, prefix: prefix, offsets: batch.offsets, heads: heads, scale: scale, isCausal: true,
+                .packed(qkv), prefix: prefix, offsets: batch.offsets, heads: heads, scale: scale, isCausal: true,
                 dropout: context.dropout(configuration.attentionDropout))
         }
     }

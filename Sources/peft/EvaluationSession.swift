@@ -77,7 +77,7 @@ struct EvaluationSession {
             data.hasPlaces = try hasSharedTemplates ? anyHasPlaces : hasPlaces(variant)
             if let first = sources.first, let conflict = data.conflict(with: first) {
                 throw Problem(
-                    "'\(owners[0])' and '\(owner)' \(conflict): one table can't hold both", exitStatus: .usage
+                    "'\(owners[0])' and '\(owner)' \(conflict); one table can't hold both", exitStatus: .usage
                 )
             }
             if let known = sources.firstIndex(where: data.isSame) {

@@ -145,8 +145,8 @@ import Testing
         try write(run: "b", prompt: "{q}", completion: "{q}")
         #expect(
             try message()
-                == "error: 'a' and 'b' complete prompts with different fields, {q} and {a}; one table can't hold both "
-                + "otherwise\n")
+                == "error: 'a' and 'b' complete prompts with different fields, {q} and {a}; one table can't hold both\n"
+        )
         try write(run: "b", prompt: "{q}")
         #expect(
             try message(["--compare-base"])

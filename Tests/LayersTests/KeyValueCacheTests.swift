@@ -20,7 +20,7 @@ import Testing
     private func expectRows(_ found: [Float], _ sequence: [[Float]], rows: Range<Int>, scale: Float = 0.5) {
         let width = Self.heads.outputWidth
         let all = attention(
-            packed(sequence), offsets: [0, sequence.count], heads: Self.heads, scale: scale, isCausal: true,
+            .packed(packed(sequence)), offsets: [0, sequence.count], heads: Self.heads, scale: scale, isCausal: true,
             dropout: nil
         ).values
         let expected = all[rows.lowerBound * width..<rows.upperBound * width]
@@ -40,7 +40,7 @@ import Testing
             for (layer, sequences) in [first, second].enumerated() {
                 #expect(cache.lengths == start)
                 let y = cache.attend(
-                    packed(Array(sequences[0][ranges[0]]) + Array(sequences[1][ranges[1]])), layer: layer,
+                    .packed(packed(Array(sequences[0][ranges[0]]) + Array(sequences[1][ranges[1]]))), layer: layer,
                     offsets: [0, lengths[0], lengths[0] + lengths[1]], heads: Self.heads, scale: 0.5)
                 expectRows(Array(y.values.prefix(lengths[0] * width)), sequences[0], rows: ranges[0])
                 expectRows(Array(y.values.dropFirst(lengths[0] * width)), sequences[1], rows: ranges[1])
@@ -63,12 +63,32 @@ import Testing
         #expect(cache.lengths == [3, 3])
         let whole = packed(sequences[0] + sequences[1])
         for (layer, prefix) in prefixes.enumerated() {
-            let found = cache.attend(whole, layer: layer, offsets: [0, 4, 6], heads: Self.heads, scale: 0.5)
+            let found = cache.attend(.packed(whole), layer: layer, offsets: [0, 4, 6], heads: Self.heads, scale: 0.5)
             let expected = attention(
-                whole, prefix: prefix, offsets: [0, 4, 6], heads: Self.heads, scale: 0.5, isCausal: true, dropout: nil)
+                .packed(whole), prefix: prefix, offsets: [0, 4, 6], heads: Self.heads, scale: 0.5, isCausal: true,
+                dropout: nil)
             #expect(largestDifference(found.values.map(Double.init), expected.values.map(Double.init)) <= 1e-6)
         }
         #expect(cache.lengths == [7, 5])
+    }
+
+    @Test("reorders its sequences, and copies one that is named twice")
+    func reordering() {
+        let sequences = [sequence(4, seed: 1), sequence(3, seed: 2)]
+        let cache = KeyValueCache(layerCount: 1, sequences: 2, capacity: 5, width: 8)
+        _ = cache.attend(
+            .packed(packed(Array(sequences[0][..<3]) + Array(sequences[1][..<2]))), layer: 0, offsets: [0, 3, 5],
+            heads: Self.heads, scale: 0.5)
+        cache.keep([1, 0, 0])
+        #expect(cache.lengths == [2, 3, 3])
+        let other = sequence(4, seed: 3)[3]
+        let y = cache.attend(
+            .packed(packed([sequences[1][2], sequences[0][3], other])), layer: 0, offsets: [0, 1, 2, 3],
+            heads: Self.heads, scale: 0.5)
+        let width = Self.heads.outputWidth
+        expectRows(Array(y.values[..<width]), sequences[1], rows: 2..<3)
+        expectRows(Array(y.values[width..<2 * width]), sequences[0], rows: 3..<4)
+        expectRows(Array(y.values[(2 * width)...]), sequences[0].dropLast() + [other], rows: 3..<4)
     }
 
     @Test("takes in the sequences of another, and lets some go")
@@ -77,7 +97,8 @@ import Testing
         func filled(_ index: Int, capacity: Int) -> KeyValueCache {
             let cache = KeyValueCache(layerCount: 1, sequences: 1, capacity: capacity, width: 8)
             let rows = sequences[index].dropLast()
-            _ = cache.attend(packed(Array(rows)), layer: 0, offsets: [0, rows.count], heads: Self.heads, scale: 0.5)
+            _ = cache.attend(
+                .packed(packed(Array(rows))), layer: 0, offsets: [0, rows.count], heads: Self.heads, scale: 0.5)
             return cache
         }
         let cache = filled(0, capacity: 3)
@@ -89,7 +110,8 @@ import Testing
         cache.keep([0, 2])
         #expect(cache.count == 2 && cache.lengths == [2, 1])
         let y = cache.attend(
-            packed([sequences[0][2], sequences[2][1]]), layer: 0, offsets: [0, 1, 2], heads: Self.heads, scale: 0.5)
+            .packed(packed([sequences[0][2], sequences[2][1]])), layer: 0, offsets: [0, 1, 2], heads: Self.heads,
+            scale: 0.5)
         expectRows(Array(y.values.prefix(16)), sequences[0], rows: 2..<3)
         expectRows(Array(y.values.dropFirst(16)), sequences[2], rows: 1..<2)
     }

@@ -68,7 +68,7 @@ import Testing
     func cached() {
         let heads = AttentionHeads(count: 1, keyValueCount: 1, size: 2)
         let cache = KeyValueCache(layerCount: 1, sequences: 1, capacity: 4, width: 2)
-        _ = cache.attend(Tensor(zeros: [3, 6]), layer: 0, offsets: [0, 3], heads: heads, scale: 1)
+        _ = cache.attend(.packed(Tensor(zeros: [3, 6])), layer: 0, offsets: [0, 3], heads: heads, scale: 1)
         cache.append(KeyValueCache(layerCount: 1, sequences: 1, capacity: 4, width: 2))
         let batch = TokenBatch(tokens: [7, 8], positions: [1, 0], offsets: [0, 1, 2], labels: [-1, -1])
         let prompted = PromptedBatch(batch, rows: nil, Prompt(leading: 2), .inference(cache: cache))

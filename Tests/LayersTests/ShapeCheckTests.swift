@@ -21,7 +21,7 @@ private let heads = AttentionHeads(count: 1, keyValueCount: 1, size: 2)
 
 private func attend(rows: Int, width: Int, offsets: [Int], layer: Int) {
     let cache = KeyValueCache(layerCount: 1, sequences: 1, capacity: 2, width: 2)
-    _ = cache.attend(Tensor(zeros: [rows, width]), layer: layer, offsets: offsets, heads: heads, scale: 1)
+    _ = cache.attend(.packed(Tensor(zeros: [rows, width])), layer: layer, offsets: offsets, heads: heads, scale: 1)
 }
 
 private let words = "AttentionHeads(count: 1, keyValueCount: 1, size: 2)"
@@ -44,11 +44,11 @@ private let misuses: [(message: String, call: @Sendable () -> Void)] = [
         { _ = TokenBatch(sequences: [[1]]).prepending(virtualTokens: 3, positionOffset: 2) { _ in true } }
     ),
     (
-        "KeyValueCache: qkv [1, 5] for \(words), offsets [0, 1], layer 0 of 1",
+        "KeyValueCache: qkv [1, 5] for \(words), offsets [0, 1] of 1 sequences, layer 0 of 1",
         { attend(rows: 1, width: 5, offsets: [0, 1], layer: 0) }
     ),
     (
-        "KeyValueCache: qkv [1, 6] for \(words), offsets [0, 1], layer 1 of 1",
+        "KeyValueCache: qkv [1, 6] for \(words), offsets [0, 1] of 1 sequences, layer 1 of 1",
         { attend(rows: 1, width: 6, offsets: [0, 1], layer: 1) }
     ),
     (

@@ -19,7 +19,8 @@ struct GradientNodeTests {
         ]
         for operation in operations { expectDoubled(operation, at: table) }
         expectDoubled(
-            { attention($0, offsets: [0, 2, 3], heads: heads, scale: 1, isCausal: true, dropout: nil) }, at: packed)
+            { attention(.packed($0), offsets: [0, 2, 3], heads: heads, scale: 1, isCausal: true, dropout: nil) },
+            at: packed)
     }
 
     /// The gradient through f(x) and g(x) = f(x) together is twice the one through f(x).
@@ -61,7 +62,7 @@ struct GradientNodeTests {
         let x = Tensor(noise(24), shape: [1, 24])
         #expect(!activate(x, .gelu).needsGradient)
         let heads = AttentionHeads(count: 1, keyValueCount: 1, size: 8)
-        let y = attention(x, offsets: [0, 1], heads: heads, scale: 1, isCausal: true, dropout: nil)
+        let y = attention(.packed(x), offsets: [0, 1], heads: heads, scale: 1, isCausal: true, dropout: nil)
         #expect(!y.needsGradient)
     }
 }

@@ -129,17 +129,48 @@ private let misuses: [ShapeCheckTests.Misuse] = [
     },
     .init(
         "attention: qkv [2, 15] for AttentionHeads(count: 2, keyValueCount: 1, size: 4), offsets [0, 2]"
-    ) { _ = attention(tensor(2, 15), offsets: [0, 2], heads: heads, scale: 1, isCausal: true, dropout: nil) },
+    ) { _ = attention(.packed(tensor(2, 15)), offsets: [0, 2], heads: heads, scale: 1, isCausal: true, dropout: nil) },
     .init(
         "attention: qkv [2, 16] for AttentionHeads(count: 2, keyValueCount: 1, size: 4), offsets [0, 3]"
-    ) { _ = attention(tensor(2, 16), offsets: [0, 3], heads: heads, scale: 1, isCausal: true, dropout: nil) },
+    ) { _ = attention(.packed(tensor(2, 16)), offsets: [0, 3], heads: heads, scale: 1, isCausal: true, dropout: nil) },
     .init(
         "attention: qkv [2, 16] for AttentionHeads(count: 2, keyValueCount: 1, size: 4), offsets [0, 3, 2]"
-    ) { _ = attention(tensor(2, 16), offsets: [0, 3, 2], heads: heads, scale: 1, isCausal: true, dropout: nil) },
+    ) {
+        _ = attention(.packed(tensor(2, 16)), offsets: [0, 3, 2], heads: heads, scale: 1, isCausal: true, dropout: nil)
+    },
     .init("attention: a prefix [2, 8] for AttentionHeads(count: 2, keyValueCount: 1, size: 4)") {
         _ = attention(
-            tensor(2, 16), prefix: KeyValuePrefix(keys: tensor(2, 8), values: tensor(2, 8)), offsets: [0, 2],
+            .packed(tensor(2, 16)), prefix: KeyValuePrefix(keys: tensor(2, 8), values: tensor(2, 8)), offsets: [0, 2],
             heads: heads, scale: 1, isCausal: true, dropout: nil)
+    },
+    .init(
+        "attention: queries [2, 8], keys [2, 4], values [2, 3] for AttentionHeads(count: 2, keyValueCount: 1, size: 4), "
+            + "offsets [0, 2]"
+    ) {
+        _ = attention(
+            .separate(queries: tensor(2, 8), keys: tensor(2, 4), values: tensor(2, 3)), offsets: [0, 2], heads: heads,
+            scale: 1, isCausal: true, dropout: nil)
+    },
+    .init(
+        "attention: queries [2, 8], keys [1, 4], values [1, 4] for AttentionHeads(count: 2, keyValueCount: 1, size: 4), "
+            + "offsets [0, 2], keys' offsets [0, 1]"
+    ) {
+        _ = attention(
+            .separate(queries: tensor(2, 8), keys: tensor(1, 4), values: tensor(1, 4)), offsets: [0, 2],
+            keyOffsets: [0, 1], heads: heads, scale: 1, isCausal: true, dropout: nil)
+    },
+    .init(
+        "attention: qkv [2, 16] for AttentionHeads(count: 2, keyValueCount: 1, size: 4), offsets [0, 2], window 0"
+    ) {
+        _ = attention(
+            .packed(tensor(2, 16)), offsets: [0, 2], heads: heads, scale: 1, isCausal: true, window: 0, dropout: nil)
+    },
+    .init("attendCached: a window of 0 tokens") {
+        _ = attendCached(tensor(1, 16), sequences: [], heads: heads, scale: 1, window: 0)
+    },
+    .init("writeKeysAndValues: rows 1..<3 of qkv [2, 16]") {
+        AttentionInput.packed(tensor(2, 16)).writeKeysAndValues(
+            of: 1..<3, heads, keys: tensor(8).data, values: tensor(8).data)
     },
     .init("KeyValuePrefix: keys [2, 4], values [1, 4]") {
         _ = KeyValuePrefix(keys: tensor(2, 4), values: tensor(1, 4))

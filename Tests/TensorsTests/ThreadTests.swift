@@ -71,7 +71,8 @@ struct ThreadTests {
             results(
                 of: {
                     attention(
-                        $0[0], offsets: [0, 300, 301, 430], heads: heads, scale: 0.2, isCausal: true, dropout: thinning)
+                        .packed($0[0]), offsets: [0, 300, 301, 430], heads: heads, scale: 0.2, isCausal: true,
+                        dropout: thinning)
                 }, at: [qkv])
         }
         #expect(same)
@@ -80,7 +81,8 @@ struct ThreadTests {
             results(
                 of: {
                     attention(
-                        $0[0], prefix: KeyValuePrefix(keys: $0[1], values: $0[2]), offsets: [0, 300, 301, 430],
+                        .packed($0[0]), prefix: KeyValuePrefix(keys: $0[1], values: $0[2]),
+                        offsets: [0, 300, 301, 430],
                         heads: heads, scale: 0.2, isCausal: true, dropout: thinning)
                 }, at: [qkv] + prefix)
         }

@@ -7,7 +7,13 @@ struct AttentionHeadGradient {
     var outputGradient: Rows
     /// Per query, as the forward pass left them.
     var logSums: UnsafePointer<Float>
-    var queryGradient: UnsafeMutablePointer<Float>
+    var queryGradient: MutableRows
+}
+
+/// Rows of a gradient, somewhere in memory.
+struct MutableRows {
+    var data: UnsafeMutablePointer<Float>
+    var stride: Int
 }
 
 /// The gradients of the heads of one group, which share their keys and values.
@@ -15,10 +21,9 @@ struct AttentionHeadGradient {
 /// With P = exp(scale · Q Kᵀ − logSums), F the dropout factors and D = rowsum(dO ∘ O):
 /// dV = (P ∘ F)ᵀ dO, dS = P ∘ (F ∘ (dO Vᵀ) − D), dQ = scale · dS K, dK = scale · dSᵀ Q, again block by block.
 ///
-/// All three gradients have rows `stride` apart and are added to what they hold where `adding`.
+/// All three gradients are added to what they hold where `adding`.
 func attentionBackward(
-    _ group: [AttentionHeadGradient], keyGradient: UnsafeMutablePointer<Float>,
-    valueGradient: UnsafeMutablePointer<Float>, stride: Int, adding: Bool
+    _ group: [AttentionHeadGradient], keyGradient: MutableRows, valueGradient: MutableRows, adding: Bool
 ) {
     guard let shared = group.first?.head else { return }
     let workspace = AttentionWorkspace(keys: shared.keys.count, headSize: shared.keys.width)
@@ -33,13 +38,16 @@ func attentionBackward(
         var first = 0
         while first < member.head.queries.count {
             let count = min(AttentionBlock.queries, member.head.queries.count - first)
-            queryBlockBackward(member, workspace, first: first, count: count, stride: stride, adding: adding)
+            queryBlockBackward(member, workspace, first: first, count: count, adding: adding)
             first += count
         }
     }
     let keys = shared.keys
-    unpack(workspace.keyGradient, rows: keys.count, width: keys.width, 1, keyGradient, stride, adding)
-    unpack(workspace.valueGradient, rows: keys.count, width: keys.width, 1, valueGradient, stride, adding)
+    unpack(
+        workspace.keyGradient, rows: keys.count, width: keys.width, 1, keyGradient.data, keyGradient.stride, adding)
+    unpack(
+        workspace.valueGradient, rows: keys.count, width: keys.width, 1, valueGradient.data, valueGradient.stride,
+        adding)
 }
 
 /// Scratch memory for the way back through a group of heads; `width` is the padded head size.
@@ -91,7 +99,7 @@ private struct AttentionWorkspace {
 }
 
 private func queryBlockBackward(
-    _ member: AttentionHeadGradient, _ workspace: AttentionWorkspace, first: Int, count: Int, stride: Int, adding: Bool
+    _ member: AttentionHeadGradient, _ workspace: AttentionWorkspace, first: Int, count: Int, adding: Bool
 ) {
     let head = member.head
     let (width, headSize) = (workspace.width, head.queries.width)
@@ -110,7 +118,7 @@ private func queryBlockBackward(
     }
     let blockKeys = AttentionBlock.keys
     let visible = head.visibleKeys(before: first + count)
-    var key = 0
+    var key = head.firstKey(of: first) / blockKeys * blockKeys
     while key < visible {
         let keysHere = min(blockKeys, visible - key)
         for band in KeyBands(head: head, firstQuery: first, rows: rows, key: key, keys: keysHere) {
@@ -125,6 +133,7 @@ private func queryBlockBackward(
                 workspace.outputGradients + row * width, rowStep: width, depthStep: 1,
                 workspace.valuesTransposed + key * width, panelStride: width * Panel.width, into: scoreGradients,
                 stride: blockKeys, rows: band.rows.count, columns: band.paddedKeys, depth: headSize, adding: false)
+            head.hideKeysBeforeWindow(probabilities, query: first + row, key: key, band: band)
             softmaxBackward(
                 head, probabilities: probabilities, scoreGradients: scoreGradients, query: first + row, key: key,
                 band: band, logSums: logSums + row, dots: dots + row)
@@ -137,8 +146,8 @@ private func queryBlockBackward(
         key += blockKeys
     }
     unpack(
-        workspace.queryGradient, rows: count, width: headSize, head.scale, member.queryGradient + first * stride,
-        stride, adding)
+        workspace.queryGradient, rows: count, width: headSize, head.scale,
+        member.queryGradient.data + first * member.queryGradient.stride, member.queryGradient.stride, adding)
 }
 
 /// Adds what a block of scores contributes to the gradients of its keys and values; on the causal diagonal by bands of

@@ -11,6 +11,8 @@ struct AttentionHead {
     /// How many keys precede the first query's own: with `isCausal` query i sees the keys 0...past + i.
     var past: Int
     var isCausal: Bool
+    /// With `isCausal` a query sees only the last so many of these keys, its own included.
+    var window = Int.max
     var scale: Float
     /// Names the elements of the probability matrix for dropout: element (i, j) has the number
     /// `firstElement + i * elementStride + j`.
@@ -24,6 +26,34 @@ struct AttentionHead {
     /// The number of keys that some query below `end` sees.
     @inline(__always) func visibleKeys(before end: Int) -> Int {
         isCausal ? min(keys.count, past + end) : keys.count
+    }
+
+    /// The first key that a query sees.
+    @inline(__always) func firstKey(of query: Int) -> Int {
+        isCausal ? max(0, past + query + 1 - window) : 0
+    }
+
+    /// The head without its first keys, which none of the queries sees.
+    func dropping(keys count: Int) -> AttentionHead {
+        if count == 0 { return self }
+        var head = self
+        head.keys = keys.slice(count, keys.count - count)
+        head.values = values.slice(count, values.count - count)
+        head.past -= count
+        head.firstElement += count
+        return head
+    }
+
+    /// Takes the keys in front of each query's window out of a band's scores, the first of which is that of `query` and
+    /// `key`.
+    @inline(__always) func hideKeysBeforeWindow(
+        _ scores: UnsafeMutablePointer<Float>, query: Int, key: Int, band: KeyBand
+    ) {
+        if firstKey(of: query + band.rows.count - 1) <= key { return }
+        for row in 0..<band.rows.count {
+            let hidden = min(firstKey(of: query + row) - key, band.paddedKeys)
+            if hidden > 0 { (scores + row * AttentionBlock.keys).update(repeating: -.infinity, count: hidden) }
+        }
     }
 }
 
@@ -43,6 +73,7 @@ func attentionForward(
     _ head: AttentionHead, range: Range<Int>, output: UnsafeMutablePointer<Float>, outputStride: Int,
     logSums: UnsafeMutablePointer<Float>?
 ) {
+    let head = head.dropping(keys: min(head.firstKey(of: range.lowerBound), head.keys.count))
     let width = Panel.padded(head.queries.width)
     let keyCount = head.visibleKeys(before: range.upperBound)
     let paddedKeys = Panel.padded(keyCount)
@@ -68,7 +99,7 @@ func attentionForward(
         maxima.update(repeating: -.infinity, count: rows)
         totals.update(repeating: 0, count: rows)
         let visible = head.visibleKeys(before: first + count)
-        var key = 0
+        var key = head.firstKey(of: first) / blockKeys * blockKeys
         while key < visible {
             let keysHere = min(blockKeys, visible - key)
             let bands = KeyBands(head: head, firstQuery: first, rows: rows, key: key, keys: keysHere)
@@ -78,6 +109,7 @@ func attentionForward(
                     queries + row * width, rowStep: width, depthStep: 1, keys + key * width,
                     panelStride: width * Panel.width, into: scores + row * blockKeys, stride: blockKeys,
                     rows: band.rows.count, columns: band.paddedKeys, depth: head.queries.width, adding: false)
+                head.hideKeysBeforeWindow(scores + row * blockKeys, query: first + row, key: key, band: band)
                 softmaxStep(
                     head, scores: scores + row * blockKeys, query: first + row, key: key, band: band,
                     maxima: maxima + row, totals: totals + row, sums: sums + row * width, width: width)

@@ -17,37 +17,47 @@ public struct AttentionHeads: Sendable, Hashable {
     }
 
     /// Columns of the queries of all heads, then the keys, then the values.
-    public var packedWidth: Int { (count + 2 * keyValueCount) * size }
+    public var packedWidth: Int { outputWidth + 2 * keyValueWidth }
     public var outputWidth: Int { count * size }
+    /// Columns of the keys of all heads, or of the values.
+    public var keyValueWidth: Int { keyValueCount * size }
     var groupSize: Int { count / keyValueCount }
 }
 
 /// softmax(scale · Q Kᵀ) V for every head of every sequence.
 ///
-/// `qkv` is [rows, packedWidth]; the sequence s is the rows offsets[s]..<offsets[s + 1], so nothing is padded. With
-/// `isCausal` a row sees itself and the rows of its sequence before it, and in any case all of the `prefix`. `dropout`
-/// acts on the probabilities after the softmax. Returns [rows, outputWidth], the heads side by side.
+/// The sequence s is the rows offsets[s]..<offsets[s + 1] of the queries and of the result, and the rows
+/// keyOffsets[s]..<keyOffsets[s + 1] of keys and values, so nothing is padded; without `keyOffsets` they are the same.
+/// With `isCausal` a row sees itself, which is as far from its sequence's end among the keys, and the rows before it, at
+/// most `window` in all; and in any case, so far as the window reaches, the `prefix`, which stands in front of all keys.
+/// `dropout` acts on the probabilities after the softmax. Returns [rows, outputWidth], the heads side by side.
 ///
-/// The probabilities are never stored: besides `qkv` and the result only one number per row and head is kept.
+/// The probabilities are never stored: besides the input and the result only one number per row and head is kept.
 public func attention(
-    _ qkv: Tensor, prefix: KeyValuePrefix? = nil, offsets: [Int], heads: AttentionHeads, scale: Float, isCausal: Bool,
-    dropout: Dropout?
+    _ input: AttentionInput, prefix: KeyValuePrefix? = nil, offsets: [Int], keyOffsets: [Int]? = nil,
+    heads: AttentionHeads, scale: Float, isCausal: Bool, window: Int? = nil, dropout: Dropout?
 ) -> Tensor {
+    let keyOffsets = keyOffsets ?? offsets
     require(
-        qkv.columnCount == heads.packedWidth && offsets.first == 0 && offsets.last == qkv.rowCount
-            && zip(offsets, offsets.dropFirst()).allSatisfy { $0 <= $1 },
-        "attention: qkv \(qkv.shape) for \(heads), offsets \(offsets)")
-    let rows = qkv.rowCount
-    let layout = prefix.map { PrefixLayout(prefix: $0, offsets: offsets, heads: heads) }
+        input.fits(heads, offsets: offsets, keyOffsets: keyOffsets, isCausal: isCausal) && (window ?? 1) > 0,
+        "attention: \(input) for \(heads), offsets \(offsets)"
+            + (keyOffsets == offsets ? "" : ", keys' offsets \(keyOffsets)") + (window.map { ", window \($0)" } ?? ""))
+    let rows = offsets.last ?? 0
+    let parts = input.parts(heads)
+    let layout = prefix.map { PrefixLayout(prefix: $0, offsets: keyOffsets, heads: heads) }
     let plan = AttentionPlan(
-        qkv: layout?.prepended(to: qkv) ?? qkv.detached(), offsets: offsets, past: prefix?.count ?? 0, heads: heads,
-        scale: scale, isCausal: isCausal, dropout: dropout.flatMap { $0.probability > 0 ? $0 : nil })
+        queries: parts.queries.detached(), keys: layout?.prepended(to: parts.keys, .keys) ?? parts.keys.detached(),
+        values: layout?.prepended(to: parts.values, .values) ?? parts.values.detached(), offsets: offsets,
+        keyOffsets: layout?.wholeOffsets ?? keyOffsets, heads: heads, scale: scale, isCausal: isCausal,
+        window: window ?? .max, dropout: dropout.flatMap { $0.probability > 0 ? $0 : nil })
     let y = Tensor(uninitialized: [rows, heads.outputWidth])
-    let isRecorded = [qkv, prefix?.keys, prefix?.values].contains { $0?.needsGradient == true }
+    let isRecorded =
+        input.tensors.contains { $0.needsGradient }
+        || [prefix?.keys, prefix?.values].contains { $0?.needsGradient == true }
     let logSums = isRecorded ? Tensor(uninitialized: [heads.count, rows]) : nil
-    let parts = plan.forwardParts
-    WorkerPool.shared.run(parts.count) { index in
-        let part = parts[index]
+    let work = plan.forwardParts
+    WorkerPool.shared.run(work.count) { index in
+        let part = work[index]
         let start = offsets[part.sequence]
         attentionForward(
             plan.head(part.head, sequence: part.sequence), range: part.queries,
@@ -56,37 +66,82 @@ public func attention(
     }
     guard let logSums else { return y }
     let output = y.detached()
-    guard let layout else {
+    if layout == nil, case .packed(let qkv) = input {
         return y.record([
             pullback(for: qkv) { dy, gradient in
-                let (target, isFresh) = gradient.accumulator(shape: plan.qkv.shape)
-                plan.backward(output: output, dy, logSums: logSums, into: target, adding: !isFresh)
+                let (target, isFresh) = gradient.accumulator(shape: qkv.shape)
+                plan.backward(
+                    output: output, dy, logSums: logSums, into: AttentionInput.packed(target).parts(heads),
+                    adding: !isFresh)
             }
         ])
     }
-    // With a prefix the gradient of what was laid together is computed once and taken apart.
-    let whole = SharedGradient { dy in
-        let gradient = Tensor(uninitialized: plan.qkv.shape)
-        plan.backward(output: output, dy, logSums: logSums, into: gradient, adding: false)
-        return gradient
+    // The gradients of all parts come from one pass, from which each input takes its own.
+    let whole = SharedGradients { dy in
+        let gradients = AttentionInput.separate(
+            queries: Tensor(uninitialized: [rows, heads.outputWidth]),
+            keys: Tensor(uninitialized: [plan.keyOffsets.last ?? 0, heads.keyValueWidth]),
+            values: Tensor(uninitialized: [plan.keyOffsets.last ?? 0, heads.keyValueWidth])
+        ).parts(heads)
+        plan.backward(output: output, dy, logSums: logSums, into: gradients, adding: false)
+        return gradients
     }
-    return y.record([
-        pullback(for: qkv) { dy, gradient in layout.addRows(of: whole(dy), to: &gradient) },
-        pullback(for: layout.prefix.keys) { dy, gradient in layout.addPrefix(of: whole(dy), .keys, to: &gradient) },
-        pullback(for: layout.prefix.values) { dy, gradient in layout.addPrefix(of: whole(dy), .values, to: &gradient) },
-    ])
+    func keyGradient(_ gradients: AttentionParts, _ part: KeyPath<AttentionParts, AttentionPart>) -> Tensor {
+        layout?.rows(of: gradients[keyPath: part].tensor) ?? gradients[keyPath: part].tensor
+    }
+    let prefixPullbacks = [
+        pullback(for: prefix?.keys) { dy, gradient in layout?.addPrefix(of: whole(dy).keys.tensor, to: &gradient) },
+        pullback(for: prefix?.values) { dy, gradient in layout?.addPrefix(of: whole(dy).values.tensor, to: &gradient) },
+    ]
+    switch input {
+    case .packed(let qkv):
+        return y.record(
+            [
+                pullback(for: qkv) { dy, gradient in
+                    let (target, isFresh) = gradient.accumulator(shape: qkv.shape)
+                    let (gradients, places) = (whole(dy), AttentionInput.packed(target).parts(heads))
+                    places.queries.add(gradients.queries.tensor, isFresh: isFresh)
+                    places.keys.add(keyGradient(gradients, \.keys), isFresh: isFresh)
+                    places.values.add(keyGradient(gradients, \.values), isFresh: isFresh)
+                }
+            ] + prefixPullbacks)
+    case .separate(let queries, let keys, let values):
+        return y.record(
+            [
+                pullback(for: queries) { dy, gradient in gradient.add(whole(dy).queries.tensor) },
+                pullback(for: keys) { dy, gradient in gradient.add(keyGradient(whole(dy), \.keys)) },
+                pullback(for: values) { dy, gradient in gradient.add(keyGradient(whole(dy), \.values)) },
+            ] + prefixPullbacks)
+    }
+}
+
+/// The gradients of an attention's inputs, computed when the first of them is wanted.
+private final class SharedGradients {
+    private let compute: (Tensor) -> AttentionParts
+    private var result: AttentionParts?
+
+    init(_ compute: @escaping (Tensor) -> AttentionParts) { self.compute = compute }
+
+    func callAsFunction(_ dy: Tensor) -> AttentionParts {
+        if let result { return result }
+        let computed = compute(dy)
+        result = computed
+        return computed
+    }
 }
 
 /// One call of `attention`, cut into parts by its shape alone.
 private struct AttentionPlan {
-    /// Each sequence's rows behind `past` rows of the prefix, whose queries mean nothing.
-    let qkv: Tensor
-    /// Of the rows that have queries.
+    let queries: AttentionPart
+    /// Those of the prefix included.
+    let keys: AttentionPart
+    let values: AttentionPart
     let offsets: [Int]
-    let past: Int
+    let keyOffsets: [Int]
     let heads: AttentionHeads
     let scale: Float
     let isCausal: Bool
+    let window: Int
     let dropout: Dropout?
 
     struct Part {
@@ -95,10 +150,12 @@ private struct AttentionPlan {
         var queries: Range<Int>
     }
 
-    /// The row of `qkv` where a sequence's keys begin.
-    private func firstRow(_ sequence: Int) -> Int { offsets[sequence] + sequence * past }
-
     private func length(_ sequence: Int) -> Int { offsets[sequence + 1] - offsets[sequence] }
+
+    private func keyCount(_ sequence: Int) -> Int { keyOffsets[sequence + 1] - keyOffsets[sequence] }
+
+    /// How many keys precede that of a sequence's first query.
+    private func past(_ sequence: Int) -> Int { keyCount(sequence) - length(sequence) }
 
     /// Sequence by sequence and head by head a share of the queries, the costly ones first so that the threads finish
     /// together.
@@ -111,50 +168,49 @@ private struct AttentionPlan {
             }
         }
         func cost(_ part: Part) -> Int {
-            part.queries.count * (past + (isCausal ? part.queries.upperBound : length(part.sequence)))
+            let seen = isCausal ? past(part.sequence) + part.queries.upperBound : keyCount(part.sequence)
+            return part.queries.count * min(seen, window)
         }
         return parts.sorted { cost($0) > cost($1) }
     }
 
     func head(_ index: Int, sequence: Int) -> AttentionHead {
-        let start = qkv.data + firstRow(sequence) * heads.packedWidth
-        let group = index / heads.groupSize
-        let count = past + length(sequence)
-        func rows(_ column: Int) -> Rows {
-            Rows(data: start + column * heads.size, stride: heads.packedWidth, count: count, width: heads.size)
-        }
-        let longest = past + zip(offsets, offsets.dropFirst()).reduce(0) { max($0, $1.1 - $1.0) }
+        let longest = zip(keyOffsets, keyOffsets.dropFirst()).reduce(0) { max($0, $1.1 - $1.0) }
         return AttentionHead(
-            queries: rows(index).slice(past, count - past), keys: rows(heads.count + group),
-            values: rows(heads.count + heads.keyValueCount + group),
-            past: past, isCausal: isCausal, scale: scale, dropout: dropout,
+            queries: queries.rows(offsets[sequence], length(sequence), head: index, of: heads.size),
+            keys: keys.rows(keyOffsets[sequence], keyCount(sequence), head: index / heads.groupSize, of: heads.size),
+            values: values.rows(
+                keyOffsets[sequence], keyCount(sequence), head: index / heads.groupSize, of: heads.size),
+            past: past(sequence), isCausal: isCausal, window: window, scale: scale, dropout: dropout,
             firstElement: (index * (offsets.last ?? 0) + offsets[sequence]) * longest, elementStride: longest)
     }
 
     /// One part for each sequence and each head of keys and values: nobody else adds to the part's gradients.
-    func backward(output: Tensor, _ dy: Tensor, logSums: Tensor, into gradient: Tensor, adding: Bool) {
+    func backward(output: Tensor, _ dy: Tensor, logSums: Tensor, into gradients: AttentionParts, adding: Bool) {
         let sequences = (0..<offsets.count - 1).sorted { length($0) > length($1) }
         let (width, size) = (heads.outputWidth, heads.size)
         WorkerPool.shared.run(sequences.count * heads.keyValueCount) { index in
             let sequence = sequences[index / heads.keyValueCount]
             let group = index % heads.keyValueCount
             let start = offsets[sequence]
-            let target = gradient.data + firstRow(sequence) * heads.packedWidth
             func rows(_ tensor: Tensor, _ head: Int) -> Rows {
                 Rows(
                     data: tensor.data + start * width + head * size, stride: width, count: length(sequence),
                     width: size)
             }
+            func target(_ part: AttentionPart, _ row: Int, head: Int) -> MutableRows {
+                MutableRows(
+                    data: part.tensor.data + row * part.stride + part.column + head * size, stride: part.stride)
+            }
             let members = (group * heads.groupSize..<(group + 1) * heads.groupSize).map { head in
                 AttentionHeadGradient(
                     head: self.head(head, sequence: sequence), output: rows(output, head),
                     outputGradient: rows(dy, head), logSums: logSums.data + head * output.rowCount + start,
-                    queryGradient: target + past * heads.packedWidth + head * size)
+                    queryGradient: target(gradients.queries, start, head: head))
             }
             attentionBackward(
-                members, keyGradient: target + (heads.count + group) * size,
-                valueGradient: target + (heads.count + heads.keyValueCount + group) * size,
-                stride: heads.packedWidth, adding: adding)
+                members, keyGradient: target(gradients.keys, keyOffsets[sequence], head: group),
+                valueGradient: target(gradients.values, keyOffsets[sequence], head: group), adding: adding)
         }
     }
 }

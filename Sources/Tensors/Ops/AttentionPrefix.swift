@@ -15,74 +15,67 @@ public struct KeyValuePrefix {
     public var count: Int { keys.rowCount }
 }
 
-/// How a prefix and the rows of several sequences are laid together: in front of each sequence stands a copy of the
-/// prefix, so that attention works on one matrix.
+/// How a prefix and the keys, or the values, of several sequences are laid together: in front of each sequence stands a
+/// copy of the prefix, so that attention works on one matrix.
 struct PrefixLayout {
     enum Part { case keys, values }
 
-    let prefix: KeyValuePrefix
+    private let prefix: KeyValuePrefix
     private let offsets: [Int]
-    private let heads: AttentionHeads
+    private let width: Int
 
     init(prefix: KeyValuePrefix, offsets: [Int], heads: AttentionHeads) {
         require(
-            prefix.keys.columnCount == heads.keyValueCount * heads.size,
-            "attention: a prefix \(prefix.keys.shape) for \(heads)")
+            prefix.keys.columnCount == heads.keyValueWidth, "attention: a prefix \(prefix.keys.shape) for \(heads)")
         self.prefix = prefix
         self.offsets = offsets
-        self.heads = heads
+        width = heads.keyValueWidth
     }
 
     private var sequenceCount: Int { offsets.count - 1 }
-    private var width: Int { heads.packedWidth }
-    private var partWidth: Int { heads.keyValueCount * heads.size }
 
-    /// Where a sequence's rows and, `prefix.count` rows before, its copy of the prefix are in the whole.
-    private func firstRow(_ sequence: Int) -> Int { offsets[sequence] + (sequence + 1) * prefix.count }
+    /// Where the sequences begin in the whole, each with its copy of the prefix.
+    var wholeOffsets: [Int] { offsets.indices.map { offsets[$0] + $0 * prefix.count } }
 
-    private func column(_ part: Part) -> Int { heads.outputWidth + (part == .keys ? 0 : partWidth) }
-
-    /// [rows + sequences · n, packedWidth]; the queries of the prefix's rows are 0.
-    func prepended(to rows: Tensor) -> Tensor {
-        let whole = Tensor(uninitialized: [rows.rowCount + sequenceCount * prefix.count, width])
+    /// [rows + sequences · n, keyValueWidth]
+    func prepended(to part: AttentionPart, _ kind: Part) -> AttentionPart {
+        let front = kind == .keys ? prefix.keys : prefix.values
+        let begins = wholeOffsets
+        let whole = Tensor(uninitialized: [begins[sequenceCount], width])
         WorkerPool.shared.run(sequenceCount) { sequence in
-            let first = firstRow(sequence)
-            for row in 0..<prefix.count {
-                let target = whole.data + (first - prefix.count + row) * width
-                target.update(repeating: 0, count: heads.outputWidth)
-                (target + column(.keys)).update(from: prefix.keys.data + row * partWidth, count: partWidth)
-                (target + column(.values)).update(from: prefix.values.data + row * partWidth, count: partWidth)
+            var target = whole.data + begins[sequence] * width
+            target.update(from: front.data, count: front.count)
+            target += front.count
+            for row in offsets[sequence]..<offsets[sequence + 1] {
+                target.update(from: part.tensor.data + row * part.stride + part.column, count: width)
+                target += width
             }
-            let length = offsets[sequence + 1] - offsets[sequence]
-            (whole.data + first * width).update(from: rows.data + offsets[sequence] * width, count: length * width)
         }
-        return whole
+        return AttentionPart(tensor: whole, column: 0)
     }
 
-    /// Adds the sequences' rows of `whole` to their gradient.
-    func addRows(of whole: Tensor, to gradient: inout Gradient) {
-        let (target, isFresh) = gradient.accumulator(shape: [offsets[sequenceCount], width])
+    /// The sequences' rows of `whole`, without the copies of the prefix.
+    func rows(of whole: Tensor) -> Tensor {
+        let begins = wholeOffsets
+        let rows = Tensor(uninitialized: [offsets[sequenceCount], width])
         WorkerPool.shared.run(sequenceCount) { sequence in
-            let count = (offsets[sequence + 1] - offsets[sequence]) * width
-            let source = whole.data + firstRow(sequence) * width
-            let destination = target.data + offsets[sequence] * width
-            if isFresh {
-                destination.update(from: source, count: count)
-            } else {
-                Tensors.addRows(source, destination, into: destination, count: count)
-            }
+            (rows.data + offsets[sequence] * width).update(
+                from: whole.data + (begins[sequence] + prefix.count) * width,
+                count: (offsets[sequence + 1] - offsets[sequence]) * width)
         }
+        return rows
     }
 
     /// Adds the copies of the prefix in `whole` to its gradient, one sequence after the other.
-    func addPrefix(of whole: Tensor, _ part: Part, to gradient: inout Gradient) {
+    func addPrefix(of whole: Tensor, to gradient: inout Gradient) {
+        let begins = wholeOffsets
         let (target, isFresh) = gradient.accumulator(shape: prefix.keys.shape)
         WorkerPool.shared.run(prefix.count) { row in
-            let destination = target.data + row * partWidth
-            if isFresh { destination.update(repeating: 0, count: partWidth) }
+            let destination = target.data + row * width
+            if isFresh { destination.update(repeating: 0, count: width) }
             for sequence in 0..<sequenceCount {
-                let source = whole.data + (firstRow(sequence) - prefix.count + row) * width + column(part)
-                Tensors.addRows(source, destination, into: destination, count: partWidth)
+                Tensors.addRows(
+                    whole.data + (begins[sequence] + row) * width, destination, into: destination, count: width)
             }
         }
     }

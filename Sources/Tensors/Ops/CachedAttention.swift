@@ -24,15 +24,17 @@ public struct CachedSequence {
 /// Causal attention of new tokens to all tokens of their sequences, for generation: without record.
 ///
 /// `queries` is [rows, at least count · size] with the queries of all heads in its first columns, so a packed
-/// query-key-value matrix serves as it is. Returns [rows, count · size]. Several tokens of a sequence may be new at
+/// query-key-value matrix serves as it is; with a `window` each sees only the last so many tokens, its own included.
+/// Returns [rows, count · size]. Several tokens of a sequence may be new at
 /// once; each sees itself and those before it. Works for one token a sequence without copying keys or values.
 public func attendCached(
-    _ queries: Tensor, sequences: [CachedSequence], heads: AttentionHeads, scale: Float
+    _ queries: Tensor, sequences: [CachedSequence], heads: AttentionHeads, scale: Float, window: Int? = nil
 ) -> Tensor {
     require(
         queries.columnCount >= heads.outputWidth
             && sequences.allSatisfy { $0.rows.lowerBound >= 0 && $0.rows.upperBound <= queries.rowCount },
         "attendCached: queries \(queries.shape) for \(heads), rows \(sequences.map(\.rows))")
+    require((window ?? 1) > 0, "attendCached: a window of \(window ?? 0) tokens")
     let y = Tensor(uninitialized: [queries.rowCount, heads.outputWidth])
     let stride = heads.keyValueCount * heads.size
     // A row of scores for each part of the work.
@@ -50,7 +52,7 @@ public func attendCached(
                 count: count, width: heads.size),
             keys: Rows(data: sequence.keys + column, stride: stride, count: sequence.length, width: heads.size),
             values: Rows(data: sequence.values + column, stride: stride, count: sequence.length, width: heads.size),
-            past: sequence.length - count, isCausal: true, scale: scale, dropout: nil)
+            past: sequence.length - count, isCausal: true, window: window ?? .max, scale: scale, dropout: nil)
         let output = y.data + first * heads.outputWidth + head * heads.size
         if count < fewQueries {
             attendDirectly(
@@ -76,9 +78,11 @@ private func attendDirectly(
 ) {
     let width = head.queries.width
     for row in 0..<head.queries.count {
-        let visible = head.visibleKeys(before: row + 1)
+        let first = head.firstKey(of: row)
+        let visible = head.visibleKeys(before: row + 1) - first
         var product = peft_product(
-            a: head.queries.data + row * head.queries.stride, a_stride: head.queries.stride, b: head.keys.data,
+            a: head.queries.data + row * head.queries.stride, a_stride: head.queries.stride,
+            b: head.keys.data + first * head.keys.stride,
             b_stride: head.keys.stride, b_is_half: 0, c: scores, c_stride: visible, rows: 1, columns: visible,
             depth: width, alpha: head.scale, beta: 0)
         peft_product_by_columns(&product)
@@ -94,7 +98,8 @@ private func attendDirectly(
             scores.setLanes(key, p)
         }
         weighRows(
-            head.values, count: visible, weights: scores, factor: 1 / sums.total, into: output + row * outputStride,
+            head.values.slice(first, visible), count: visible, weights: scores, factor: 1 / sums.total,
+            into: output + row * outputStride,
             width: width)
     }
 }

@@ -12,9 +12,11 @@ struct AttentionTests {
         var dropout: Dropout?
         /// Keys and values in front of every sequence's own.
         var prefix = 0
+        var window: Int?
 
         var testDescription: String {
             "\(lengths) \(heads.count)/\(heads.keyValueCount)×\(heads.size) \(isCausal) behind \(prefix)"
+                + (window.map { " within \($0)" } ?? "")
         }
         var offsets: [Int] { lengths.reduce(into: [0]) { $0.append($0[$0.count - 1] + $1) } }
     }
@@ -42,6 +44,13 @@ struct AttentionTests {
             lengths: [200], heads: AttentionHeads(count: 1, keyValueCount: 1, size: 8),
             dropout: Dropout(probability: 0.2, key: 78)),
         Case(lengths: [130], heads: AttentionHeads(count: 1, keyValueCount: 1, size: 4), prefix: 20),
+        Case(lengths: [9, 4], heads: AttentionHeads(count: 2, keyValueCount: 1, size: 4), window: 1),
+        Case(lengths: [40, 3], heads: AttentionHeads(count: 2, keyValueCount: 1, size: 5), window: 7),
+        Case(lengths: [300, 70], heads: AttentionHeads(count: 2, keyValueCount: 2, size: 8), window: 65),
+        Case(lengths: [530], heads: AttentionHeads(count: 1, keyValueCount: 1, size: 4), window: 20),
+        Case(
+            lengths: [200], heads: AttentionHeads(count: 1, keyValueCount: 1, size: 8),
+            dropout: Dropout(probability: 0.2, key: 78), prefix: 5, window: 130),
     ]
 
     @Test("output and gradients match the formula in double precision", arguments: cases)
@@ -55,9 +64,10 @@ struct AttentionTests {
         let found = deviation(
             of: { inputs in
                 attention(
-                    inputs[0], prefix: given.prefix > 0 ? KeyValuePrefix(keys: inputs[1], values: inputs[2]) : nil,
+                    .packed(inputs[0]),
+                    prefix: given.prefix > 0 ? KeyValuePrefix(keys: inputs[1], values: inputs[2]) : nil,
                     offsets: given.offsets, heads: given.heads, scale: 0.37, isCausal: given.isCausal,
-                    dropout: given.dropout)
+                    window: given.window, dropout: given.dropout)
             },
             from: { inputs in
                 reference(inputs[0], prefix: Array(inputs.dropFirst()), given, scale: 0.37, factors: factors)
@@ -79,14 +89,96 @@ struct AttentionTests {
             let prefix = [4, 5].map { Tensor(noise(shape[0] * shape[1], seed: $0, scale: 20), shape: shape) }
             for input in [qkv] + prefix { input.track() }
             let y = attention(
-                qkv, prefix: given.prefix > 0 ? KeyValuePrefix(keys: prefix[0], values: prefix[1]) : nil,
+                .packed(qkv), prefix: given.prefix > 0 ? KeyValuePrefix(keys: prefix[0], values: prefix[1]) : nil,
                 offsets: given.offsets, heads: given.heads, scale: 0.37, isCausal: given.isCausal,
-                dropout: given.dropout)
+                window: given.window, dropout: given.dropout)
             let values = y.values
             y.backward(seed: Tensor(noise(y.count, seed: 4), shape: y.shape))
             return ([values] + ([qkv] + prefix).map { $0.gradient?.values ?? [] }).map { $0.map(\.bitPattern) }
         }
         #expect(wide == narrow && wide[1].count == rows * given.heads.packedWidth)
+    }
+
+    @Test("queries, keys and values in matrices of their own give the bits of one matrix", arguments: cases)
+    func separate(_ given: Case) {
+        let (rows, heads) = (given.offsets.last ?? 0, given.heads)
+        let qkv = Tensor(noise(rows * heads.packedWidth, seed: 3, scale: 2), shape: [rows, heads.packedWidth])
+        let shape = [given.prefix, heads.keyValueWidth]
+        func columns(_ tensor: Tensor, _ range: Range<Int>) -> Tensor {
+            let values = tensor.values
+            return Tensor(
+                (0..<rows).flatMap { row in range.map { values[row * heads.packedWidth + $0] } },
+                shape: [rows, range.count])
+        }
+        let ranges = [
+            0..<heads.outputWidth, heads.outputWidth..<heads.outputWidth + heads.keyValueWidth,
+            heads.outputWidth + heads.keyValueWidth..<heads.packedWidth,
+        ]
+        func run(_ input: AttentionInput, tracking tensors: [Tensor]) -> (y: [Float], gradients: [Tensor]) {
+            let prefix = [4, 5].map { Tensor(noise(shape[0] * shape[1], seed: $0, scale: 2), shape: shape) }
+            for tensor in tensors + prefix { tensor.track() }
+            let y = attention(
+                input, prefix: given.prefix > 0 ? KeyValuePrefix(keys: prefix[0], values: prefix[1]) : nil,
+                offsets: given.offsets, heads: heads, scale: 0.37, isCausal: given.isCausal, window: given.window,
+                dropout: given.dropout)
+            let values = y.values
+            y.backward(seed: Tensor(noise(y.count, seed: 4), shape: y.shape))
+            return (values, (tensors + (given.prefix > 0 ? prefix : [])).compactMap(\.gradient))
+        }
+        let parts = ranges.map { columns(qkv, $0) }
+        let packed = run(.packed(qkv), tracking: [qkv])
+        let apart = run(.separate(queries: parts[0], keys: parts[1], values: parts[2]), tracking: parts)
+        #expect(apart.y == packed.y)
+        #expect(apart.gradients.prefix(3).map(\.values) == ranges.map { columns(packed.gradients[0], $0).values })
+        #expect(apart.gradients.dropFirst(3).map(\.values) == packed.gradients.dropFirst().map(\.values))
+    }
+
+    @Test("keys may have offsets of their own", arguments: [true, false])
+    func ownKeys(isCausal: Bool) {
+        let heads = AttentionHeads(count: 4, keyValueCount: 2, size: 6)
+        let (offsets, keyOffsets) = ([0, 3, 5, 45], [0, 3, 12, 112])
+        let queries = Tensor(noise(45 * 24, seed: 1, scale: 2), shape: [45, 24])
+        let (keys, values) = (
+            Tensor(noise(112 * 12, seed: 2, scale: 2), shape: [112, 12]),
+            Tensor(noise(112 * 12, seed: 3), shape: [112, 12])
+        )
+        let found = deviation(
+            of: { inputs in
+                attention(
+                    .separate(queries: inputs[0], keys: inputs[1], values: inputs[2]), offsets: offsets,
+                    keyOffsets: keyOffsets, heads: heads, scale: 0.3, isCausal: isCausal, dropout: nil)
+            },
+            from: { inputs in
+                var output = [Double](repeating: 0, count: 45 * 24)
+                for sequence in 0..<3 {
+                    let (count, first) = (keyOffsets[sequence + 1] - keyOffsets[sequence], keyOffsets[sequence])
+                    let length = offsets[sequence + 1] - offsets[sequence]
+                    for head in 0..<4 {
+                        for row in 0..<length {
+                            let query = offsets[sequence] + row
+                            let seen = first..<first + (isCausal ? count - length + row + 1 : count)
+                            let exponentials = seen.map { key in
+                                exp(
+                                    0.3
+                                        * (0..<6).reduce(0.0) {
+                                            $0 + inputs[0][query * 24 + head * 6 + $1]
+                                                * inputs[1][key * 12 + head / 2 * 6 + $1]
+                                        })
+                            }
+                            let sum = exponentials.reduce(0, +)
+                            for (key, value) in zip(seen, exponentials) {
+                                for i in 0..<6 {
+                                    output[query * 24 + head * 6 + i] +=
+                                        value / sum * inputs[2][key * 12 + head / 2 * 6 + i]
+                                }
+                            }
+                        }
+                    }
+                }
+                return output
+            }, at: [queries, keys, values], elementsPerInput: 150)
+        #expect(found.forward < 1e-5)
+        #expect(found.backward < 1e-4)
     }
 
     /// The factors that the op applies, read off by attending to values of which one is 1: with all scores equal the
@@ -118,7 +210,8 @@ struct AttentionTests {
                     return qkv[(start + row - given.prefix) * width + column]
                 }
                 for query in start..<end {
-                    let keys = 0..<given.prefix + (given.isCausal ? query + 1 : end) - start
+                    let last = given.prefix + (given.isCausal ? query + 1 : end) - start
+                    let keys = max(0, last - (given.window ?? last))..<last
                     let scores = keys.map { key in
                         (0..<size).reduce(0.0) {
                             $0 + qkv[query * width + head * size + $1] * number(0, key, $1)
