@@ -1,6 +1,7 @@
 public import Configuration
 import Diagnostics
 public import Tokenizers
+import JSONText
 
 /// The `data` section of a configuration.
 public struct DataSettings: Sendable, Hashable {
@@ -172,7 +173,7 @@ extension ExampleTemplates {
     public func labelSet(paths: [String], areClasses: Bool = false) throws -> LabelSet? {
         guard case .labelled(let text, let template) = self else { return nil }
         let records = try RecordSet(paths: paths)
-        var found: Set<String> = []
+        var found: Set<ByteString> = []
         // With the fields of the text, so that what is wrong with those is reported too.
         let fields = fields
         try records.forEachInParallel({ file, index in
@@ -180,15 +181,15 @@ extension ExampleTemplates {
             if let label { try LabelSet.check(label, file, index) }
             return label
         }) { _, label in
-            if let label { found.insert(label) }
+            if let label { found.insert(ByteString(label)) }
         }
         if found.isEmpty {
             throw Problem(
                 "data.label_pattern matches none of the \(records.count) records", file: records.files[0].path)
         }
-        let inferred = LabelSet(inferredFrom: found)
+        let inferred = LabelSet(inferredFrom: found.map(\.text))
         if areClasses, inferred.kind == .regression {
-            return LabelSet(names: found.sorted { $0.unicodeScalars.lexicographicallyPrecedes($1.unicodeScalars) })
+            return LabelSet(names: found.map(\.text).sorted { $0.precedesByCodePoints($1) })
         }
         return inferred
     }

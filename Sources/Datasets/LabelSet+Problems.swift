@@ -27,7 +27,7 @@ extension LabelSet {
         return "\(near) are \(list)"
     }
 
-    /// Labels that differ in nothing but case and the spaces around them, by twos.
+    /// Labels that differ in nothing but case, the spaces around them and the form of composed characters, by twos.
     public var lookalikes: [(String, String)] {
         var seen: [String: String] = [:]
         var pairs: [(String, String)] = []

@@ -1,4 +1,5 @@
 import Diagnostics
+import JSONText
 
 /// What a text's label can be: one of some names, or a number.
 public struct LabelSet: Sendable, Hashable {
@@ -11,7 +12,7 @@ public struct LabelSet: Sendable, Hashable {
     public let kind: Kind
     /// The name of each class by its number; empty for regression.
     public let names: [String]
-    private let numbers: [String: Int32]
+    private let numbers: [ByteString: Int32]
     /// The classes whose names are whole numbers, or that have none but their own number, by those.
     private let wholeNumbers: [Int: Int32]
 
@@ -19,7 +20,7 @@ public struct LabelSet: Sendable, Hashable {
     public init(names: [String]) {
         kind = .classification
         self.names = names
-        numbers = Dictionary(zip(names, 0...), uniquingKeysWith: { first, _ in first })
+        numbers = Dictionary(zip(names.map(ByteString.init), 0...), uniquingKeysWith: { first, _ in first })
         var whole: [Int: Int32] = [:]
         let areUnnamed = names == Self.placeholders(names.count)
         for (number, name) in zip(Int32(0)..., names) {
@@ -49,15 +50,17 @@ public struct LabelSet: Sendable, Hashable {
     /// The number of the class `name`: a whole number may be written otherwise than in the names (1.0 for 1), and is the
     /// class's own number where there are no names.
     public func number(of name: String) -> Int32? {
-        numbers[name] ?? Self.wholeNumber(name).flatMap { wholeNumbers[$0] }
+        numbers[ByteString(name)] ?? Self.wholeNumber(name).flatMap { wholeNumbers[$0] }
     }
 
-    public static func == (a: LabelSet, b: LabelSet) -> Bool { a.kind == b.kind && a.names == b.names }
-    public func hash(into hasher: inout Hasher) { hasher.combine(names) }
+    public static func == (a: LabelSet, b: LabelSet) -> Bool {
+        a.kind == b.kind && a.names.map(ByteString.init) == b.names.map(ByteString.init)
+    }
+    public func hash(into hasher: inout Hasher) { hasher.combine(names.map(ByteString.init)) }
 
     /// What texts of labels stand for: classes where all are whole numbers, in the order of their values, numbers where
-    /// all are and one isn't whole, and otherwise classes by code points.
-    public init(inferredFrom texts: Set<String>) {
+    /// all are and one isn't whole, and otherwise classes by code points. The texts differ in their bytes.
+    public init(inferredFrom texts: [String]) {
         let whole = texts.compactMap { Self.wholeNumber($0) }
         if whole.count == texts.count {
             // 1.0 and 1 are one class; 07 and 7, which no one writes for a number, are two.
@@ -68,7 +71,7 @@ public struct LabelSet: Sendable, Hashable {
         } else if texts.allSatisfy({ Self.value($0) != nil }) {
             self = .regression
         } else {
-            self.init(names: texts.sorted { $0.unicodeScalars.lexicographicallyPrecedes($1.unicodeScalars) })
+            self.init(names: texts.sorted { $0.precedesByCodePoints($1) })
         }
     }
 

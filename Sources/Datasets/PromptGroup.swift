@@ -1,3 +1,5 @@
+import JSONText
+
 /// A rendered prompt with the completions of all records that have it.
 public struct PromptGroup: Sendable, Hashable {
     public var prompt: PlacedText
@@ -22,30 +24,18 @@ public struct PromptGroup: Sendable, Hashable {
         let records = try RecordSet(paths: paths, limit: limit)
         let promptFields = prompt.fields.count
         var groups: [PromptGroup] = []
-        var places: [Bytes: Int] = [:]
+        var places: [ByteString: Int] = [:]
         try records.forEachInParallel({ file, index in
             let values = try file.texts(of: prompt.fields + completion.fields, at: index)
             return (prompt.renderPlaces(values[..<promptFields]), completion.render(values[promptFields...]))
         }) { index, texts in
-            if let place = places[Bytes(text: texts.0.source)] {
+            if let place = places[ByteString(texts.0.source)] {
                 groups[place].references.append(texts.1)
             } else {
-                places[Bytes(text: texts.0.source)] = groups.count
+                places[ByteString(texts.0.source)] = groups.count
                 groups.append(PromptGroup(prompt: texts.0, references: [texts.1], record: index))
             }
         }
         return groups
-    }
-}
-
-/// A string that equals only those of the same bytes: `String` itself takes NFC and NFD for the same.
-private struct Bytes: Hashable {
-    let text: String
-
-    static func == (a: Bytes, b: Bytes) -> Bool { a.text.utf8.elementsEqual(b.text.utf8) }
-
-    func hash(into hasher: inout Hasher) {
-        var text = text
-        text.withUTF8 { hasher.combine(bytes: UnsafeRawBufferPointer($0)) }
     }
 }

@@ -24,12 +24,6 @@ public struct LastLayers: PEFTMethod {
     public init(_ section: ConfigSection, startingFrom defaults: LastLayers?) throws {
         self.section = section
         paths = section.has("peft_type") ? section.optionalStrings("modules_to_save") ?? [] : defaults?.paths
-        let hasStart = defaults != nil
-        if hasStart {
-            for key in ["layers", "final_norm", "head"] {
-                section.refuse(key, "is known from the adapter that init_from names; leave it out")
-            }
-        }
         layerCount = section.int("layers", default: 1, in: 0...)
         trainsFinalNorm = section.bool("final_norm", default: true)
         trainsHead = section.bool("head", default: false)
@@ -46,6 +40,7 @@ public struct LastLayers: PEFTMethod {
 
     public func install(into model: any AdaptableModel, _ context: InstallationContext) throws -> any Installation {
         let chosen = try paths.map { named(by: $0, in: model) } ?? chosen(in: model)
+        try check(model)
         let extras = ExtraParameters(model: model)
         for path in chosen { extras.add(moduleAt: path) { $0.name } }
         let value: JSONValue = [
@@ -56,6 +51,20 @@ public struct LastLayers: PEFTMethod {
         extras.takeOver(tracking: context.isTraining)
         return ParameterInstallation(
             extras, settings.adapterConfiguration([], of: model, basePath: context.basePath))
+    }
+
+    /// Compares the modules that the settings choose with those of the adapter that training starts from.
+    public func check(_ model: any AdaptableModel) throws {
+        let keys = ["layers", "final_norm", "head"].filter(section.has)
+        guard let paths, let key = keys.first else { return }
+        let (mine, others) = (Set(try chosen(in: model)), Set(named(by: paths, in: model)))
+        guard mine != others else { return }
+        func list(_ paths: Set<String>) -> String { paths.sorted().joined(separator: ", ") }
+        throw Problems([
+            section.problem(
+                "chooses \(list(mine)), but the adapter "
+                    + "that init_from names has \(list(others)); leave the setting out", at: key)
+        ])
     }
 
     /// The modules that a file's `modules_to_save` means.

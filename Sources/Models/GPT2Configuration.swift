@@ -75,10 +75,6 @@ struct GPT2Configuration {
         initializerRange = Float(section.double("initializer_range", default: 0.02, in: 0...))
         isHeadTied = section.bool("tie_word_embeddings", default: true)
         endOfTextIDs = section.endOfTextIDs
-        if width % headCount != 0 {
-            let key = ["num_attention_heads", "n_head"].first(where: section.has) ?? "n_head"
-            section.record("\(headCount) heads don't divide the width n_embd of \(width)", at: key)
-        }
         func ignore(_ key: String, _ message: String) {
             var problem = section.problem(message, at: key)
             problem.severity = .warning
@@ -97,6 +93,11 @@ struct GPT2Configuration {
         if section.has("quantization_config") {
             section.record(
                 "quantized checkpoints aren't supported; save the model unquantized", at: "quantization_config")
+        }
+        try section.throwProblems()
+        if width % headCount != 0 {
+            let key = ["num_attention_heads", "n_head"].first(where: section.has) ?? "n_head"
+            section.record("\(headCount) heads don't divide the width n_embd of \(width)", at: key)
         }
         try section.throwProblems()
     }

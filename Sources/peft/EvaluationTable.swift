@@ -18,6 +18,8 @@ struct EvaluationTable {
         }
         add("loss") { ($0.loss?.loss ?? $0.labels?.loss)?.text(decimals: 4) }
         add("perplexity") { $0.loss?.perplexity.text(decimals: 2) }
+        let targets = Set(reports.compactMap(\.loss?.tokens))
+        if targets.count > 1 { add("target tokens") { $0.loss?.tokens.grouped } }
         for score in reports.first?.labels?.scores ?? [] {
             add(score.name) { report in
                 report.labels?.scores.first { $0.name == score.name }?.value?.text(decimals: 4)
@@ -31,7 +33,11 @@ struct EvaluationTable {
         if let report = reports.first {
             var counts: [String] = []
             if let loss = report.loss {
-                counts.append("\(loss.examples.grouped) examples, \(loss.tokens.grouped) target tokens")
+                counts.append(
+                    "\(loss.examples.grouped) examples, "
+                        + (targets.count > 1
+                            ? "whose losses are means over different targets"
+                            : "\(loss.tokens.grouped) target tokens"))
             }
             if let labels = report.labels { counts.append("\(labels.examples.grouped) examples") }
             if let rouge = report.rouge {

@@ -108,7 +108,8 @@ import Testing
         #expect(outcome.status == 0)
         #expect(
             outcome.errors.hasPrefix(
-                "\(data): warning: the labels 'Good' and 'good' differ in case or spaces alone, and are learned as two\n"
+                "\(data): warning: the labels 'Good' and 'good' differ in case, spaces or the form of their characters alone, "
+                    + "and are learned as two\n"
             ))
         #expect(outcome.errors.contains("\nlabels: Good (1), bad (2), good (1)\n"))
         try write(#"{"q": "1", "a": "good"}"#, #"{"q": "1", "a": " "}"#)

@@ -121,6 +121,10 @@ import Testing
             #expect(try row.number("loss") == alone.number("loss"))
             #expect(try row.required("rouge1").plain == alone.required("rouge1").plain)
         }
+        try write(run: "b", prompt: "{q} is", completion: "{a}, they say")
+        let table = try evaluate(["--adapter", small.path("a"), "--adapter", small.path("b")]).output
+        #expect(table.contains("  target tokens\n") && table.contains("whose losses are means over different targets"))
+        try write(run: "b", prompt: "{q} is")
         let given = ["--prompt", "{q}", "--completion", "{a}"]
         let same = try object(evaluate(adapters + given)).array("rows")
         let alone = try object(evaluate(["--adapter", small.path("b"), "--json"] + given))

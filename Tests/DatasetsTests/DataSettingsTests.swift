@@ -1,5 +1,6 @@
 import Configuration
 import Datasets
+import Foundation
 import Testing
 
 @Suite("The data settings") struct DataSettingsTests {
@@ -93,12 +94,17 @@ import Testing
                     + #"doubled; \n alone is a line break"#
             ])
         #expect(doubled.resolved.contains(#"prompt: "{a}\\\\n""#))
-        // A run from before.
-        let old = try read(#"  prompt: "{a}\\n""#, file: "run/training_config.yaml")
+        // A run from before; a file of that name alone is none.
+        let folder = try TemporaryFolder()
+        let file = folder.url.path() + "/training_config.yaml"
+        #expect(try read(#"  prompt: "{a}\\n""#, file: file).prompt == "x\n")
+        _ = try folder.write("metrics.jsonl", "")
+        #expect(try read(#"  prompt: "{a}\\n""#, file: folder.url.path() + "/my_training_config.yaml").prompt == "x\n")
+        let old = try read(#"  prompt: "{a}\\n""#, file: file)
         #expect(old.prompt == #"x\n"#)
         #expect(
             old.warnings == [
-                "run/training_config.yaml:4:11: warning: data.prompt: a backslash and n (or t) are two characters here, "
+                "\(file):4:11: warning: data.prompt: a backslash and n (or t) are two characters here, "
                     + "as they were when this run was made; in other configurations they are a line break (or a tab)"
             ])
         #expect(old.resolved == doubled.resolved)

@@ -35,7 +35,7 @@ import Tokenizers
             ("nan 1.5", "1.5 nan"), ("0.0 1.0", "0 1"), ("1.0 1 2 -0.0", "0 1 2"), ("07 7", "07 7"), ("1.0 x", "1.0 x"),
         ])
     func inferred(texts: String, expected: String) {
-        let labels = LabelSet(inferredFrom: Set(texts.split(separator: " ").map(String.init)))
+        let labels = LabelSet(inferredFrom: texts.split(separator: " ").map(String.init))
         let names = expected.split(separator: " ").map(String.init)
         #expect(labels.names == names)
         #expect(labels.kind == (names.isEmpty ? .regression : .classification))
@@ -50,6 +50,18 @@ import Tokenizers
         let unnamed = LabelSet.unnamed(3)
         #expect(["0", "1.0", "LABEL_2", "3", "1.5", "-1"].map { unnamed.number(of: $0) } == [0, 1, 2, nil, nil, nil])
         #expect(LabelSet(names: ["LABEL_0", "LABEL_2"]).number(of: "0") == nil)
+    }
+
+    @Test("that are written with other code points are others, and look alike")
+    func normalForms() throws {
+        let path = try folder.write(
+            "n.jsonl",
+            #"{"t": "x", "l": "caf\u00e9"}"# + "\n" + #"{"t": "y", "l": "cafe\u0301"}"# + "\n"
+                + #"{"t": "z", "l": "x"}"# + "\n")
+        let labels = try #require(try settings(#"text: "{t}", label: "{l}""#).labelSet(paths: [path]))
+        #expect(labels.names.map { Array($0.utf8) } == ["cafe\u{301}", "caf\u{e9}", "x"].map { Array($0.utf8) })
+        #expect(labels.number(of: "cafe\u{301}") == 0 && labels.number(of: "caf\u{e9}") == 1)
+        #expect(labels.lookalikes.count == 1)
     }
 
     @Test("that differ in case or spaces alone are found")

@@ -3,6 +3,8 @@ import Methods
 import Models
 import Tensors
 import Testing
+import Configuration
+import JSONText
 
 @Suite("A method that trains parameters of the model itself") struct ParameterMethodTests {
     static let complaints: [(method: String, settings: String, text: String)] = [
@@ -54,6 +56,21 @@ import Testing
         #expect(small.model.isHeadTied)
         #expect(areIdentical(small.model.parameters.map(\.tensor), tensors))
         #expect(small.logits == logits)
+    }
+
+    @Test("goes on from the last layers of an adapter where its settings choose the same")
+    func startOfLastLayers() throws {
+        func section(_ text: String) throws -> ConfigSection { ConfigDocument(json: try JSONNode.parse(text)).root }
+        let file = #"{"peft_type": "LORA", "modules_to_save": ["transformer.h.1", "transformer.ln_f"]}"#
+        let start = try LastLayers(section(file), startingFrom: nil)
+        let model = try SmallModel().model
+        for same in ["{}", #"{"layers": 1}"#, #"{"layers": 1, "final_norm": true, "head": false}"#] {
+            try LastLayers(section(same), startingFrom: start).check(model)
+        }
+        #expect(
+            complaint { try LastLayers(section(#"{"layers": 2}"#), startingFrom: start).check(model) }
+                == "1:12: error: layers: chooses transformer.h.0, transformer.h.1, transformer.ln_f, but the adapter "
+                + "that init_from names has transformer.h.1, transformer.ln_f; leave the setting out")
     }
 
     @Test("trains no more than it says and decays no bias and no norm")

@@ -3,7 +3,7 @@
 public enum KnownFiles {
     /// What a model's folder holds, as transformers and this tool write it.
     public static func isModelFile(_ name: String) -> Bool {
-        modelNames.contains(name) || isShard(name)
+        modelNames.contains(name) || notes.contains(name) || isShard(name)
     }
 
     /// Whether a folder with these names holds a model's configuration and weights.
@@ -20,12 +20,15 @@ public enum KnownFiles {
     private static let modelNames: Set<String> = [
         "config.json", "generation_config.json", ModelWeights.singleName, ModelWeights.indexName, "tokenizer.json",
         "tokenizer_config.json", "vocab.json", "merges.txt", "special_tokens_map.json", "added_tokens.json",
-        "chat_template.jinja", "chat_template.json", "README.md", "LICENSE", "LICENSE.md", "LICENSE.txt",
-        "training_config.yaml", templatesName,
+        "chat_template.jinja", "chat_template.json", "training_config.yaml",
+        templatesName,
     ]
 
     /// What a merged model or a converted adapter tells of the templates that it was trained with.
     public static let templatesName = "peft_templates.yaml"
+
+    /// What people write beside a model, which outlives its weights.
+    public static let notes = ["README.md", "LICENSE", "LICENSE.md", "LICENSE.txt"]
 
     private static let others: Set<String> = [
         AdapterFolder.configurationName, "metrics.jsonl", "training_state.json", "training_state.safetensors",

@@ -25,7 +25,7 @@ public enum PredictionFile {
     /// - Throws: `Problems` with file and line of every line that can't be used, at most 20 of them.
     public static func parse(_ bytes: UnsafeRawBufferPointer, name: String) throws(Problems) -> [Row] {
         var rows: [Row] = []
-        var places: [String?: Int] = [:]
+        var places: [ByteString?: Int] = [:]
         var problems: [Problem] = []
         let start: Int
         do { start = try textStart(of: bytes, file: name) } catch { throw Problems([error]) }
@@ -40,10 +40,10 @@ public enum PredictionFile {
                         "\(known), unlike the lines before: then it can't be told whose text this is", file: name,
                         position: TextPosition(line: line.number, column: 1))
                 }
-                if let place = places[found.adapter] {
+                if let place = places[found.adapter.map(ByteString.init)] {
                     rows[place].texts += found.texts
                 } else {
-                    places[found.adapter] = rows.count
+                    places[found.adapter.map(ByteString.init)] = rows.count
                     rows.append(found)
                 }
             } catch let problem as Problem {

@@ -54,7 +54,7 @@ public struct RunConfiguration {
         let method = Result { try Self.read(type, peft, startingFrom: adapter, warn: warn) }
         trainingSection = document.root.section("training")
         training = TrainingSettings(trainingSection, defaultRate: type.learningRate)
-        if initialAdapter != nil, type.adapterType == nil {
+        if initialAdapter != nil, type.adapterType == nil, peft.has("method") {
             peft.record("\(methodName) makes no adapter; start from a model by model.path", at: "init_from")
         }
         if case .failure(let error) = method {

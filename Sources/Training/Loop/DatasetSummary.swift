@@ -33,7 +33,8 @@ extension DataSettings {
         }
         return (labels?.lookalikes ?? []).map { first, second in
             warning(
-                "the labels '\(first)' and '\(second)' differ in case or spaces alone, and are learned as two", key: nil
+                "the labels '\(first)' and '\(second)' differ in case, spaces or the form of their characters alone, and are learned as two",
+                key: nil
             )
         } + dataset.warnings
     }

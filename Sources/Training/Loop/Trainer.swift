@@ -126,9 +126,11 @@ public final class Trainer {
         if let checkpoint {
             progress = try TrainingCheckpoint.restore(
                 from: checkpoint, into: installation, optimizer, stepCount: stepCount,
-                check: { try refuseOtherInputs($0, RunFingerprints(base, data: data.text), checkpoint: checkpoint) },
-                warn: observer.warned)
-            try refuseOtherData(progress, checkpoint: checkpoint)
+                check: { progress, fingerprints in
+                    try refuseOtherCount(progress, checkpoint: checkpoint)
+                    try refuseOtherInputs(
+                        fingerprints, RunFingerprints(base, data: data.text), checkpoint: checkpoint)
+                }, warn: observer.warned)
         }
         progress.exampleCount = batches.dataset.count
         let log = try MetricsLog(folder: folder.path, continuingAfter: progress.step)
@@ -267,12 +269,14 @@ public final class Trainer {
         }
     }
 
-    private func refuseOtherData(_ progress: TrainingProgress, checkpoint: String) throws {
+    /// With another number of examples a step is another part of an epoch, so that no option can allow it.
+    private func refuseOtherCount(_ progress: TrainingProgress, checkpoint: String) throws {
         guard let count = progress.exampleCount, count != batches.dataset.count else { return }
         throw Problem(
             "the training data had \(count) examples when the run began and has "
-                + "\(batches.dataset.count) now: a resumed run must be the same; put the data back, or give "
-                + "--overwrite to begin anew", file: checkpoint)
+                + "\(batches.dataset.count) now: a resumed run must be the same; put the data back, give "
+                + "--overwrite to begin anew, or begin another run from there with peft.init_from: \(checkpoint) and "
+                + "another output_dir", file: checkpoint)
     }
 
     private func refuseOtherInputs(

@@ -64,9 +64,9 @@ enum TrainingCheckpoint {
                     OutgoingTensor($0.name, $0.tensor, as: .float32)
                 },
                 to: staged.path(of: tensorsName))
+            try AtomicFile.write(content.configuration, to: staged.path(of: RunFolder.configurationName))
             let members = json(progress) + content.fingerprints.members
             try CheckpointSeal.write(members, in: staged.stagingPath)
-            try AtomicFile.write(content.configuration, to: staged.path(of: RunFolder.configurationName))
         }
         try staged.commit()
         if let limit {
@@ -116,7 +116,7 @@ enum TrainingCheckpoint {
     /// - Throws: A `Problem` where a file isn't what was written, which names the newest checkpoint that is whole.
     static func restore(
         from path: String, into installation: any Installation, _ optimizer: AdamW, stepCount: Int,
-        check: (RunFingerprints) throws -> Void, warn: WarningSink
+        check: (TrainingProgress, RunFingerprints) throws -> Void, warn: WarningSink
     ) throws -> TrainingProgress {
         do {
             try CheckpointSeal.check(path)
@@ -130,7 +130,7 @@ enum TrainingCheckpoint {
         } catch let problem as Problem {
             throw advised(problem, about: path)
         }
-        try check(RunFingerprints(state))
+        try check(progress, RunFingerprints(state))
         if !installation.resumesFromTrainingStateAlone {
             try restoreParameters(from: path, into: installation, warn: warn)
         }

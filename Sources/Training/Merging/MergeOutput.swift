@@ -1,11 +1,14 @@
 import Checkpoints
 import Diagnostics
 import Glibc
+import JSONText
 
 /// The folder that a merged model appears in, complete or not at all.
 struct MergeOutput {
     private let path: String
     private let staged: StagedFolder
+    /// What the folder held.
+    private let before: [String]
 
     var stagingPath: String { staged.stagingPath }
 
@@ -35,6 +38,7 @@ struct MergeOutput {
             }
             try Self.refuseForeign(content, in: path, base: base)
         }
+        before = content
         staged = try StagedFolder(path: path, replacing: !content.isEmpty)
     }
 
@@ -58,7 +62,14 @@ struct MergeOutput {
         }
     }
 
-    func commit() throws { try staged.commit() }
+    /// Puts the folder in place. Notes beside a model that it replaces stay, where the new one has none of their name.
+    func commit() throws {
+        for name in KnownFiles.notes where before.contains(name) && !FileSystem.exists(staged.path(of: name)) {
+            let bytes = try FileBytes(path: FileSystem.join(path, name)).withBytes { Array($0) }
+            try AtomicFile.write(bytes, to: staged.path(of: name))
+        }
+        try staged.commit()
+    }
 
     /// Writes the folder's files with `body`.
     func fill<Result>(_ body: () throws -> Result) throws -> Result { try staged.fill(body) }

@@ -153,5 +153,7 @@ struct CompareCommand: ParsableCommand {
             throw Problem("nothing could be measured: every row of the table failed")
         }
         if comparison.wasInterrupted { throw ExitCode(ExitStatus.interrupted.rawValue) }
+        let failed = comparison.rows.count { $0.error != nil }
+        if failed > 0 { throw Problem("\(failed) of \(comparison.rows.count) rows of the table failed") }
     }
 }

@@ -38,6 +38,7 @@ import Training
         "is refused with the newest that is whole, wherever a bit flipped",
         arguments: [
             "adapter_model.safetensors", "adapter_config.json", "training_state.safetensors", "training_state.json",
+            "training_config.yaml",
         ])
     func bits(name: String) throws {
         for share in [0.3, 0.7, 0.98] {

@@ -159,12 +159,17 @@ import Training
         let training = try TinyTraining()
         try training.run(stoppingAfter: 3)
         try training.write(records: 22, to: "data.jsonl")
+        let step = training.scratch("run/checkpoints/step-3")
+        let otherCount =
+            "\(step): error: the training data had 21 examples when the run began and has 22 now: a resumed run must be the "
+            + "same; put the data back, give --overwrite to begin anew, or begin another run from there with "
+            + "peft.init_from: \(step) and another output_dir"
+        #expect(training.failure([], .resume) == otherCount)
         let refusal = """
             \(training.scratch("run/checkpoints/step-3")): error: the training data isn't what it was when the run began: \
             its records, or their order, are others: a resumed run must be the same; put it back, give --overwrite to begin \
             anew, or --other-data to go on all the same
             """
-        #expect(training.failure([], .resume) == refusal)
         // As many, one of them edited, or in another order.
         try training.write(records: 21, to: "data.jsonl")
         var lines = try training.scratch.text("data.jsonl").split(separator: "\n").map(String.init)

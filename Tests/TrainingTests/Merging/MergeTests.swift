@@ -224,6 +224,10 @@ import Training
         #expect(refusal(scratch("merged"), overwriting: true) == nil)
         #expect(refusal(scratch("merged"), overwriting: true) == nil)
         #expect(try scratch.names("merged") == ["config.json", "model.safetensors", "notes.txt"])
+        // Notes of one's own stay.
+        try scratch.write("about it", to: "merged/README.md")
+        #expect(refusal(scratch("merged"), overwriting: true) == nil)
+        #expect(try scratch.text("merged/README.md") == "about it")
         try scratch.write("my own", to: "merged/notes.txt")
         try scratch.write("ref", to: "merged/.git/HEAD")
         #expect(
@@ -231,7 +235,7 @@ import Training
                 == expected(
                     "the folder holds more than a model, which is all that --overwrite replaces: '.git', 'notes.txt'; "
                         + "move that away, or choose another folder", scratch("merged")))
-        #expect(try scratch.names("merged") == [".git", "config.json", "model.safetensors", "notes.txt"])
+        #expect(try scratch.names("merged") == [".git", "README.md", "config.json", "model.safetensors", "notes.txt"])
         #expect(try scratch.names() == ["full", "merged", "models"])
     }
 }
