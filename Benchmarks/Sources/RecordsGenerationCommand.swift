@@ -37,12 +37,14 @@ struct RecordsGenerationCommand: ParsableCommand {
     func run() throws {
         WorkerPool.shared.threadCount = threads
         let base = try BaseModel.load(model, randomSeed: nil, warn: { _ in })
-        guard let tokenizer = base.tokenizer else { throw Problem("no tokenizer in this folder", file: model) }
+        let codec = try base.codec()
         let groups = try PromptGroup.load(
             paths: [data], prompt: Template("{mr}\n"), completion: Template("{ref}"), limit: nil)
         let chosen = groups.prefix(count ?? groups.count)
-        let prompts = chosen.map { tokenizer.encode($0.prompt.source) }
-        let limits = chosen.map { newTokens ?? tokenizer.encode($0.references.first ?? "").count + 1 }
+        let prompts = chosen.map { codec.opening($0.prompt.source) }
+        let limits = chosen.map {
+            newTokens ?? codec.ids(of: $0.references.first ?? "", isContinuation: true).count + 1
+        }
         let generator = Generator(
             model: base.model, endIDs: [],
             settings: GenerationSettings(maximumNewTokens: limits.max() ?? 0, sampling: nil), batchSize: batch)

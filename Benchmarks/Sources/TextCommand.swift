@@ -58,7 +58,7 @@ struct TextCommand: ParsableCommand {
             let tokenizer = try loadTokenizer(folder: model)
             let start = ContinuousClock.now
             let dataset = try run.data.dataset(
-                paths: run.data.train, tokenizer: tokenizer, beginningID: nil, endID: tokenizer.endOfTextID,
+                paths: run.data.train, codec: TextCodec(tokenizer, end: EndOfText(tokenizer, others: [])),
                 lengthLimit: 1024)
             reading.append(start.duration(to: .now) / .seconds(1))
             counts = (dataset.counts.records, dataset.counts.tokens)

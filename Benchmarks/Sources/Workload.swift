@@ -81,10 +81,8 @@ struct PreparedWorkload {
             model: base.model, installation: installation, optimizer: AdamW(trainable, run.training.optimizer), seed: 1,
             isCheckpointing: run.training.isCheckpointing)
         if workload == .records {
-            guard let tokenizer = base.tokenizer else { throw Problem("no tokenizer in this folder", file: model) }
             let dataset = try run.data.dataset(
-                paths: run.data.train, tokenizer: tokenizer, beginningID: nil, endID: base.endOfTextID,
-                lengthLimit: base.model.maximumLength)
+                paths: run.data.train, codec: base.codec(), lengthLimit: base.model.maximumLength)
             let batches = BatchSequence(dataset: dataset, batchSize: size, shuffles: false, seed: 1)
             batch = { try batches.batch(epoch: $0 / batches.count, index: $0 % batches.count) }
         } else {

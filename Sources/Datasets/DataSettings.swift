@@ -1,6 +1,5 @@
 public import Configuration
 import Diagnostics
-public import Tokenizers
 import JSONText
 
 /// The `data` section of a configuration.
@@ -139,23 +138,18 @@ public struct DataSettings: Sendable, Hashable {
 
     /// The examples of `paths`, at most `lengthLimit` tokens each, which is what the model takes.
     ///
-    /// - Parameters:
-    ///   - limitName: What `lengthLimit` is, for messages.
-    ///   - virtualTokens: What `[P3]` in the prompt's template means.
+    /// - Parameter limitName: What `lengthLimit` is, for messages.
     /// - Throws: `Problem`s with file and line where records can't be used.
     public func dataset(
-        paths: [String], tokenizer: any Tokenizer, beginningID: Int32?, endID: Int32?, lengthLimit: Int?,
+        paths: [String], codec: TextCodec, lengthLimit: Int?,
         limitName: String = ExampleEncoder.limitName(besideVirtualTokens: 0), labels: LabelSet? = nil,
-        paddingID: Int32? = nil, virtualTokens: VirtualTokenPlaces = .none
+        paddingID: Int32? = nil
     ) throws -> Dataset {
-        try check(virtualTokens)
+        try check(codec.virtualTokens)
         let length = [maximumLength, lengthLimit].compactMap { $0 }.min()
-        var encoder = ExampleEncoder(
-            templates: templates, tokenizer: tokenizer, beginningID: beginningID, endID: endID, maximumLength: length,
-            policy: policy)
+        var encoder = ExampleEncoder(templates: templates, codec: codec, maximumLength: length, policy: policy)
         encoder.labels = labels
         encoder.paddingID = paddingID
-        encoder.virtualTokens = virtualTokens
         if let length, length != maximumLength { encoder.limitName = limitName }
         if let blockSize, let lengthLimit, blockSize > lengthLimit {
             throw Problem("\(blockSize) is more than what the model takes (\(lengthLimit))", key: "data.block_size")

@@ -1,6 +1,5 @@
 public import Diagnostics
 import JSONText
-import Tokenizers
 
 /// Examples from the records of one or more files, tokenized at the start and kept.
 public final class Dataset: Sendable {
@@ -148,9 +147,9 @@ public final class Dataset: Sendable {
     /// What stands behind each text that is learned, for people; nil where they have labels, and in blocks.
     public var endSummary: String? {
         if hasLabels || isInBlocks { return nil }
-        guard let end = encoder.endID else { return "nothing ends the texts: the model names no token for it" }
-        let name = encoder.tokenizer.decodedString([end], skippingSpecialTokens: false)
-        return "each text ends with the token \(end) (\(name))"
+        let codec = encoder.codec
+        guard let end = codec.ending.first else { return "nothing ends the texts: the model names no token for it" }
+        return "each text ends with the token \(end) (\(codec.spelling(of: end)))"
     }
 
     /// A number by which other data shows: that of the fields that the templates take of each record, in their order.

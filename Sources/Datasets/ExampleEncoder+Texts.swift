@@ -1,5 +1,4 @@
 import Diagnostics
-import Tokenizers
 
 extension ExampleEncoder {
     /// The tokens of what a record gives in a template, as a text that is to be labelled has them.
@@ -7,17 +6,14 @@ extension ExampleEncoder {
     /// - Throws: `Problem` with file and line where the record can't be used, or is too long and nothing is to be cut.
     public func textTokens(_ record: Record, in template: Template) throws -> (tokens: [Int32], isCut: Bool) {
         let text = try record.rendered(in: template)
-        var tokens =
-            switch virtualTokens {
-            case .none: tokenizer.encode(text.source)
-            case .empty: text.encode(tokenizer, placing: false)
-            case .filled: text.encode(tokenizer, placing: true)
-            }
+        var tokens = codec.opening(text) + codec.suffix
         let isCut = maximumLength.map { tokens.count > $0 } ?? false
         if let maximumLength, isCut {
+            let room = max(0, maximumLength - codec.prefix.count - codec.suffix.count)
+            let own = tokens.dropFirst(codec.prefix.count).dropLast(codec.suffix.count)
             switch policy {
-            case .keepPromptStart: tokens = Array(tokens.prefix(maximumLength))
-            case .keepPromptEnd: tokens = Array(tokens.suffix(maximumLength))
+            case .keepPromptStart: tokens = codec.prefix + own.prefix(room) + codec.suffix
+            case .keepPromptEnd: tokens = codec.prefix + own.suffix(room) + codec.suffix
             case .drop, .error:
                 throw record.problem("\(tokens.count) tokens are more than \(limitName) (\(maximumLength))")
             }

@@ -1,14 +1,10 @@
 import Diagnostics
-public import Tokenizers
 
 /// How examples are made from records.
 public struct ExampleEncoder: Sendable {
     public var templates: ExampleTemplates
-    public var tokenizer: any Tokenizer
-    /// The token in front of every example, for models that have one.
-    public var beginningID: Int32?
-    /// The token behind every completion and text, for models that have one.
-    public var endID: Int32?
+    /// Makes the tokens; what ends a text stands behind every completion and text.
+    public var codec: TextCodec
     /// The most tokens of an example, or nil for any number.
     public var maximumLength: Int?
     public var policy: LengthPolicy
@@ -22,8 +18,6 @@ public struct ExampleEncoder: Sendable {
     /// Whether a language model is asked for the labels, which begins an empty text as it begins any: behind the end of
     /// another.
     public var beginsEmptyTexts = false
-    /// What `[P3]` in the prompt's template means.
-    public var virtualTokens = VirtualTokenPlaces.none
     /// What `maximumLength` is, for messages.
     public var limitName = "max_length"
 
@@ -34,6 +28,7 @@ public struct ExampleEncoder: Sendable {
 
     /// Records that show a model what to do (Brown et al. 2020).
     public struct Shots: Sendable, Hashable {
+        /// With what stands in front of every text.
         public var tokens: [Int32]
         public var ending: [Int32]
         public var count: Int
@@ -45,14 +40,9 @@ public struct ExampleEncoder: Sendable {
         }
     }
 
-    public init(
-        templates: ExampleTemplates, tokenizer: any Tokenizer, beginningID: Int32?, endID: Int32?,
-        maximumLength: Int?, policy: LengthPolicy
-    ) {
+    public init(templates: ExampleTemplates, codec: TextCodec, maximumLength: Int?, policy: LengthPolicy) {
         self.templates = templates
-        self.tokenizer = tokenizer
-        self.beginningID = beginningID
-        self.endID = endID
+        self.codec = codec
         self.maximumLength = maximumLength
         self.policy = policy
     }
@@ -71,27 +61,30 @@ public struct ExampleEncoder: Sendable {
     /// Prompt and completion are tokenized apart, as generation will see them. Throws a `Problem` with file and line.
     func encode(_ file: RecordFile, _ index: Int) throws -> Outcome {
         let values = try file.texts(of: templates.fields, at: index)
-        let start = (beginningID.map { [$0] } ?? []) + (shots?.tokens ?? [])
-        let end = shots?.ending ?? endID.map { [$0] } ?? []
+        let start = shots?.tokens ?? codec.prefix
+        let end = shots?.ending ?? codec.ending
         var target: Example.Target?
         var prompt: [Int32] = []
         var completion: [Int32]
+        var tail: [Int32] = []
         switch templates {
         case .completion(let promptTemplate, let completionTemplate):
             let promptFields = promptTemplate.fields.count
-            prompt = encode(promptTemplate, values[..<promptFields])
-            completion = tokenizer.encode(completionTemplate.render(values[promptFields...])) + end
+            prompt = encode(promptTemplate, values[..<promptFields], isContinuation: shots != nil)
+            let text = completionTemplate.render(values[promptFields...])
+            completion = codec.ids(of: text, isContinuation: shots != nil || prompt.contains { $0 >= 0 }) + end
         case .text(let template):
-            completion = tokenizer.encode(template.render(values)) + end
+            completion = codec.ids(of: template.render(values), isContinuation: shots != nil) + end
         case .labelled(let textTemplate, let labelTemplate):
             let textFields = textTemplate.fields.count
             guard let label = labelTemplate.label(values[textFields...]) else { return .dropped }
             target = try self.target(label, file, index)
-            completion = encode(textTemplate, values[..<textFields])
+            completion = encode(textTemplate, values[..<textFields], isContinuation: false)
+            tail = codec.suffix
         }
         var isTruncated = false
-        if let maximumLength, start.count + prompt.count + completion.count > maximumLength {
-            let length = start.count + prompt.count + completion.count
+        let length = start.count + prompt.count + completion.count + tail.count
+        if let maximumLength, length > maximumLength {
             if let shots, policy != .drop {
                 throw file.problem(
                     "\(length) tokens, those of \(shots.count) shots among them, are more than \(limitName) "
@@ -104,14 +97,14 @@ public struct ExampleEncoder: Sendable {
                     "\(length) tokens are more than \(limitName) (\(maximumLength)): choose a max_length_policy "
                         + "(drop, keep_prompt_start, keep_prompt_end)", at: index)
             case .keepPromptStart, .keepPromptEnd:
-                try shorten(&prompt, &completion, to: maximumLength - start.count, file, index)
+                try shorten(&prompt, &completion, to: maximumLength - start.count - tail.count, file, index)
                 isTruncated = true
             }
         }
-        var tokens = try withRows(start + prompt + completion, file, index)
+        var tokens = try withRows(start + prompt + completion + tail, file, index)
         if let target {
             while tokens.count > 1, tokens.last == paddingID { tokens.removeLast() }
-            if tokens.isEmpty, beginsEmptyTexts, let endID { tokens = try withRows([endID], file, index) }
+            if tokens.isEmpty, beginsEmptyTexts { tokens = try withRows(codec.ending, file, index) }
             if tokens.isEmpty { throw file.problem("the text of this record is empty", at: index) }
             return .example(Example(tokens: tokens, target: target), isTruncated: isTruncated)
         }
@@ -137,37 +130,35 @@ public struct ExampleEncoder: Sendable {
 
     /// The text of what is given, without places for virtual tokens.
     func given(_ template: Template, _ values: ArraySlice<String>) -> String {
-        if virtualTokens == .none { return template.render(values) }
+        if codec.virtualTokens == .none { return template.render(values) }
         return template.renderPlaces(values).parts.reduce(into: "") { text, part in
             if case .text(let piece) = part { text += piece }
         }
     }
 
     /// The tokens of what is given, virtual ones in their places.
-    private func encode(_ template: Template, _ values: ArraySlice<String>) -> [Int32] {
-        switch virtualTokens {
-        case .none: tokenizer.encode(template.render(values))
-        case .empty: template.renderPlaces(values).encode(tokenizer, placing: false)
-        case .filled: template.renderPlaces(values).encode(tokenizer, placing: true)
-        }
+    private func encode(_ template: Template, _ values: ArraySlice<String>, isContinuation: Bool) -> [Int32] {
+        codec.virtualTokens == .none
+            ? codec.ids(of: template.render(values), isContinuation: isContinuation)
+            : codec.ids(of: template.renderPlaces(values), isContinuation: isContinuation)
     }
 
     /// The tokens of a record that is to lie between others without a border of its own.
     func encodeForBlocks(_ file: RecordFile, _ index: Int) throws -> [Int32] {
         // Each line by itself: so blank lines come out as they do in the middle of a longer text.
         if file.format == .text {
-            return try withRows(file.lines(at: index).flatMap { tokenizer.encode($0) }, file, index)
+            return try withRows(file.lines(at: index).flatMap { codec.whole($0) }, file, index)
         }
         guard case .text(let template) = templates else {
             defect("ExampleEncoder: blocks are cut from texts, not from prompts and completions")
         }
         let text = template.render(try file.texts(of: template.fields, at: index))
-        return try withRows(tokenizer.encode(text) + (endID.map { [$0] } ?? []), file, index)
+        return try withRows(codec.opening(text) + codec.ending, file, index)
     }
 
     /// Throws a `Problem` where the model has no row for a token.
     private func withRows(_ tokens: [Int32], _ file: RecordFile, _ index: Int) throws -> [Int32] {
-        if let complaint = tokenizer.complaint(about: tokens) { throw file.problem(complaint, at: index) }
+        if let complaint = codec.complaint(about: tokens) { throw file.problem(complaint, at: index) }
         return tokens
     }
 

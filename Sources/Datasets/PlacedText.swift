@@ -1,5 +1,4 @@
 import Diagnostics
-public import Tokenizers
 
 /// Text with virtual tokens of a learned prompt between its words: `[P3]` stands for three of them.
 public struct PlacedText: Sendable, Hashable {
@@ -77,25 +76,6 @@ public struct PlacedText: Sendable, Hashable {
         case 1: "a place for 1 virtual token"
         default: "places for \(count) virtual tokens"
         }
-    }
-
-    /// The tokens, each part of the text by itself; the virtual token k as −1 − k, numbered in the order of their places.
-    ///
-    /// - Parameter placing: Whether the virtual tokens are there; false leaves them out, for a model that hasn't
-    ///   learned any.
-    public func encode(_ tokenizer: any Tokenizer, placing: Bool) -> [Int32] {
-        var tokens: [Int32] = []
-        var next: Int32 = 0
-        for part in parts {
-            switch part {
-            case .text(let text): tokens += tokenizer.encode(text)
-            case .virtualTokens(let count) where placing:
-                tokens += (0..<Int32(count)).map { -1 - next - $0 }
-                next += Int32(count)
-            case .virtualTokens: continue
-            }
-        }
-        return tokens
     }
 }
 

@@ -76,7 +76,7 @@ public struct InstallationContext {
     public var stepCount: Int?
     /// What the file holds that everything will be loaded from; nil where the method begins anew.
     public var stored: StoredShapes?
-    /// The tokens of a text, without any that mark its beginning or end.
+    /// The tokens of a text of its own, as the tokenizer gives them.
     public var encode: (String) throws -> [Int32]
 
     /// A context without steps and without a tokenizer, which are set where there are any.

@@ -135,14 +135,14 @@ struct EvaluationData {
         let limit = base.model.maximumLength
         var length = shots == nil ? min(limit, settings?.maximumLength ?? limit) : limit
         if policy == .drop, let labels, base.labels == nil {
-            length = max(1, min(length, limit - LabelQuestions.reserve(for: labels, shots, base)))
+            length = try max(1, min(length, limit - LabelQuestions.reserve(for: labels, shots, base.codec())))
         }
         var encoder = try encoder(for: base, labels, length: length)
         if length != settings?.maximumLength {
             encoder.limitName = ExampleEncoder.limitName(
                 besideVirtualTokens: base.model.prompt?.positionOffset ?? 0)
         }
-        if let shots, !hasLabels { encoder.shots = shots.encoded(try base.requiredTokenizer()) }
+        if let shots, !hasLabels { encoder.shots = shots.encoded(encoder.codec) }
         if let blockSize = settings?.blockSize, case .text = templates {
             if blockSize > limit {
                 throw Problem("\(blockSize) is more than what the model takes (\(limit))", key: "data.block_size")
@@ -168,14 +168,11 @@ struct EvaluationData {
 
     private func encoder(for base: BaseModel, _ labels: LabelSet?, length: Int?) throws -> ExampleEncoder {
         var encoder = ExampleEncoder(
-            templates: templates, tokenizer: try base.requiredTokenizer(), beginningID: nil, endID: base.endOfTextID,
-            maximumLength: length, policy: policy)
+            templates: templates, codec: try base.codec(hasPlaces: hasPlaces), maximumLength: length, policy: policy)
         encoder.labels = labels
         encoder.paddingID = base.paddingID
         encoder.beginsEmptyTexts = base.labels == nil
-        encoder.virtualTokens = VirtualTokenPlaces(placedCount: base.model.prompt?.placedCount ?? 0)
-        if encoder.virtualTokens == .none, hasPlaces { encoder.virtualTokens = .empty }
-        try encoder.virtualTokens.check(templates)
+        try encoder.codec.virtualTokens.check(templates)
         return encoder
     }
 

@@ -3,7 +3,6 @@ import Datasets
 import Diagnostics
 import JSONText
 import Models
-import Tokenizers
 import Training
 
 /// Evaluates the models that a command line asks for, one after the other, on the same data.
@@ -129,12 +128,13 @@ struct EvaluationSession {
                     }
                     let loss = try loss(questions, label)
                     guard command.rouge else { return EvaluationReport(adapter: variant.label, loss: loss, rouge: nil) }
-                    let (groups, tooLong) = try prompts(questions, data)
+                    let codec = try PromptCodec(loaded.base, shots: questions.shots, hasPlaces: data.hasPlaces)
+                    let (groups, tooLong) = try prompts(questions, data, codec)
                     if tooLong > 0 {
                         note(
                             "\(tooLong.grouped) of \(data.groups.count.grouped) prompts are too long and were left out")
                     }
-                    let texts = try generate(questions, groups, label)
+                    let texts = try generate(questions, groups, codec, label)
                     predictions += zip(groups, texts).map { line(variant.label, $0.group, $1) }
                     let scores = rouge(of: texts, command.scoring)
                     return EvaluationReport(adapter: variant.label, loss: loss, rouge: (texts.count, scores))
@@ -209,10 +209,8 @@ struct EvaluationSession {
     /// The prompts as tokens behind the shots; those that the model can't take are left out where the length policy is to
     /// drop, and an error otherwise.
     private func prompts(
-        _ questions: Questions, _ data: EvaluationData
+        _ questions: Questions, _ data: EvaluationData, _ codec: PromptCodec
     ) throws -> (prompts: [(group: PromptGroup, tokens: [Int32])], tooLong: Int) {
-        let base = questions.loaded.base
-        let context = try questions.shots.map { try base.requiredTokenizer().encode($0.text) } ?? []
         var prompts: [(group: PromptGroup, tokens: [Int32])] = []
         for group in data.groups {
             func problem(_ message: String) -> Problem {
@@ -221,18 +219,13 @@ struct EvaluationSession {
             }
             let tokens: [Int32]
             do {
-                tokens = try context + base.promptIDs(group.prompt, hasPlaces: data.hasPlaces)
+                tokens = try codec.ids(of: group.prompt)
             } catch let found as Problem where found.file == nil {
                 throw problem(found.message)
             }
-            if tokens.isEmpty { throw problem("the prompt is empty, and the model has no token to begin a text with") }
-            if let complaint = try base.requiredTokenizer().complaint(about: tokens) { throw problem(complaint) }
-            if tokens.count > base.model.maximumLength {
+            if let complaint = codec.complaint(aboutLengthOf: tokens) {
                 if data.policy == .drop { continue }
-                let shots = questions.shots.map { ", those of \($0.count) shots among them" } ?? ""
-                throw problem(
-                    "the prompt has \(tokens.count) tokens\(shots), but the model takes at most "
-                        + "\(base.model.maximumLength) (n_positions)")
+                throw problem(complaint)
             }
             prompts.append((group, tokens))
         }
@@ -241,13 +234,11 @@ struct EvaluationSession {
     }
 
     private func generate(
-        _ questions: Questions, _ prompts: [(group: PromptGroup, tokens: [Int32])], _ label: String
+        _ questions: Questions, _ prompts: [(group: PromptGroup, tokens: [Int32])], _ codec: PromptCodec,
+        _ label: String
     ) throws -> [ScoredText] {
-        let base = questions.loaded.base
-        let tokenizer = try base.requiredTokenizer()
         let generator = Generator(
-            model: base.model, endIDs: base.endOfText.stops,
-            settings: GenerationSettings(maximumNewTokens: command.maxNewTokens, sampling: nil))
+            questions.loaded.base, settings: GenerationSettings(maximumNewTokens: command.maxNewTokens, sampling: nil))
         var done = 0
         let results = try generator.generate(
             prompts.map(\.tokens), firstIndex: 0,
@@ -256,9 +247,7 @@ struct EvaluationSession {
                 status("\(label): generating, \(done.grouped) of \(prompts.count.grouped) prompts")
             })
         return zip(prompts, results).map { prompt, result in
-            let text = tokenizer.decodedString(result.tokens, skippingSpecialTokens: true)
-            return ScoredText(
-                prediction: questions.shots == nil ? text : FewShot.answer(text), references: prompt.group.references)
+            ScoredText(prediction: codec.answer(result, to: prompt.tokens), references: prompt.group.references)
         }
     }
 

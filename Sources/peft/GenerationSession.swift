@@ -61,7 +61,7 @@ struct GenerationSession {
         let base = try BaseModel.load(
             first, labels: nil, isNamedByAdapter: selection.isBaseNamedByAdapter)
         if base.labels != nil { throw Self.classifierProblem(base.folder) }
-        _ = try base.requiredTokenizer()
+        _ = try base.codec()
         self.base = base
         self.settings = settings
         let adapters = try selection.variants.map { variant in
@@ -98,35 +98,31 @@ struct GenerationSession {
         guard case .completion(let prompt, let completion) = settings.templates else {
             throw Problem("--shots needs prompts and completions: the run has others", exitStatus: .usage)
         }
-        var encoder = ExampleEncoder(
+        let encoder = ExampleEncoder(
             templates: .completion(prompt: template ?? prompt, completion: completion),
-            tokenizer: try base.requiredTokenizer(), beginningID: nil, endID: base.endOfTextID, maximumLength: nil,
-            policy: settings.policy)
-        encoder.virtualTokens = VirtualTokenPlaces(placedCount: base.model.prompt?.placedCount ?? 0)
+            codec: try base.codec(), maximumLength: nil, policy: settings.policy)
         return try FewShot(wanted.count, for: base, settings, encoder: encoder, seed: wanted.seed)
     }
 
-    private var generator: Generator { Generator(model: base.model, endIDs: base.endOfText.stops, settings: settings) }
+    private var generator: Generator { Generator(base, settings: settings) }
 
     /// Prints a completion while it is generated.
     mutating func stream(_ prompt: String) throws {
-        let tokenizer = try base.requiredTokenizer()
-        var text = StreamingText()
         let variant = variants[0]
         let results = try base.with(variant.adapter) {
-            try generator.generate(
-                [encoded(.text(prompt, line: nil), variant).tokens], firstIndex: 0,
-                onToken: { _, token in
-                    Console.write(text.append(tokenizer.decode([token], skippingSpecialTokens: true)))
-                })
+            let codec = try PromptCodec(base, shots: variant.shots, hasPlaces: variant.form.hasPlaces)
+            let tokens = try encoded(.text(prompt, line: nil), variant, codec).tokens
+            var text = codec.stream(after: tokens)
+            let results = try generator.generate(
+                [tokens], firstIndex: 0, onToken: { _, token in Console.write(text.append(token)) })
+            Console.line(text.finish())
+            return results
         }
-        Console.line(text.finish())
         report(results[0], of: .text(prompt, line: nil))
     }
 
     /// Prints the completions of prompts in order, each by all adapters, as soon as those before it are there.
     mutating func run(_ questions: [Question], json: Bool) throws {
-        let tokenizer = try base.requiredTokenizer()
         var answers: [[Answer?]] = variants.map { _ in questions.map { _ in nil } }
         var printed = 0
         func printReady() throws {
@@ -141,8 +137,9 @@ struct GenerationSession {
         }
         for (number, variant) in variants.enumerated() {
             try base.with(variant.adapter) {
+                let codec = try PromptCodec(base, shots: variant.shots, hasPlaces: variant.form.hasPlaces)
                 let prompts = questions.map { question in
-                    Result { () throws(Problem) in try encoded(question, variant) }
+                    Result { () throws(Problem) in try encoded(question, variant, codec) }
                 }
                 for (index, prompt) in prompts.enumerated() {
                     if case .failure(let problem) = prompt {
@@ -158,12 +155,9 @@ struct GenerationSession {
                     onFinish: { index, generation in
                         guard failure == nil, answers[number][index] == nil, let prompt = try? prompts[index].get()
                         else { return }
-                        let text = tokenizer.decodedString(generation.tokens, skippingSpecialTokens: true)
+                        let text = codec.answer(generation, to: prompt.tokens)
                         answers[number][index] = Answer(
-                            prompt: prompt.text,
-                            completion: .success(
-                                .init(
-                                    text: variant.shots == nil ? text : FewShot.answer(text), generation: generation)))
+                            prompt: prompt.text, completion: .success(.init(text: text, generation: generation)))
                         do { try printReady() } catch { failure = error }
                     })
                 if let failure { throw failure }
@@ -234,24 +228,13 @@ struct GenerationSession {
 
     /// The prompt that a variant makes of a question, as text and as tokens behind what is shown before it.
     private func encoded(
-        _ question: Question, _ variant: Variant
+        _ question: Question, _ variant: Variant, _ codec: PromptCodec
     ) throws(Problem) -> (text: String, tokens: [Int32]) {
         func problem(_ message: String) -> Problem { place(message, of: question, severity: .error) }
         do {
             let prompt = try placed(question, variant)
-            let shots = try variant.shots.map { try base.requiredTokenizer().encode($0.text) } ?? []
-            let ids = try shots + base.promptIDs(prompt, hasPlaces: variant.form.hasPlaces)
-            if ids.isEmpty { throw problem("the prompt is empty, and the model has no token to begin a text with") }
-            let limit = base.model.maximumLength
-            if ids.count > limit {
-                let shown = variant.shots.map { ", those of \($0.count) shots among them" } ?? ""
-                throw problem(
-                    "the prompt has \(ids.count) tokens\(shown), but the model takes at most \(limit) (n_positions)")
-            }
-            if let id = ids.first(where: { Int($0) >= base.model.vocabularySize }) {
-                throw problem(
-                    "the prompt has the token \(id), and the model has only \(base.model.vocabularySize) (vocab_size)")
-            }
+            let ids = try codec.ids(of: prompt)
+            if let complaint = codec.complaint(aboutLengthOf: ids) { throw problem(complaint) }
             return (prompt.source, ids)
         } catch let found as Problem {
             throw found.file == nil ? problem(found.message) : found

@@ -181,35 +181,4 @@ extension BaseModel {
         defer { installation.remove() }
         return try body()
     }
-
-    /// The tokenizer, which the folder must have.
-    func requiredTokenizer() throws -> any Tokenizer {
-        guard let tokenizer else {
-            throw Problem(
-                "no tokenizer in this folder: it needs tokenizer.json, or vocab.json and merges.txt", file: folder,
-                exitStatus: .missingInput)
-        }
-        return tokenizer
-    }
-
-    /// A prompt as the model gets it: an empty one begins with the end of another text.
-    ///
-    /// - Parameter hasPlaces: Whether the prompt's places are some, rather than text; they stay empty where the model has
-    ///   no virtual tokens for them.
-    func promptIDs(_ prompt: PlacedText, hasPlaces: Bool) throws -> [Int32] {
-        let tokenizer = try requiredTokenizer()
-        let count = model.prompt?.placedCount ?? 0
-        if count > 0, prompt.virtualTokenCount != count {
-            throw Problem(
-                "the prompt has \(PlacedText.places(for: prompt.virtualTokenCount)), but the adapter has \(count): "
-                    + "write [P3] for three of them where the template of the training had them, or give --as-trained"
-            )
-        }
-        let ids =
-            count > 0 || hasPlaces
-            ? prompt.encode(tokenizer, placing: count > 0) : tokenizer.encode(prompt.source)
-        let begun = ids.isEmpty ? endOfTextID.map { [$0] } ?? [] : ids
-        if let complaint = tokenizer.complaint(about: begun) { throw Problem(complaint) }
-        return begun
-    }
 }

@@ -63,15 +63,14 @@ struct PredictionSession {
         let limit = base.model.maximumLength
         let length = min(settings?.maximumLength ?? limit, limit)
         var encoder = ExampleEncoder(
-            templates: .text(try template ?? Template("{text}")), tokenizer: try base.requiredTokenizer(),
-            beginningID: nil, endID: nil, maximumLength: length, policy: settings?.policy ?? .error)
+            templates: .text(try template ?? Template("{text}")), codec: try base.codec(), maximumLength: length,
+            policy: settings?.policy ?? .error)
         if length != settings?.maximumLength {
             encoder.limitName = ExampleEncoder.limitName(besideVirtualTokens: base.model.prompt?.positionOffset ?? 0)
         }
         encoder.paddingID = base.paddingID
-        encoder.virtualTokens = VirtualTokenPlaces(placedCount: base.model.prompt?.placedCount ?? 0)
         let text = try template ?? Template("{text}")
-        try encoder.virtualTokens.check(.labelled(text: text, label: LabelTemplate(text, pattern: nil)))
+        try encoder.codec.virtualTokens.check(.labelled(text: text, label: LabelTemplate(text, pattern: nil)))
         return encoder
     }
 

@@ -187,8 +187,7 @@ import Tokenizers
         let settings = DataSettings(document.root, needsTrainingFiles: true)
         let problem = folder.problem {
             _ = try settings.dataset(
-                paths: settings.train, tokenizer: reference.tokenizer, beginningID: nil, endID: reference.end,
-                lengthLimit: 2
+                paths: settings.train, codec: reference.codec, lengthLimit: 2
             ).example(0)
         }
         #expect(

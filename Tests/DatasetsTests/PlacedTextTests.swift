@@ -33,11 +33,15 @@ import Tokenizers
     @Test("has its virtual tokens numbered in their order between the tokens of its parts, or leaves them out")
     func encoding() throws {
         let tokenizer = try ReferenceExamples().tokenizer
+        var codec = TextCodec(tokenizer, end: EndOfText(tokenizer, others: []))
         let text = PlacedText("[P2]the soup [P1] near")
         let (soup, near) = (tokenizer.encode("the soup "), tokenizer.encode(" near"))
         #expect(text.virtualTokenCount == 3)
-        #expect(text.encode(tokenizer, placing: true) == [-1, -2] + soup + [-3] + near)
-        #expect(text.encode(tokenizer, placing: false) == soup + near)
+        #expect(codec.opening(text) == tokenizer.encode("[P2]the soup [P1] near"))
+        codec.virtualTokens = .filled(3)
+        #expect(codec.opening(text) == [-1, -2] + soup + [-3] + near)
+        codec.virtualTokens = .empty
+        #expect(codec.opening(text) == soup + near)
     }
 
     @Test("must have as many places as there are virtual tokens, in what is given")

@@ -20,14 +20,16 @@ struct ReferenceExamples {
         text = .text(try Template("{mr}: {ref}"))
     }
 
+    var codec: TextCodec { TextCodec(tokenizer, end: EndOfText(stops: [end], appended: end)) }
+
     func path(_ name: String) -> String { fixture("datasets/\(name)").path() }
 
     func encoder(
         _ templates: ExampleTemplates, limit: Int? = nil, policy: LengthPolicy = .error, beginning: Int32? = nil
     ) -> ExampleEncoder {
-        ExampleEncoder(
-            templates: templates, tokenizer: tokenizer, beginningID: beginning, endID: end, maximumLength: limit,
-            policy: policy)
+        var codec = codec
+        codec.prefix = beginning.map { [$0] } ?? []
+        return ExampleEncoder(templates: templates, codec: codec, maximumLength: limit, policy: policy)
     }
 
     /// The examples of case `key`: tokens, and the first index that the reference labels, at least 1.

@@ -4,7 +4,7 @@ import Diagnostics
 import Layers
 import Models
 import Tensors
-public import Tokenizers
+import Tokenizers
 
 /// Records that a language model is shown before each question: what prompting can do without training (Brown et al.
 /// 2020). They stand one behind the other with a blank line after each.
@@ -57,9 +57,9 @@ public struct FewShot: Sendable {
     }
 
     /// The records as tokens, and what an example behind them ends with.
-    public func encoded(_ tokenizer: any Tokenizer) -> ExampleEncoder.Shots {
+    public func encoded(_ codec: TextCodec) -> ExampleEncoder.Shots {
         ExampleEncoder.Shots(
-            tokens: tokenizer.encode(text), ending: tokenizer.encode(Self.separator), count: count)
+            tokens: codec.opening(text), ending: codec.ids(of: Self.separator, isContinuation: true), count: count)
     }
 
     /// The part of a generated text that is the answer.
@@ -71,10 +71,11 @@ public struct FewShot: Sendable {
 /// What a language model that is asked for labels reads beside the texts.
 public enum LabelQuestions {
     /// The tokens of the shots, of the line break behind a text and of the longest label.
-    public static func reserve(for labels: LabelSet, _ shots: FewShot?, _ base: BaseModel) -> Int {
-        guard let tokenizer = base.tokenizer else { return 0 }
-        let longest = labels.names.reduce(0) { max($0, tokenizer.encode($1).count) }
-        return (shots.map { tokenizer.encode($0.text).count } ?? 0) + tokenizer.encode("\n").count + longest
+    public static func reserve(for labels: LabelSet, _ shots: FewShot?, _ codec: TextCodec) -> Int {
+        func count(_ text: String) -> Int { codec.ids(of: text, isContinuation: true).count }
+        let longest = labels.names.reduce(0) { max($0, count($1)) }
+        let shown = shots.map { codec.ids(of: $0.text, isContinuation: false).count } ?? 0
+        return shown + count("\n") + longest
     }
 }
 
@@ -91,13 +92,13 @@ public func evaluateLabels(
     byPrompting base: BaseModel, on dataset: Dataset, labels: LabelSet, shots: FewShot?,
     onProgress: (Int) throws -> Void
 ) throws -> LabelAnswers {
-    guard let tokenizer = base.tokenizer else { defect("evaluateLabels: no tokenizer") }
+    let codec = try base.codec()
     if labels.kind == .regression {
         throw Problem("a language model gives no numbers: only a trained head can be evaluated on them")
     }
     var answers = LabelAnswers()
-    let context = shots.map { tokenizer.encode($0.text) } ?? []
-    let endings = labels.names.map { tokenizer.encode($0) }
+    let context = shots.map { codec.opening($0.text) } ?? []
+    let endings = labels.names.map { codec.ids(of: $0, isContinuation: true) }
     if let index = endings.firstIndex(where: \.isEmpty) {
         throw Problem(
             "the label '\(labels.names[index])' has no tokens, so that a language model can't be asked for it: only a "
@@ -110,11 +111,12 @@ public func evaluateLabels(
             let place = dataset.place(of: index)
             return Problem(message, file: place?.file, position: place.map { TextPosition(line: $0.line, column: 1) })
         }
-        var question = context + tokenizer.encode(dataset.question(text))
+        let own = dataset.question(text)
+        var question = shots == nil ? codec.opening(own) : context + codec.ids(of: own, isContinuation: true)
         // As an empty prompt: it begins with the end of another text.
-        if question.isEmpty { question = base.endOfTextID.map { [$0] } ?? [] }
+        if question.isEmpty { question = codec.ending }
         if question.isEmpty { throw problem("the text is empty, and the model has no token to begin a text with") }
-        if let complaint = tokenizer.complaint(about: question + endings.joined()) { throw problem(complaint) }
+        if let complaint = codec.complaint(about: question + endings.joined()) { throw problem(complaint) }
         if question.count + longest > base.model.maximumLength {
             let advice = shots == nil ? "" : ": give fewer --shots"
             throw problem(

@@ -3,6 +3,7 @@ import Diagnostics
 import Layers
 public import Models
 import Tensors
+import Tokenizers
 
 /// How texts are continued.
 public struct GenerationSettings: Sendable, Hashable {
@@ -51,6 +52,11 @@ public final class Generator {
     private let endIDs: Set<Int32>
     private let settings: GenerationSettings
     private let batchSize: Int
+
+    /// Stops at any of the tokens that end a text for `base`.
+    public convenience init(_ base: BaseModel, settings: GenerationSettings) {
+        self.init(model: base.model, endIDs: base.endOfText.stops, settings: settings)
+    }
 
     /// - Parameter endIDs: The tokens of which each ends a text.
     public convenience init(model: any LanguageModel, endIDs: Set<Int32>, settings: GenerationSettings) {

@@ -31,6 +31,22 @@ public struct BaseModel {
     /// The token that is put behind a text.
     public var endOfTextID: Int32? { endOfText.appended }
 
+    /// What makes ids of texts for the model with what is installed in it now, and texts of ids.
+    ///
+    /// - Parameter hasPlaces: Whether `[P3]` in prompts is a place; it stays empty where the model has no virtual tokens.
+    /// - Throws: `Problem` where the folder has no tokenizer.
+    public func codec(hasPlaces: Bool = false) throws -> TextCodec {
+        guard let tokenizer else {
+            throw Problem(
+                "no tokenizer in this folder: it needs tokenizer.json, or vocab.json and merges.txt", file: folder,
+                exitStatus: .missingInput)
+        }
+        var codec = TextCodec(tokenizer, end: endOfText)
+        codec.virtualTokens = VirtualTokenPlaces(placedCount: model.prompt?.placedCount ?? 0)
+        if codec.virtualTokens == .none, hasPlaces { codec.virtualTokens = .empty }
+        return codec
+    }
+
     /// Whether the model's output layer has a weight of its own although the configuration says that it shares one.
     public var untiesHead: Bool {
         model.taskHead == nil && model.tiesHeadByConfiguration && !model.isHeadTied

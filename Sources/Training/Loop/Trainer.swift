@@ -61,27 +61,23 @@ public final class Trainer {
                 file: base.folder)
         }
         self.configuration = try labels.map { try configuration.with($0) } ?? configuration
-        guard let tokenizer = base.tokenizer else {
-            throw Problem(
-                "no tokenizer in this folder: it needs tokenizer.json, or vocab.json and merges.txt",
-                file: base.folder, exitStatus: .missingInput)
-        }
+        var codec = try base.codec()
+        codec.virtualTokens = VirtualTokenPlaces(placedCount: configuration.method.placedTokens)
         base.checkEnd(
             of: configuration.data.blockSize == nil ? configuration.data.templates : nil, warn: observer.warned)
         try configuration.method.check(base.model)
-        let (data, end, padding) = (configuration.data, base.endOfTextID, base.paddingID)
+        let (data, padding) = (configuration.data, base.paddingID)
         let limit = base.model.maximumLength - configuration.method.leadingPositions
-        func dataset(_ paths: [String]) throws -> Dataset {
+        func dataset(_ paths: [String], _ codec: TextCodec) throws -> Dataset {
             try data.dataset(
-                paths: paths, tokenizer: tokenizer, beginningID: nil, endID: end, lengthLimit: limit,
+                paths: paths, codec: codec, lengthLimit: limit,
                 limitName: ExampleEncoder.limitName(besideVirtualTokens: configuration.method.leadingPositions),
-                labels: labels, paddingID: padding,
-                virtualTokens: VirtualTokenPlaces(placedCount: configuration.method.placedTokens))
+                labels: labels, paddingID: padding)
         }
         batches = BatchSequence(
-            dataset: try dataset(data.train), batchSize: settings.batchSize, shuffles: data.shuffles,
+            dataset: try dataset(data.train, codec), batchSize: settings.batchSize, shuffles: data.shuffles,
             seed: settings.seed)
-        validation = data.validation.isEmpty ? nil : try dataset(data.validation)
+        validation = data.validation.isEmpty ? nil : try dataset(data.validation, codec)
         for warning in data.warnings(on: batches.dataset, labels) { observer.warned(warning) }
         stepsPerEpoch = settings.stepsPerEpoch(batches: batches.count)
         stepCount = settings.stepCount(batches: batches.count)
@@ -93,9 +89,9 @@ public final class Trainer {
         var context = InstallationContext(
             seed: settings.seed, basePath: absolutePath(ofModel: configuration.modelPath), isTraining: true)
         context.stepCount = stepCount
-        context.encode = { text in
-            let ids = tokenizer.encode(text)
-            if let complaint = tokenizer.complaint(about: ids) { throw Problem(complaint) }
+        context.encode = { [codec] text in
+            let ids = codec.whole(text)
+            if let complaint = codec.complaint(about: ids) { throw Problem(complaint) }
             return ids
         }
         installation =

@@ -1,4 +1,5 @@
 import Batches
+import Datasets
 import Diagnostics
 import Layers
 import Models
@@ -23,7 +24,8 @@ struct MergeProbe {
             Int32(generator.nextUniform() * Double(base.model.vocabularySize))
         }
         let rows = Int32(clamping: base.model.vocabularySize)
-        let sequences = [random] + Self.texts.map { base.tokenizer?.encode($0).filter { $0 < rows } ?? [] }
+        let codec = try? base.codec()
+        let sequences = [random] + Self.texts.map { codec?.opening($0).filter { $0 < rows } ?? [] }
         let prompts = sequences.map { Array($0.prefix(base.model.maximumLength)) }.filter { !$0.isEmpty }
         batch = TokenBatch(newTokens: prompts, positions: prompts.map { _ in 0 })
     }

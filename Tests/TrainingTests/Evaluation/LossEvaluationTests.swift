@@ -24,8 +24,8 @@ import Training
         let lines = records.map { "{\"p\": \"\($0.0)\", \"c\": \"\($0.1)\"}\n" }.joined()
         try scratch.write(lines, to: "data.jsonl")
         let encoder = ExampleEncoder(
-            templates: .completion(prompt: try Template("{p}"), completion: try Template("{c}")), tokenizer: Letters(),
-            beginningID: nil, endID: 96, maximumLength: 24, policy: .error)
+            templates: .completion(prompt: try Template("{p}"), completion: try Template("{c}")),
+            codec: TextCodec(Letters(), end: EndOfText(Letters(), others: [])), maximumLength: 24, policy: .error)
         return try Dataset(paths: [scratch("data.jsonl")], encoder: encoder)
     }
 

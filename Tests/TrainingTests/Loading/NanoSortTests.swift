@@ -37,8 +37,7 @@ import Training
     @Test("sorts as the reference does") func greedy() throws {
         let (base, rows) = try cases()
         let generator = Generator(
-            model: base.model, endIDs: base.endOfText.stops,
-            settings: GenerationSettings(maximumNewTokens: 5, sampling: nil))
+            base, settings: GenerationSettings(maximumNewTokens: 5, sampling: nil))
         let found = try generator.generate(rows.map { try ids($0, "input_ids") }, firstIndex: 0)
         #expect(try found.map(\.tokens) == rows.map { try ids($0, "greedy_ids") })
     }

@@ -7,6 +7,7 @@ import Models
 import Tensors
 import TestSupport
 import Testing
+import Tokenizers
 import Training
 
 /// Models from `scripts/fixtures/bases.py`, with what transformers computes from them.
@@ -105,8 +106,7 @@ import Training
             }
             let base = try BaseModel.quietly(scratch.path)
             let generator = Generator(
-                model: base.model, endIDs: base.endOfText.stops,
-                settings: GenerationSettings(maximumNewTokens: 4, sampling: nil))
+                base, settings: GenerationSettings(maximumNewTokens: 4, sampling: nil))
             let found = try generator.generate([try Self.sequence.get()], firstIndex: 0)
             var tokens = found[0].tokens
             if found[0].stop == .endOfText { tokens.append(8) }

@@ -97,8 +97,7 @@ private let interpreter = ProcessInfo.processInfo.environment["PEFT_REFERENCE_PY
         let configuration = try training.configuration([])
         let base = try BaseModel.load(training.scratch("model"), randomSeed: 1, warn: { _ in })
         let data = try configuration.data.dataset(
-            paths: [training.scratch(name)], tokenizer: #require(base.tokenizer), beginningID: nil,
-            endID: base.endOfTextID, lengthLimit: nil)
+            paths: [training.scratch(name)], codec: base.codec(), lengthLimit: nil)
         return try (0..<data.count).reduce(0) { try $0 + data.example($1).tokens.count }
     }
 

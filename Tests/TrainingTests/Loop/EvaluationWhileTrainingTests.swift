@@ -18,10 +18,8 @@ import Training
                 AdapterFolder(path: training.scratch(place), warn: { _ in }),
                 InstallationContext(seed: 7, basePath: "", isTraining: false))
             let data = try training.configuration(changes).data
-            let tokenizer = try #require(base.tokenizer)
             let dataset = try data.dataset(
-                paths: data.validation, tokenizer: tokenizer, beginningID: nil, endID: base.endOfTextID,
-                lengthLimit: nil)
+                paths: data.validation, codec: base.codec(), lengthLimit: nil)
             let loss = try evaluateLoss(
                 of: base.model, on: dataset, rowsPerPass: .max, examplesPerPass: 8, onProgress: { _ in })
             #expect(loss.loss == metrics.loss && loss.tokens == metrics.tokens)

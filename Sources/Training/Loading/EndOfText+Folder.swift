@@ -5,20 +5,10 @@ public import Diagnostics
 import Models
 import Tokenizers
 
-/// The tokens that end a text, as a model's folder names them: `eos_token` of the tokenizer, `eos_token_id` of
-/// `config.json` and of `generation_config.json`, of which each may name several.
-public struct EndOfText: Sendable, Hashable {
-    /// Generation stops at any of them.
-    public let stops: Set<Int32>
-    /// What training and evaluation put behind completions and texts: the tokenizer's, otherwise the first of
-    /// `config.json`, otherwise of `generation_config.json`; nil where none is named.
-    public let appended: Int32?
-
-    public init(stops: Set<Int32>, appended: Int32?) {
-        self.stops = stops
-        self.appended = appended
-    }
-
+extension EndOfText {
+    /// As a model's folder names them: `eos_token` of the tokenizer, `eos_token_id` of `config.json` and of
+    /// `generation_config.json`, of which each may name several; in this order of rank.
+    ///
     /// - Throws: `Problem` or `Problems` where `generation_config.json` can't be read.
     init(_ tokenizer: (any Tokenizer)?, _ model: any LanguageModel, folder: String, warn: WarningSink) throws {
         var ids = model.endOfTextIDs
@@ -37,8 +27,7 @@ public struct EndOfText: Sendable, Hashable {
                     key: "eos_token_id", severity: .warning))
             ids.removeAll { !vocabulary.contains($0) }
         }
-        appended = tokenizer?.endOfTextID ?? ids.first
-        stops = Set(ids).union(tokenizer?.endOfTextID.map { [$0] } ?? [])
+        self.init(tokenizer, others: ids)
     }
 }
 

@@ -1,0 +1,63 @@
+import Checkpoints
+public import Datasets
+import Diagnostics
+import Layers
+import Models
+public import Tokenizers
+
+/// Makes what a model goes on from of prompts, behind the records that it is shown, and its answers of what comes out.
+public struct PromptCodec {
+    private let base: BaseModel
+    private let codec: TextCodec
+    private let shots: FewShot?
+    /// What stands in front of every prompt.
+    private let context: [Int32]
+
+    /// For the model with what is installed in it now.
+    ///
+    /// - Parameter hasPlaces: Whether the prompts' places are some, rather than text; they stay empty where the model has
+    ///   no virtual tokens for them.
+    /// - Throws: `Problem` where the model has no tokenizer.
+    public init(_ base: BaseModel, shots: FewShot?, hasPlaces: Bool) throws {
+        self.base = base
+        let codec = try base.codec(hasPlaces: hasPlaces)
+        self.codec = codec
+        self.shots = shots
+        context = shots.map { codec.opening($0.text) } ?? []
+    }
+
+    /// The ids of a prompt behind those of the shots; one that is empty begins with the end of another text.
+    ///
+    /// - Throws: `Problem` without a place where there are none, where the model has no row for one, and where the
+    ///   virtual tokens don't find their places.
+    public func ids(of prompt: PlacedText) throws -> [Int32] {
+        if case .filled(let count) = codec.virtualTokens, prompt.virtualTokenCount != count {
+            throw Problem(
+                "the prompt has \(PlacedText.places(for: prompt.virtualTokenCount)), but the adapter has \(count): "
+                    + "write [P3] for three of them where the template of the training had them, or give --as-trained"
+            )
+        }
+        let own = shots == nil ? codec.opening(prompt) : codec.ids(of: prompt, isContinuation: true)
+        let ids = context + (own.isEmpty ? codec.ending : own)
+        if let complaint = codec.complaint(about: ids) { throw Problem(complaint) }
+        if ids.isEmpty { throw Problem("the prompt is empty, and the model has no token to begin a text with") }
+        return ids
+    }
+
+    /// What is wrong with a prompt of `ids` that is longer than the model takes; nil for others.
+    public func complaint(aboutLengthOf ids: [Int32]) -> String? {
+        let limit = base.model.maximumLength
+        if ids.count <= limit { return nil }
+        let shown = shots.map { ", those of \($0.count) shots among them" } ?? ""
+        return "the prompt has \(ids.count) tokens\(shown), but the model takes at most \(limit) (n_positions)"
+    }
+
+    /// The answer that a model gave to a prompt.
+    public func answer(_ generation: Generation, to prompt: [Int32]) -> String {
+        let text = codec.text(of: generation.tokens, after: prompt)
+        return shots == nil ? text : FewShot.answer(text)
+    }
+
+    /// Gives the text of an answer while its tokens come.
+    public func stream(after prompt: [Int32]) -> StreamedTokens { codec.stream(after: prompt) }
+}
