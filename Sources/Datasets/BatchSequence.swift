@@ -51,7 +51,7 @@ public final class BatchSequence: Sendable {
 }
 
 extension TokenBatch {
-    /// The examples one behind the other; last tokens that predict nothing are no rows.
+    /// The examples one behind the other; last tokens from which nothing is predicted are no rows.
     public init(_ examples: [Example]) {
         let rows = examples.reduce(0) { $0 + $1.rowCount }
         var tokens: [Int32] = []
@@ -66,13 +66,18 @@ extension TokenBatch {
             let length = example.rowCount
             tokens += example.tokens.prefix(length)
             positions += 0..<Int32(length)
-            labels += repeatElement(Self.ignored, count: example.firstTarget - 1)
-            switch example.target {
-            case .tokens: labels += example.tokens[example.firstTarget...]
-            case .category(let number): labels.append(number)
-            case .value(let value):
-                labels.append(0)
-                values.append(value)
+            for span in example.targets {
+                labels += repeatElement(Self.ignored, count: (offsets.last ?? 0) + span.lowerBound - 1 - labels.count)
+                labels += example.tokens[span]
+            }
+            if let label = example.label {
+                labels += repeatElement(Self.ignored, count: length - 1)
+                switch label {
+                case .category(let number): labels.append(number)
+                case .value(let value):
+                    labels.append(0)
+                    values.append(value)
+                }
             }
             offsets.append(tokens.count)
         }

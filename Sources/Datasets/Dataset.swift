@@ -225,8 +225,8 @@ extension Dataset.Counts {
             if isTruncated { truncated += 1 }
             tokens += example.tokens.count
             targetTokens += example.targetCount
-            switch example.target {
-            case .tokens: break
+            switch example.label {
+            case nil: break
             case .category(let number): ofClass[Int(number)] += 1
             case .value(let value):
                 values = min(values?.lowerBound ?? value, value)...max(values?.upperBound ?? value, value)

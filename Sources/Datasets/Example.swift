@@ -2,39 +2,53 @@ import Diagnostics
 
 /// A tokenized record.
 public struct Example: Sendable, Hashable {
-    /// What is to be predicted of an example.
-    public enum Target: Sendable, Hashable {
-        /// The tokens from this index on. At least 1, because nothing predicts the first token.
-        case tokens(from: Int32)
-        /// The class of the whole, at its last token.
+    /// What a whole that has a label is to give, at its last token.
+    public enum Label: Sendable, Hashable {
+        /// The class of the whole.
         case category(Int32)
-        /// A number for the whole, at its last token.
+        /// A number for the whole.
         case value(Float)
     }
 
-    public var tokens: [Int32]
-    public let target: Target
+    public let tokens: [Int32]
+    /// The tokens that take part in the loss, as spans that neither meet nor go backwards: from 1 on, because nothing
+    /// predicts the first token. Empty where the whole has a label.
+    public let targets: [Range<Int>]
+    /// nil where tokens are predicted.
+    public let label: Label?
 
+    public init(tokens: [Int32], targets: [Range<Int>]) {
+        var end = 0
+        for span in targets {
+            require(
+                span.lowerBound > end && !span.isEmpty && span.upperBound <= tokens.count,
+                "Example: the targets \(targets) among \(tokens.count) tokens")
+            end = span.upperBound
+        }
+        require(end > 0, "Example: no target among \(tokens.count) tokens")
+        self.tokens = tokens
+        self.targets = targets
+        label = nil
+    }
+
+    /// All tokens from `firstTarget` on take part in the loss.
     public init(tokens: [Int32], firstTarget: Int) {
         require(firstTarget >= 1 && firstTarget < tokens.count, "Example: no target among \(tokens.count) tokens")
-        self.init(tokens: tokens, target: .tokens(from: Int32(firstTarget)))
+        self.init(tokens: tokens, targets: [firstTarget..<tokens.count])
     }
 
-    public init(tokens: [Int32], target: Target) {
+    public init(tokens: [Int32], label: Label) {
         require(!tokens.isEmpty, "Example: no tokens")
         self.tokens = tokens
-        self.target = target
+        self.label = label
+        targets = []
     }
 
-    /// The index of the first token that takes part in the loss; all that follow do. The number of tokens where the
-    /// whole has a label.
-    public var firstTarget: Int { if case .tokens(let first) = target { Int(first) } else { tokens.count } }
-
     /// The number of predictions that take part in the loss.
-    public var targetCount: Int { if case .tokens(let first) = target { tokens.count - Int(first) } else { 1 } }
+    public var targetCount: Int { label == nil ? targets.reduce(0) { $0 + $1.count } : 1 }
 
-    /// The rows that go through the model: without the last token where that predicts nothing.
-    public var rowCount: Int { if case .tokens = target { tokens.count - 1 } else { tokens.count } }
+    /// The rows that go through the model: without the last tokens, from which nothing is predicted.
+    public var rowCount: Int { targets.last.map { $0.upperBound - 1 } ?? tokens.count }
 }
 
 /// What becomes of a record that is longer than `max_length`.

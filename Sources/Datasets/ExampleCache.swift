@@ -1,31 +1,38 @@
-/// Examples in one array of tokens.
-struct ExampleCache {
+/// Examples in one array of tokens and one of targets.
+package struct ExampleCache {
     private var tokens: [Int32] = []
-    /// Where the example of each record starts in `tokens`, or -1 where it isn't here.
-    private var starts: [Int]
-    private var lengths: [Int32]
-    private var targets: [Example.Target]
-    let capacity: Int
+    private var targets: [Range<Int32>] = []
+    private var places: [Place?]
+    private let capacity: Int
 
-    init(count: Int, capacity: Int) {
-        starts = Array(repeating: -1, count: count)
-        lengths = Array(repeating: 0, count: count)
-        targets = Array(repeating: .tokens(from: 0), count: count)
+    /// Where an example lies.
+    private struct Place {
+        let tokens: Range<Int>
+        /// In `targets`; empty where the whole has a label.
+        let targets: Range<Int32>
+        let label: Example.Label?
+    }
+
+    package init(count: Int, capacity: Int) {
+        places = Array(repeating: nil, count: count)
         self.capacity = capacity
     }
 
-    subscript(index: Int) -> Example? {
-        guard starts[index] >= 0 else { return nil }
-        let end = starts[index] + Int(lengths[index])
-        return Example(tokens: Array(tokens[starts[index]..<end]), target: targets[index])
+    package subscript(index: Int) -> Example? {
+        guard let place = places[index] else { return nil }
+        let own = Array(tokens[place.tokens])
+        if let label = place.label { return Example(tokens: own, label: label) }
+        let spans = targets[Int(place.targets.lowerBound)..<Int(place.targets.upperBound)]
+        return Example(tokens: own, targets: spans.map { Int($0.lowerBound)..<Int($0.upperBound) })
     }
 
     /// Keeps `example` where there is room.
-    mutating func insert(_ example: Example, at index: Int) {
-        guard starts[index] < 0, tokens.count + example.tokens.count <= capacity else { return }
-        starts[index] = tokens.count
-        lengths[index] = Int32(example.tokens.count)
-        targets[index] = example.target
+    package mutating func insert(_ example: Example, at index: Int) {
+        guard places[index] == nil, tokens.count + example.tokens.count <= capacity else { return }
+        let start = (tokens: tokens.count, targets: Int32(targets.count))
         tokens.append(contentsOf: example.tokens)
+        targets.append(contentsOf: example.targets.map { Int32($0.lowerBound)..<Int32($0.upperBound) })
+        places[index] = Place(
+            tokens: start.tokens..<tokens.count, targets: start.targets..<Int32(targets.count), label: example.label)
     }
 }

@@ -63,7 +63,7 @@ public struct ExampleEncoder: Sendable {
         let values = try file.texts(of: templates.fields, at: index)
         let start = shots?.tokens ?? codec.prefix
         let end = shots?.ending ?? codec.ending
-        var target: Example.Target?
+        var label: Example.Label?
         var prompt: [Int32] = []
         var completion: [Int32]
         var tail: [Int32] = []
@@ -77,8 +77,8 @@ public struct ExampleEncoder: Sendable {
             completion = codec.ids(of: template.render(values), isContinuation: shots != nil) + end
         case .labelled(let textTemplate, let labelTemplate):
             let textFields = textTemplate.fields.count
-            guard let label = labelTemplate.label(values[textFields...]) else { return .dropped }
-            target = try self.target(label, file, index)
+            guard let name = labelTemplate.label(values[textFields...]) else { return .dropped }
+            label = try self.label(name, file, index)
             completion = encode(textTemplate, values[..<textFields], isContinuation: false)
             tail = codec.suffix
         }
@@ -102,11 +102,11 @@ public struct ExampleEncoder: Sendable {
             }
         }
         var tokens = try withRows(start + prompt + completion + tail, file, index)
-        if let target {
+        if let label {
             while tokens.count > 1, tokens.last == paddingID { tokens.removeLast() }
             if tokens.isEmpty, beginsEmptyTexts { tokens = try withRows(codec.ending, file, index) }
             if tokens.isEmpty { throw file.problem("the text of this record is empty", at: index) }
-            return .example(Example(tokens: tokens, target: target), isTruncated: isTruncated)
+            return .example(Example(tokens: tokens, label: label), isTruncated: isTruncated)
         }
         let firstTarget = max(1, start.count + prompt.count)
         guard firstTarget < tokens.count else {
@@ -115,16 +115,16 @@ public struct ExampleEncoder: Sendable {
         return .example(Example(tokens: tokens, firstTarget: firstTarget), isTruncated: isTruncated)
     }
 
-    private func target(_ label: String, _ file: RecordFile, _ index: Int) throws -> Example.Target {
+    private func label(_ name: String, _ file: RecordFile, _ index: Int) throws -> Example.Label {
         guard let labels else { defect("ExampleEncoder: a label's template without labels") }
-        try LabelSet.check(label, file, index)
+        try LabelSet.check(name, file, index)
         switch labels.kind {
         case .classification:
-            if let number = labels.number(of: label) { return .category(number) }
-            throw file.problem("'\(label)' is none of the labels\(labels.alternatives(to: label))", at: index)
+            if let number = labels.number(of: name) { return .category(number) }
+            throw file.problem("'\(name)' is none of the labels\(labels.alternatives(to: name))", at: index)
         case .regression:
-            if let value = LabelSet.value(label) { return .value(value) }
-            throw file.problem("the label '\(label)' is no number", at: index)
+            if let value = LabelSet.value(name) { return .value(value) }
+            throw file.problem("the label '\(name)' is no number", at: index)
         }
     }
 

@@ -25,6 +25,31 @@ import Testing
         #expect(batch.labels == [TokenBatch.ignored, 3, 4, 6])
     }
 
+    @Test("has a label for every target of an example's spans, and no rows behind the last")
+    func spans() {
+        let chat = Example(tokens: [1, 2, 3, 4, 5, 6, 7, 8], targets: [1..<3, 5..<6])
+        #expect(chat.targetCount == 3 && chat.rowCount == 5)
+        let batch = TokenBatch([Example(tokens: [9, 9], label: .category(4)), chat, chat])
+        let ignored = TokenBatch.ignored
+        #expect(batch.tokens == [9, 9] + [1, 2, 3, 4, 5] + [1, 2, 3, 4, 5])
+        #expect(batch.offsets == [0, 2, 7, 12])
+        #expect(
+            batch.labels == [ignored, 4] + [2, 3, ignored, ignored, 6] + [2, 3, ignored, ignored, 6])
+    }
+
+    @Test("is made of examples that are kept as they are, where there is room") func kept() {
+        let examples = [
+            Example(tokens: [1, 2, 3, 4, 5, 6], targets: [1..<2, 3..<4, 5..<6]), Example(tokens: [7], label: .value(2)),
+            Example(tokens: [8, 9], firstTarget: 1), Example(tokens: [1, 2, 3], firstTarget: 2),
+        ]
+        var cache = ExampleCache(count: 5, capacity: 10)
+        for (index, example) in examples.enumerated().reversed() { cache.insert(example, at: index + 1) }
+        #expect((0..<5).map { cache[$0] } == [nil, nil, examples[1], examples[2], examples[3]])
+        cache = ExampleCache(count: 4, capacity: 12)
+        for (index, example) in examples.enumerated() { cache.insert(example, at: index) }
+        #expect((0..<4).map { cache[$0] } == examples)
+    }
+
     @Test("has the labels that transformers shifts itself")
     func labels() throws {
         let batches = BatchSequence(dataset: dataset, batchSize: 1, shuffles: false, seed: 0)

@@ -99,7 +99,7 @@ import Tokenizers
         let path = try folder.write("a.jsonl", #"{"p": "", "c": "xyz"}"#)
         let templates = ExampleTemplates.completion(prompt: try Template("{p}"), completion: try Template("{c}"))
         let example = try Dataset(paths: [path], encoder: reference.encoder(templates)).example(0)
-        #expect(example.firstTarget == 1)
+        #expect(example.targets == [1..<example.tokens.count])
         #expect(example.tokens == reference.tokenizer.encode("xyz") + [reference.end])
     }
 

@@ -133,7 +133,7 @@ import Tokenizers
         let dataset = try Dataset(paths: [path], encoder: encoder)
         #expect(dataset.count == 2 && dataset.counts.dropped == 1 && dataset.counts.targetTokens == 2)
         let examples = try [dataset.example(0), dataset.example(1)]
-        #expect(examples.map(\.target) == [.category(1), .category(0)])
+        #expect(examples.map(\.label) == [.category(1), .category(0)])
         #expect(examples[0].tokens == reference.tokenizer.encode("the soup"))
         let batch = TokenBatch(examples)
         #expect(batch.rowCount == examples[0].tokens.count + examples[1].tokens.count && batch.labelCount == 2)
@@ -142,7 +142,7 @@ import Tokenizers
         let same = try LabelTemplate(Template("{t}"), pattern: nil)
         var both = reference.encoder(.labelled(text: try Template("{t}"), label: same))
         both.labels = LabelSet(names: ["the soup", "near", "the"])
-        #expect(try Dataset(paths: [path], encoder: both).example(1).target == .category(1))
+        #expect(try Dataset(paths: [path], encoder: both).example(1).label == .category(1))
 
         var numbers = reference.encoder(
             .labelled(text: try Template("{t}"), label: try LabelTemplate(Template("{v}"), pattern: nil)))

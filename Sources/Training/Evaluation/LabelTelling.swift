@@ -51,7 +51,7 @@ public func tellLabels(
             rows += texts[end].count + leading
             end += 1
         }
-        let batch = TokenBatch(texts[next..<end].map { Example(tokens: $0, target: .category(0)) })
+        let batch = TokenBatch(texts[next..<end].map { Example(tokens: $0, label: .category(0)) })
         let ends = batch.offsets.dropFirst().map { $0 - 1 }
         let outputs = base.model.logits(batch, rows: ends, .inference())
         for row in ends.indices {

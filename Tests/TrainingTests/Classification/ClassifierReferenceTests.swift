@@ -24,7 +24,7 @@ import Training
             if tokens.count > 1, tokens.last == padding { tokens.removeLast() }
             return Example(
                 tokens: tokens,
-                target: target == "value"
+                label: target == "value"
                     ? .value(Float(try record.number(target))) : .category(Int32(try record.integer(target))))
         }
     }

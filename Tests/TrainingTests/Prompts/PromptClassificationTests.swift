@@ -33,7 +33,7 @@ import Training
             let tokens = try record.array("ids").map { Int32(try $0.asInteger()) }
             return Example(
                 tokens: tokens,
-                target: target == "value"
+                label: target == "value"
                     ? .value(Float(try record.number(target))) : .category(Int32(try record.integer(target))))
         }
     }
@@ -98,7 +98,7 @@ import Training
         let installation = try PTuning(section, startingFrom: nil).installWithHead(
             into: base.model, InstallationContext(seed: 5, basePath: "base", isTraining: true))
         let examples = [[-1, 4, 9, -2, -3, 30], [-1, 4, -2, -3], [-1, 17, 20, 3, 3, -2, -3, 1]].map {
-            Example(tokens: $0, target: .category(0))
+            Example(tokens: $0, label: .category(0))
         }
         let found = outputs(base.model, examples)
         guard case .adapter(let configuration, let tensors) = installation.deliver() else {
