@@ -11,8 +11,8 @@ public struct DataSettings: Sendable, Hashable {
     public var templates: ExampleTemplates
     /// The labels in the order of their numbers, where the configuration names them.
     public var labels: [String]?
-    /// What labels are, where the configuration says so.
-    public var problemType: LabelSet.Kind?
+    /// Whether labels are numbers rather than classes, where the configuration says so.
+    public var labelsAreNumbers: Bool?
     /// The most tokens of an example; nil for as many as the model takes.
     public var maximumLength: Int?
     public var policy: LengthPolicy
@@ -33,8 +33,9 @@ public struct DataSettings: Sendable, Hashable {
         let label = Self.template(section, "label")
         let labelPattern = section.optionalString("label_pattern")
         labels = section.optionalStrings("labels")
-        problemType = section.optionalChoice("problem_type", of: LabelSet.Kind.allCases.map(\.rawValue))
-            .flatMap(LabelSet.Kind.init)
+        let types = LabelSet.problemTypes
+        labelsAreNumbers = section.optionalChoice("problem_type", of: [types.classification, types.regression])
+            .map { $0 == types.regression }
         maximumLength = section.optionalInt("max_length", in: 2...)
         policy = section.choice("max_length_policy", default: LengthPolicy.error)
         shuffles = section.bool("shuffle", default: true)
@@ -84,7 +85,7 @@ public struct DataSettings: Sendable, Hashable {
         if !section.has("text") { section.record("missing: the template of what is to be classified", at: "text") }
         if !section.has("label") { section.record("missing: the template of its label", at: "label") }
         if let labels {
-            if problemType == .regression {
+            if labelsAreNumbers == true {
                 section.record("has no place in regression, whose labels are numbers", at: "labels")
             } else if labels.count < 2 || Set(labels).count < labels.count {
                 section.record("must be two or more different labels", at: "labels")
@@ -104,11 +105,11 @@ public struct DataSettings: Sendable, Hashable {
     ///
     /// Throws `Problem`s with file and line where records can't be used, and where all have the same label.
     public func labelSet(paths: [String]) throws -> LabelSet? {
-        guard case .labelled = templates else { return nil }
-        if problemType == .regression { return .regression }
+        guard templates.task == .sequenceClassification else { return nil }
+        if labelsAreNumbers == true { return .regression }
         if let labels { return LabelSet(names: labels) }
-        let inferred = try templates.labelSet(paths: paths, areClasses: problemType == .classification)
-        if let inferred, inferred.kind == .classification, inferred.names.count == 1 {
+        let inferred = try templates.labelSet(paths: paths, areClasses: labelsAreNumbers == false)
+        if let inferred, !inferred.isRegression, inferred.names.count == 1 {
             throw Problem(
                 "all records have the label '\(inferred.names[0])': there is nothing to tell apart", file: paths[0])
         }
@@ -182,7 +183,7 @@ extension ExampleTemplates {
                 "data.label_pattern matches none of the \(records.count) records", file: records.files[0].path)
         }
         let inferred = LabelSet(inferredFrom: found.map(\.text))
-        if areClasses, inferred.kind == .regression {
+        if areClasses, inferred.isRegression {
             return LabelSet(names: found.map(\.text).sorted { $0.precedesByCodePoints($1) })
         }
         return inferred

@@ -176,7 +176,7 @@ public final class Dataset: Sendable {
     }
 
     /// Whether each example has a label.
-    public var hasLabels: Bool { if case .labelled = encoder.templates { true } else { false } }
+    public var hasLabels: Bool { encoder.templates.task == .sequenceClassification }
 
     /// The example `index`, in the order of the files.
     public func example(_ index: Int) throws -> Example {

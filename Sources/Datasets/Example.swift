@@ -72,6 +72,9 @@ public enum ExampleTemplates: Sendable, Hashable {
     /// The loss is taken on the label of the text.
     case labelled(text: Template, label: LabelTemplate)
 
+    /// What is learned by them.
+    public var task: LearningTask { if case .labelled = self { .sequenceClassification } else { .causalLM } }
+
     var fields: [Template.Field] { all.flatMap(\.fields) }
 
     /// What is given and what is wanted of it, or a text alone.

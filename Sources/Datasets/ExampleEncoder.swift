@@ -118,14 +118,12 @@ public struct ExampleEncoder: Sendable {
     private func label(_ name: String, _ file: RecordFile, _ index: Int) throws -> Example.Label {
         guard let labels else { defect("ExampleEncoder: a label's template without labels") }
         try LabelSet.check(name, file, index)
-        switch labels.kind {
-        case .classification:
-            if let number = labels.number(of: name) { return .category(number) }
-            throw file.problem("'\(name)' is none of the labels\(labels.alternatives(to: name))", at: index)
-        case .regression:
+        if labels.isRegression {
             if let value = LabelSet.value(name) { return .value(value) }
             throw file.problem("the label '\(name)' is no number", at: index)
         }
+        if let number = labels.number(of: name) { return .category(number) }
+        throw file.problem("'\(name)' is none of the labels\(labels.alternatives(to: name))", at: index)
     }
 
     /// The text of what is given, without places for virtual tokens.

@@ -1,15 +1,11 @@
+public import Batches
 import Diagnostics
 import JSONText
 
 /// What a text's label can be: one of some names, or a number.
 public struct LabelSet: Sendable, Hashable {
-    /// By the names that `problem_type` has in `transformers`.
-    public enum Kind: String, CaseIterable, Sendable {
-        case classification = "single_label_classification"
-        case regression
-    }
-
-    public let kind: Kind
+    /// What a model that tells them learns.
+    public let objective: Objective
     /// The name of each class by its number; empty for regression.
     public let names: [String]
     private let numbers: [ByteString: Int32]
@@ -18,7 +14,7 @@ public struct LabelSet: Sendable, Hashable {
 
     /// Classes in the order of their numbers.
     public init(names: [String]) {
-        kind = .classification
+        objective = .classification(labels: names.count)
         self.names = names
         numbers = Dictionary(zip(names.map(ByteString.init), 0...), uniquingKeysWith: { first, _ in first })
         var whole: [Int: Int32] = [:]
@@ -31,13 +27,21 @@ public struct LabelSet: Sendable, Hashable {
     }
 
     private init() {
-        kind = .regression
+        objective = .regression
         names = []
         numbers = [:]
         wholeNumbers = [:]
     }
 
     public static let regression = LabelSet()
+
+    public var isRegression: Bool { objective == .regression }
+
+    /// What `problem_type` can be, as in `transformers`.
+    static let problemTypes = (classification: "single_label_classification", regression: "regression")
+
+    /// The name that the kind of the labels has as `problem_type`.
+    public var problemType: String { isRegression ? Self.problemTypes.regression : Self.problemTypes.classification }
 
     /// `LABEL_0`, `LABEL_1` and so on, as `transformers` calls classes without names.
     public static func unnamed(_ count: Int) -> LabelSet { LabelSet(names: placeholders(count)) }
@@ -54,7 +58,7 @@ public struct LabelSet: Sendable, Hashable {
     }
 
     public static func == (a: LabelSet, b: LabelSet) -> Bool {
-        a.kind == b.kind && a.names.map(ByteString.init) == b.names.map(ByteString.init)
+        a.objective == b.objective && a.names.map(ByteString.init) == b.names.map(ByteString.init)
     }
     public func hash(into hasher: inout Hasher) { hasher.combine(names.map(ByteString.init)) }
 

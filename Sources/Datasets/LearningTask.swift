@@ -1,4 +1,4 @@
-/// What is learned from the records.
+/// What is learned from the records, as a configuration says it; `Objective` has what follows from the labels too.
 public enum LearningTask: String, CaseIterable, Sendable {
     /// To go on with a text.
     case causalLM = "causal_lm"

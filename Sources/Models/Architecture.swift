@@ -1,3 +1,4 @@
+public import Batches
 public import Configuration
 import Diagnostics
 public import Layers

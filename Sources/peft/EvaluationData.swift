@@ -19,7 +19,7 @@ struct EvaluationData {
     private let labelNames: [String]?
 
     /// Whether texts have labels.
-    var hasLabels: Bool { if case .labelled = templates { true } else { false } }
+    var hasLabels: Bool { templates.task == .sequenceClassification }
 
     /// Whether `[P3]` in the templates is a place for virtual tokens, because one of the adapters has some to place.
     var hasPlaces = false
@@ -56,7 +56,7 @@ struct EvaluationData {
             && (settings == nil) == (other.settings == nil)
             && settings?.maximumLength == other.settings?.maximumLength && settings?.policy == other.settings?.policy
             && settings?.blockSize == other.settings?.blockSize && settings?.labels == other.settings?.labels
-            && settings?.problemType == other.settings?.problemType
+            && settings?.labelsAreNumbers == other.settings?.labelsAreNumbers
             && (command.shots == 0 && !hasLabels || settings?.train == other.settings?.train)
     }
 
@@ -123,7 +123,7 @@ struct EvaluationData {
         if let settings, !settings.train.isEmpty, let labels = try settings.labelSet(paths: settings.train) {
             return labels
         }
-        if settings?.problemType == .regression { return .regression }
+        if settings?.labelsAreNumbers == true { return .regression }
         return try settings?.labels.map { LabelSet(names: $0) } ?? templates.labelSet(paths: files)
     }
 
@@ -218,7 +218,7 @@ struct EvaluationData {
 extension LabelSet {
     /// The labels of the model in `folder` under the names that a configuration has for them, where the model has none.
     func named(_ names: [String]?, folder: String) throws -> LabelSet {
-        guard kind == .classification, isUnnamed, let names else { return self }
+        guard !isRegression, isUnnamed, let names else { return self }
         if names.count != self.names.count {
             throw Problem(
                 "names \(names.count) labels, but the model has \(self.names.count) without names", file: folder,

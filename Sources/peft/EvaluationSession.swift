@@ -274,10 +274,10 @@ struct EvaluationSession {
         if command.savePredictions == nil { return [] }
         return try (0..<answers.count).map { index in
             let predicted: JSONValue =
-                labels.kind == .regression
+                labels.isRegression
                 ? .number(answers.predictedValues[index]) : .string(labels.names[answers.predicted[index]])
             let expected: JSONValue =
-                labels.kind == .regression
+                labels.isRegression
                 ? .number(answers.expectedValues[index]) : .string(labels.names[answers.expected[index]])
             return .object(
                 name(adapter) + [

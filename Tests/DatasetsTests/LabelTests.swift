@@ -38,7 +38,7 @@ import Tokenizers
         let labels = LabelSet(inferredFrom: texts.split(separator: " ").map(String.init))
         let names = expected.split(separator: " ").map(String.init)
         #expect(labels.names == names)
-        #expect(labels.kind == (names.isEmpty ? .regression : .classification))
+        #expect(labels.objective == (names.isEmpty ? .regression : .classification(labels: names.count)))
         for (index, name) in names.enumerated() { #expect(labels.number(of: name) == Int32(index)) }
     }
 

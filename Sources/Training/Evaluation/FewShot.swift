@@ -93,7 +93,7 @@ public func evaluateLabels(
     onProgress: (Int) throws -> Void
 ) throws -> LabelAnswers {
     let codec = try base.codec()
-    if labels.kind == .regression {
+    if labels.isRegression {
         throw Problem("a language model gives no numbers: only a trained head can be evaluated on them")
     }
     var answers = LabelAnswers()

@@ -50,13 +50,13 @@ public struct LabelAnswers: Sendable, Hashable {
 
     /// How well the classes were told; nil for regression.
     public func classification(_ labels: LabelSet) -> ClassificationScores? {
-        if labels.kind == .regression { return nil }
+        if labels.isRegression { return nil }
         return ClassificationScores(predicted: predicted, expected: expected, classCount: labels.names.count)
     }
 
     /// The measures of these answers for `labels`, by the names that they have in JSON.
     public func scores(_ labels: LabelSet) -> [NamedScore] {
-        if labels.kind == .regression {
+        if labels.isRegression {
             return [
                 NamedScore("mse", loss), NamedScore("pearson", pearsonCorrelation(predictedValues, expectedValues)),
                 NamedScore("spearman", spearmanCorrelation(predictedValues, expectedValues)),

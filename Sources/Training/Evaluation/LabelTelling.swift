@@ -14,7 +14,7 @@ public enum ToldLabel: Sendable, Hashable {
 
     /// Logits as probabilities, or the number that they are.
     init(_ outputs: [Float], _ labels: LabelSet) {
-        if labels.kind == .regression {
+        if labels.isRegression {
             self = .number(Self.rounded(Double(outputs[0])))
             return
         }

@@ -1,3 +1,4 @@
+import Batches
 public import Checkpoints
 import Configuration
 public import Datasets
@@ -90,13 +91,8 @@ public struct BaseModel {
         let own = try TaskLabels.of(document.root, architecture, weights: weights)
         let labels =
             if let wanted, let own { try TaskLabels.matched(wanted, to: own, folder: folder) } else { wanted ?? own }
-        let objective: Objective =
-            switch labels?.kind {
-            case nil: .languageModel
-            case .regression: .regression
-            case .classification: .classification(labels: labels?.names.count ?? 0)
-            }
-        let model = try architecture.init(configuration: document.root, source: source, objective: objective)
+        let model = try architecture.init(
+            configuration: document.root, source: source, objective: labels?.objective ?? .languageModel)
         source.warnings.forEach(warn)
         let padding = document.root.optionalInt("pad_token_id").flatMap { Int32(exactly: $0) }.flatMap {
             // Old configurations write -1 for none.

@@ -16,7 +16,6 @@ public struct RunConfiguration {
 
     public let modelPath: String
     public let start: Start
-    public let task: LearningTask
     public let data: DataSettings
     public let method: any PEFTMethod
     public let methodName: String
@@ -28,6 +27,8 @@ public struct RunConfiguration {
     /// Every value with the defaults, as `training_config.yaml` keeps it.
     public let resolvedYAML: String
 
+    public var task: LearningTask { data.templates.task }
+
     /// Whether a whole model comes out, rather than an adapter.
     var deliversModel: Bool { type(of: method).adapterType == nil }
 
@@ -38,7 +39,7 @@ public struct RunConfiguration {
         let model = document.root.section("model")
         modelPath = model.requiredPath("path")
         start = model.choice("init", default: Start.pretrained)
-        task = document.root.choice("task", default: LearningTask.causalLM)
+        let task = document.root.choice("task", default: LearningTask.causalLM)
         let given = document.root.optionalString("task")
         data = DataSettings(
             document.root.section("data"), task: given == nil || given == task.rawValue ? task : nil,
@@ -92,8 +93,8 @@ public struct RunConfiguration {
 
     /// The same with the labels that were found in the data, so that they are known wherever the result is used.
     func with(_ labels: LabelSet) throws -> RunConfiguration {
-        var overrides = ["data.problem_type=\(labels.kind.rawValue)"]
-        if labels.kind == .classification {
+        var overrides = ["data.problem_type=\(labels.problemType)"]
+        if !labels.isRegression {
             overrides.append("data.labels=\(ConfigValue.list(labels.names.map(ConfigValue.string)).flow())")
         }
         var configuration = try RunConfiguration(.parse(yaml: resolvedYAML, overrides: overrides), warn: { _ in })

@@ -18,7 +18,7 @@ enum TaskLabels {
         guard classes.contains(architecture.classifierClass) else { return nil }
         // transformers leaves the names out of the file where there are two without any.
         let count = weights?.entry(named: "score.weight")?.shape.first ?? (named.keys.isEmpty ? 2 : named.keys.count)
-        if problemType == LabelSet.Kind.regression.rawValue || count == 1 { return .regression }
+        if problemType == LabelSet.regression.problemType || count == 1 { return .regression }
         if problemType == "multi_label_classification" {
             configuration.record("isn't supported: a text has one label here", at: "problem_type")
         }
@@ -31,9 +31,9 @@ enum TaskLabels {
     /// Those of a model, or an adapter, that already has a head for a task, for data with the labels `data`.
     static func matched(_ data: LabelSet, to model: LabelSet, folder: String) throws -> LabelSet {
         func problem(_ message: String) -> Problem { Problem(message, file: folder, key: "data.label") }
-        if data.kind != model.kind {
+        if data.isRegression != model.isRegression {
             throw problem(
-                model.kind == .regression
+                model.isRegression
                     ? "the model gives a number, but the data has the labels \(data.list)"
                     : "the model tells the labels \(model.list), but those of the data are numbers")
         }
@@ -58,14 +58,14 @@ enum TaskLabels {
     /// Members of a `config.json` that make it that of a model with these labels.
     static func configuration(_ base: BaseModel) -> [JSONValue.Member] {
         guard let labels = base.labels else { return [] }
-        let names = labels.kind == .regression ? ["LABEL_0"] : labels.names
+        let names = labels.isRegression ? ["LABEL_0"] : labels.names
         let padding: [JSONValue.Member] =
             base.paddingID.map { [.init("pad_token_id", .integer(Int($0)))] } ?? []
         return [
             .init("architectures", [.string(base.model.transformersClass)]),
             .init("id2label", .object(names.enumerated().map { .init("\($0.offset)", .string($0.element)) })),
             .init("label2id", .object(names.enumerated().map { .init($0.element, .integer($0.offset)) })),
-            .init("problem_type", .string(labels.kind.rawValue)),
+            .init("problem_type", .string(labels.problemType)),
         ] + padding
     }
 }
@@ -87,7 +87,7 @@ extension LabelSet {
         let files = folders.map { FileSystem.join($0, RunFolder.configurationName) }
         if let file = files.first(where: FileSystem.isFile) {
             let data = try ConfigDocument.load(yamlFile: file).root.section("data")
-            if data.optionalString("problem_type") == Kind.regression.rawValue { self = .regression; return }
+            if data.optionalString("problem_type") == LabelSet.regression.problemType { self = .regression; return }
             if let names = data.optionalStrings("labels"), names.count == count {
                 self.init(names: names)
                 return

@@ -13,7 +13,7 @@ extension Dataset {
     /// What is learned of the examples: their classes with how many each has, numbers, or what ends each text.
     func targetSummary(_ labels: LabelSet?) -> String? {
         guard let labels else { return endSummary }
-        if labels.kind == .regression {
+        if labels.isRegression {
             guard let values = counts.values else { return nil }
             return "labels: numbers from \(values.lowerBound) to \(values.upperBound), learned as such "
                 + "(problem_type: regression)"

@@ -81,7 +81,7 @@ struct ComparisonPlan {
         if case .completion = first.data.templates { hasCompletions = true } else { hasCompletions = false }
         isRegression =
             try first.task == .sequenceClassification
-            && first.data.labelSet(paths: first.data.train)?.kind == .regression
+            && first.data.labelSet(paths: first.data.train)?.isRegression == true
         seed = first.training.seed
         train = first.data.train
         validation = first.data.validation

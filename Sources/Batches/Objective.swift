@@ -1,4 +1,4 @@
-/// What a model is to give for a sequence, and thereby what its head is.
+/// What is learned of a sequence, and thereby what a model's head is and what the labels of data are.
 public enum Objective: Sendable, Hashable {
     /// The next token at every position, by the head over the vocabulary.
     case languageModel
