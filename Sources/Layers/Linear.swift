@@ -1,10 +1,11 @@
+import Diagnostics
 public import Tensors
 
 /// A linear layer y = act(x · Wᵀ + b) with a slot for one adapter.
 public final class Linear {
     /// The module's path in the model, such as `transformer.h.0.attn.c_attn`.
     public let path: String
-    public let weight: Parameter
+    public private(set) var weight: Parameter
     public let bias: Parameter?
     /// Whether the weight is kept as [inputs, outputs].
     public let isInputByOutput: Bool
@@ -15,6 +16,12 @@ public final class Linear {
         self.weight = weight
         self.bias = bias
         self.isInputByOutput = isInputByOutput
+    }
+
+    /// Puts another weight of the same shape in place.
+    public func setWeight(_ other: Parameter) {
+        require(other.shape == weight.shape, "Linear: a weight \(other.shape) for \(path), which has \(weight.shape)")
+        weight = other
     }
 
     public var inputSize: Int { weight.shape[isInputByOutput ? 0 : 1] }

@@ -8,6 +8,10 @@ public protocol Architecture: LanguageModel {
     /// `model_type` in `config.json`.
     static var modelType: String { get }
 
+    /// The module that holds everything but the head, which names of tensors begin with, such as `transformer`
+    /// (transformers' `base_model_prefix`).
+    static var basePath: String { get }
+
     /// `architectures` in `config.json` where a model has a task's head, such as `GPT2ForSequenceClassification`.
     static var classifierClass: String { get }
 
@@ -34,6 +38,6 @@ extension Architecture {
 /// Every family that the tool knows.
 public var architectures: [any Architecture.Type] {
     [
-        GPT2.self
+        GPT2.self, Llama.self, Mistral.self, Qwen2.self, Qwen3.self,
     ]
 }

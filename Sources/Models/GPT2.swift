@@ -6,109 +6,42 @@ public import Tensors
 
 /// GPT-2 (Radford et al. 2019): h = wte[token] + wpe[position]; in each block h ← h + attn(ln_1(h)), then
 /// h ← h + mlp(ln_2(h)); logits = ln_f(h) · wteᵀ.
-public final class GPT2: Architecture {
+public final class GPT2: DecoderModel {
     public static let modelType = "gpt2"
+
+    public static let basePath = "transformer"
 
     public static let classifierClass = "GPT2ForSequenceClassification"
 
-    public let objective: Objective
     public var transformersClass: String { objective == .languageModel ? "GPT2LMHeadModel" : Self.classifierClass }
-    public let outputLayerPath: String
-    public private(set) var head: Linear
-    public private(set) var modules: [NamedModule]
-    public var prompt: (any LearnedPrompt)?
 
-    public let location: String?
+    public let decoder: Decoder
     private let configuration: GPT2Configuration
-
-    public var computation: String { configuration.computation }
-    private let ownParameters: [Parameter]
-    public var tokenEmbedding: Parameter { tokens.weight }
-    private let tokens: Embedding
     private let positions: Embedding
-    /// Whether the head had the token embedding's weight from the start.
-    private let isBuiltTied: Bool
-    private let blocks: [Block]
     private let finalNorm: LayerNorm
 
     public init(configuration section: ConfigSection, source: any ParameterSource, objective: Objective) throws {
         let configuration = try GPT2Configuration(section) { source.warnings.append($0) }
         let root = ParameterScope(source)
-        let scope = root["transformer"]
+        let scope = root[Self.basePath]
         let width = configuration.width
         let spread = Initializer.normal(standardDeviation: configuration.initializerRange)
-        let table = [configuration.vocabularySize, width]
-        tokens = Embedding(
-            path: scope["wte"].path,
-            weight: configuration.isHeadTied
-                ? scope["wte"].parameter("weight", table, spread, otherwise: Self.headName)
-                : scope["wte"].parameter("weight", table, spread))
+        let vocabulary = Decoder.Vocabulary(
+            size: configuration.vocabularySize, width: width, headPath: "lm_head",
+            isHeadTied: configuration.isHeadTied, initializer: spread)
+        let tokens = vocabulary.embedding(scope["wte"])
         positions = Embedding(
             path: scope["wpe"].path,
             weight: scope["wpe"].parameter("weight", [configuration.positionCount, width], spread))
-        blocks = (0..<configuration.layerCount).map { Block(scope["h"]["\($0)"], index: $0, configuration) }
+        let blocks = (0..<configuration.layerCount).map { Block(scope["h"]["\($0)"], index: $0, configuration) }
         finalNorm = LayerNorm(scope["ln_f"], width: width, epsilon: configuration.normEpsilon)
-        let headWeight: Parameter
-        if let outputs = objective.outputCount {
-            outputLayerPath = "score"
-            headWeight = root["score"].optional("weight", [outputs, width], spread)
-        } else {
-            outputLayerPath = "lm_head"
-            if !configuration.isHeadTied {
-                headWeight = root["lm_head"].parameter("weight", table, spread)
-            } else if let own = root["lm_head"].parameter("weight", differingFrom: tokens.weight) {
-                headWeight = own
-                root.warn(
-                    "differs from the token embedding, though tie_word_embeddings says that they are one: both are kept",
-                    about: own.name)
-            } else {
-                headWeight = tokens.weight
-            }
-        }
-        head = Linear(path: outputLayerPath, weight: headWeight, bias: nil, isInputByOutput: false)
         self.configuration = configuration
-        self.objective = objective
-        location = source.location
-        isBuiltTied = headWeight === tokens.weight
-        ownParameters = root.parameters
-        modules =
-            [
-                NamedModule(path: "transformer", kind: .container),
-                NamedModule(path: "transformer.wte", kind: .embedding(tokens)),
-                NamedModule(path: "transformer.wpe", kind: .embedding(positions)),
-            ] + blocks.flatMap(\.modules) + [
-                NamedModule(path: "transformer.ln_f", kind: .norm),
-                NamedModule(path: outputLayerPath, kind: .linear(head)),
-            ]
-        let ignoresHead = objective != .languageModel
-        try root.finish { Self.isBuffer($0) || (ignoresHead && $0 == Self.headName) }
+        decoder = try Decoder(
+            root, path: scope.path, objective: objective, location: source.location, vocabulary: vocabulary,
+            tokens: tokens, others: [positions], blocks: blocks, norm: finalNorm.path, isIgnorable: Self.isBuffer)
     }
 
-    private static let headName = "lm_head.weight"
-
-    public var joins: [ResidualJoin] { blocks.flatMap(\.joins) }
-
-    public var taskHead: Parameter? { objective == .languageModel ? nil : head.weight }
-    public var isHeadTied: Bool { head.weight === tokenEmbedding }
-    public var parameters: [Parameter] {
-        isHeadTied || !isBuiltTied ? ownParameters : ownParameters + [head.weight]
-    }
-
-    public func untieHead() {
-        if isHeadTied { setHead(Parameter(name: Self.headName, value: tokenEmbedding.value)) }
-    }
-
-    public func retieHead() {
-        if isBuiltTied { setHead(tokenEmbedding) }
-    }
-
-    private func setHead(_ weight: Parameter) {
-        head = Linear(path: outputLayerPath, weight: weight, bias: nil, isInputByOutput: false)
-        modules[modules.count - 1] = NamedModule(path: outputLayerPath, kind: .linear(head))
-    }
-
-    public var vocabularySize: Int { configuration.vocabularySize }
-    public var maximumLength: Int { configuration.positionCount - (prompt?.positionOffset ?? 0) }
+    public var computation: String { configuration.computation }
     public var endOfTextIDs: [Int32] { configuration.endOfTextIDs }
     public var tiesHeadByConfiguration: Bool { configuration.isHeadTied }
 
@@ -129,50 +62,27 @@ public final class GPT2: Architecture {
             positionCount: configuration.positionCount)
     }
 
-    public func states(_ batch: TokenBatch, rows: [Int]?, _ context: ForwardContext) -> Tensor {
-        let prompted = PromptedBatch(batch, rows: rows, prompt, context)
-        let (batch, rows) = (prompted.batch, prompted.rows)
-        require(
-            batch.positions.allSatisfy { $0 < configuration.positionCount }, "GPT2: a position past n_positions")
-        var h = embedded(batch, virtualTable: prompted.virtualTable)
-        if let choice = context.dropout(configuration.embeddingDropout) { h = dropout(h, choice) }
-        for (index, block) in blocks.enumerated() {
-            let isLast = index == blocks.count - 1
-            let prefix = prompted.prefixes.isEmpty ? nil : prompted.prefixes[index]
-            if isLast {
-                // Its record is the first to be gone through: keeping it costs no more than computing it again.
-                h = block(h, batch, prefix: prefix, rows: rows, context)
-            } else {
-                h = context.checkpointed { [h] in block(h, batch, prefix: prefix, rows: nil, $0) }
-            }
-        }
-        if blocks.isEmpty, let rows { h = gatherRows(h, rows) }
-        return finalNorm(h)
-    }
-
     /// wte[token] + wpe[position], in one pass where neither has an adapter.
-    private func embedded(_ batch: TokenBatch, virtualTable: Tensor?) -> Tensor {
+    public func embedded(_ batch: TokenBatch, virtualTable: Tensor?, _ context: ForwardContext) -> Tensor {
+        let tokens = decoder.tokens
+        let h: Tensor
         if tokens.adapter == nil, positions.adapter == nil {
-            return embed(
+            h = embed(
                 tokens: batch.tokens, positions: batch.positions, tokenTable: tokens.weight.value,
                 virtualTable: virtualTable, positionTable: positions.weight.value)
+        } else {
+            require(virtualTable == nil, "GPT2: virtual tokens beside an adapter of the embedding")
+            h = addResidual(tokens(batch.tokens), positions(batch.positions), dropout: nil)
         }
-        require(virtualTable == nil, "GPT2: virtual tokens beside an adapter of the embedding")
-        return addResidual(tokens(batch.tokens), positions(batch.positions), dropout: nil)
+        return context.dropout(configuration.embeddingDropout).map { dropout(h, $0) } ?? h
     }
 
-    public func makeCache(sequences: Int, capacity: Int) -> KeyValueCache {
-        let cache = KeyValueCache(
-            layerCount: configuration.layerCount, sequences: sequences,
-            capacity: capacity + (prompt?.positionOffset ?? 0), width: configuration.width)
-        if sequences > 0, let prompt { cache.begin(with: prompt.prefixes(.inference())) }
-        return cache
-    }
+    public func normalized(_ h: Tensor) -> Tensor { finalNorm(h) }
 }
 
 extension GPT2 {
     /// One block: attention and feed-forward, each after a norm and added to the residual stream.
-    private final class Block {
+    private final class Block: DecoderBlock {
         private let index: Int
         private let path: String
         private let configuration: GPT2Configuration

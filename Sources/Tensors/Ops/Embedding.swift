@@ -1,20 +1,20 @@
 import Diagnostics
 
-/// yᵢ = table[tokensᵢ] + positionTable[positionsᵢ], shape [tokens, width].
+/// yᵢ = table[tokensᵢ] + positionTable[positionsᵢ], shape [tokens, width]; without a `positionTable` the first alone.
 ///
 /// A token of 0 and more is a row of `tokenTable`; token −1 − k is the virtual token k, row k of `virtualTable`.
 public func embed(
     tokens: [Int32], positions: [Int32], tokenTable: any StoredTensor, virtualTable: Tensor? = nil,
-    positionTable: any StoredTensor
+    positionTable: (any StoredTensor)?
 ) -> Tensor {
     let width = tokenTable.columnCount
     require(
-        tokens.count == positions.count && positionTable.columnCount == width
+        tokens.count == positions.count && (positionTable?.columnCount ?? width) == width
             && (virtualTable?.columnCount ?? width) == width,
         "embed: \(tokens.count) tokens, \(positions.count) positions, tables \(tokenTable.shape), "
-            + "\(virtualTable?.shape ?? []), \(positionTable.shape)")
+            + "\(virtualTable?.shape ?? []), \(positionTable?.shape ?? [])")
     checkIndices(tokens.lazy.filter { $0 >= 0 }, table: tokenTable)
-    checkIndices(positions, table: positionTable)
+    if positionTable != nil { checkIndices(positions, table: positionTable) }
     checkIndices(tokens.lazy.filter { $0 < 0 }.map { -1 - $0 }, table: virtualTable)
     let y = Tensor(uninitialized: [tokens.count, width])
     WorkerPool.shared.run(over: tokens.count, grain: max(1, elementGrain / width)) { range in
@@ -26,7 +26,7 @@ public func embed(
             } else {
                 tokenTable.copyRow(token, to: row)
             }
-            positionTable.addRow(Int(positions[i]), to: row)
+            positionTable?.addRow(Int(positions[i]), to: row)
         }
     }
     return y.record([
@@ -37,7 +37,7 @@ public func embed(
             if let virtualTable { scatter(dy, to: tokens.map { -1 - $0 }, of: virtualTable.shape, &gradient) }
         },
         pullback(for: positionTable as? Tensor) { dy, gradient in
-            scatter(dy, to: positions, of: positionTable.shape, &gradient)
+            if let positionTable { scatter(dy, to: positions, of: positionTable.shape, &gradient) }
         },
     ])
 }

@@ -1,15 +1,16 @@
 import Diagnostics
 
-/// y = x · r ∘ weight over each row of x [rows, width], r = 1 / √(mean(x²) + ε) (Zhang and Sennrich 2019, "Root Mean
+/// y = x · r ∘ weight over each stretch of `width` columns of x [rows, n · width], r = 1 / √(mean(x²) + ε) (Zhang and Sennrich 2019, "Root Mean
 /// Square Layer Normalization", equation 4); `weight` is [width].
 ///
 /// Besides x only r is kept for the way back.
 public func rmsNorm(_ x: Tensor, weight: Tensor, epsilon: Float) -> Tensor {
-    let width = x.columnCount
-    require(weight.count == width, "rmsNorm: x \(x.shape), weight \(weight.shape)")
+    let width = weight.count
+    require(width > 0 && x.columnCount % width == 0, "rmsNorm: x \(x.shape), weight \(weight.shape)")
+    let count = x.count / width
     let y = Tensor(uninitialized: x.shape)
-    let scales = Tensor(uninitialized: [x.rowCount])
-    WorkerPool.shared.run(over: x.rowCount, grain: rowGrain(width)) { rows in
+    let scales = Tensor(uninitialized: [count])
+    WorkerPool.shared.run(over: count, grain: rowGrain(width)) { rows in
         for row in rows {
             scales.data[row] = rmsNormForward(
                 x.data + row * width, weight.data, epsilon, y: y.data + row * width, width: width)
@@ -18,7 +19,7 @@ public func rmsNorm(_ x: Tensor, weight: Tensor, epsilon: Float) -> Tensor {
     return y.record([
         pullback(for: x) { dy, dx in
             let (target, isFresh) = dx.accumulator(shape: dy.shape)
-            WorkerPool.shared.run(over: dy.rowCount, grain: rowGrain(width)) { rows in
+            WorkerPool.shared.run(over: count, grain: rowGrain(width)) { rows in
                 for row in rows {
                     rmsNormBackward(
                         x.data + row * width, weight.data, dy: dy.data + row * width, scale: scales.data[row],
@@ -28,7 +29,7 @@ public func rmsNorm(_ x: Tensor, weight: Tensor, epsilon: Float) -> Tensor {
         },
         pullback(for: weight) { dy, dw in
             let (target, isFresh) = dw.accumulator(shape: weight.shape)
-            sumOverRows(rows: dy.rowCount, width: width, into: target.data, adding: !isFresh) { row, column, count in
+            sumOverRows(rows: count, width: width, into: target.data, adding: !isFresh) { row, column, count in
                 let i = row * width + column
                 return x.data.lanes(i, count: count) * scales.data[row] * dy.data.lanes(i, count: count)
             }

@@ -87,7 +87,9 @@ public struct BaseModel {
         }
         let weights = randomSeed == nil ? try ModelWeights(folder: folder, warn: warn) : nil
         let source: any ParameterSource =
-            if let randomSeed { RandomParameters(seed: randomSeed) } else { CheckpointParameters(weights, headSeed) }
+            if let randomSeed { RandomParameters(seed: randomSeed) } else {
+                CheckpointParameters(weights, headSeed, basePath: architecture.basePath)
+            }
         let own = try TaskLabels.of(document.root, architecture, weights: weights)
         let labels =
             if let wanted, let own { try TaskLabels.matched(wanted, to: own, folder: folder) } else { wanted ?? own }
@@ -117,7 +119,7 @@ public struct BaseModel {
     }
 }
 
-/// Takes a model's tensors from its checkpoint; old ones name them without the leading `transformer.`.
+/// Takes a model's tensors from its checkpoint; old ones name them without the leading `transformer.` or `model.`.
 final class CheckpointParameters: ParameterSource {
     private let weights: ModelWeights?
     private let prefix: String
@@ -125,11 +127,11 @@ final class CheckpointParameters: ParameterSource {
     var warnings: [Problem] = []
 
     /// - Parameter seed: Of a task's head that the checkpoint hasn't got.
-    init(_ weights: ModelWeights?, _ seed: UInt64) {
+    init(_ weights: ModelWeights?, _ seed: UInt64, basePath: String) {
         self.weights = weights
         self.seed = seed
-        let hasPrefix = weights?.tensors.contains { $0.name.hasPrefix("transformer.") } ?? true
-        prefix = hasPrefix ? "" : "transformer."
+        let hasPrefix = weights?.tensors.contains { $0.name.hasPrefix(basePath + ".") } ?? true
+        prefix = hasPrefix ? "" : basePath + "."
     }
 
     var location: String? { weights?.folder }

@@ -13,7 +13,7 @@ struct MergedTensors {
     /// - Parameter elementType: The type of all weights; nil keeps each tensor's own.
     init(base: BaseModel, weights: ModelWeights, merged: MergedWeights, elementType: ElementType?) throws {
         let model = base.model
-        let names = CheckpointParameters(weights, 0)
+        let names = CheckpointParameters(weights, 0, basePath: type(of: model).basePath)
         var parameters = Dictionary(
             model.parameters.map { ($0.name, $0.value) }, uniquingKeysWith: { first, _ in first })
         if model.isHeadTied { parameters[Self.headName] = model.tokenEmbedding.value }

@@ -11,14 +11,16 @@ import Training
 
 @Suite("A model folder") struct BaseModelTests {
     static let folders = [
-        "forward-gelu-new", "forward-gelu-inner", "forward-gelu-tanh-untied", "forward-relu-unscaled",
-        "forward-silu-inverse-layer", "forward-both-scales", "forward-old-names", "forward-sharded",
-        "forward-float32", "forward-float16", "forward-bfloat16",
+        "gpt2/forward-gelu-new", "gpt2/forward-gelu-inner", "gpt2/forward-gelu-tanh-untied",
+        "gpt2/forward-relu-unscaled", "gpt2/forward-silu-inverse-layer", "gpt2/forward-both-scales",
+        "gpt2/forward-old-names", "gpt2/forward-sharded", "gpt2/forward-float32", "gpt2/forward-float16",
+        "gpt2/forward-bfloat16", "llama/llama-biases", "llama/llama-linear-tied", "llama/llama-llama3",
+        "llama/llama-yarn", "llama/mistral-window", "llama/qwen2-layers", "llama/qwen3",
     ]
 
     @Test("gives transformers' logits and mean loss within 1e-5", arguments: folders)
     func logits(folder: String) throws {
-        let path = fixture("gpt2/\(folder)").path()
+        let path = fixture(folder).path()
         let base = try BaseModel.load(path, randomSeed: nil, warn: { _ in })
         let expected = try SafetensorsFile(path: path + "/expected.safetensors", warn: { _ in })
         let cases = try JSONNode.load(path: path + "/expected.json")
@@ -36,6 +38,16 @@ import Training
             guard let mean = try? cases.array("mean_nll64")[index].asNumber() else {
                 #expect(ids.count == 1)
                 continue
+            }
+            // One token after the other, from what the cache holds.
+            let cache = base.model.makeCache(sequences: 1, capacity: ids.count)
+            for (position, id) in ids.enumerated() {
+                let step = TokenBatch(tokens: [id], positions: [Int32(position)], offsets: [0, 1], labels: [-1])
+                let found = base.model.logits(step, rows: nil, .inference(cache: cache)).values
+                let start = (position - ids.count) * found.count + reference.count
+                if start < 0 { continue }
+                let worst = zip(found, reference[start...]).reduce(0) { max($0, (Double($1.0) - $1.1).magnitude) }
+                #expect(worst <= 1e-5 * largest, "sequence \(index), token \(position)")
             }
             var learned = TokenBatch(sequences: [Array(ids.dropLast())])
             learned.labels = Array(ids.dropFirst())

@@ -1,0 +1,17 @@
+public import Tensors
+
+/// y = x / √(mean(x²) + ε) ∘ weight over the last dimension (Zhang and Sennrich 2019).
+public final class RMSNorm {
+    public let path: String
+    public let weight: Parameter
+    public let epsilon: Float
+
+    public init(_ scope: ParameterScope, width: Int, epsilon: Float) {
+        path = scope.path
+        weight = scope.parameter("weight", [width], .constant(1))
+        self.epsilon = epsilon
+    }
+
+    /// x [rows, heads · width]: each head by itself, where the norm is of a head's width.
+    public func callAsFunction(_ x: Tensor) -> Tensor { rmsNorm(x, weight: weight.tensor, epsilon: epsilon) }
+}

@@ -1,0 +1,174 @@
+public import Batches
+import Diagnostics
+public import Layers
+public import Tensors
+
+/// What language models that read from left to right have in common: a token embedding, blocks one after the other, a norm,
+/// and a head, which is the token embedding again (tied) or has a weight of its own.
+public final class Decoder {
+    let objective: Objective
+    let location: String?
+    let tokens: Embedding
+    let head: Linear
+    let modules: [NamedModule]
+    let blocks: [any DecoderBlock]
+    var prompt: (any LearnedPrompt)?
+    private let ownParameters: [Parameter]
+    private let headName: String
+    /// Whether the head had the token embedding's weight from the start.
+    private let isBuiltTied: Bool
+
+    /// Takes the head from `root`, when all else has been asked for, and ends the building.
+    ///
+    /// - Parameters:
+    ///   - path: Of the module that holds everything but the head.
+    ///   - table: The token embedding, as `Vocabulary` made it.
+    ///   - others: Embeddings beside that of the tokens.
+    ///   - isIgnorable: Whether a tensor that nobody asked for is of no account.
+    /// - Throws: `Problems` for missing and misshapen tensors.
+    init(
+        _ root: ParameterScope, path: String, objective: Objective, location: String?, vocabulary: Vocabulary,
+        tokens: Embedding, others: [Embedding] = [], blocks: [any DecoderBlock], norm: String,
+        isIgnorable: (String) -> Bool
+    ) throws {
+        let weight: Parameter
+        let headPath = objective.outputCount == nil ? vocabulary.headPath : "score"
+        headName = "\(vocabulary.headPath).weight"
+        if let outputs = objective.outputCount {
+            weight = root[headPath].optional("weight", [outputs, tokens.width], vocabulary.initializer)
+        } else if !vocabulary.isHeadTied {
+            weight = root[headPath].parameter("weight", tokens.weight.shape, vocabulary.initializer)
+        } else if let own = root[headPath].parameter("weight", differingFrom: tokens.weight) {
+            weight = own
+            root.warn(
+                "differs from the token embedding, though tie_word_embeddings says that they are one: both are kept",
+                about: own.name)
+        } else {
+            weight = tokens.weight
+        }
+        head = Linear(path: headPath, weight: weight, bias: nil, isInputByOutput: false)
+        isBuiltTied = weight === tokens.weight
+        ownParameters = root.parameters
+        self.objective = objective
+        self.location = location
+        self.tokens = tokens
+        self.blocks = blocks
+        modules =
+            [NamedModule(path: path, kind: .container)]
+            + ([tokens] + others).map { NamedModule(path: $0.path, kind: .embedding($0)) }
+            + blocks.flatMap(\.modules) + [
+                NamedModule(path: norm, kind: .norm), NamedModule(path: headPath, kind: .linear(head)),
+            ]
+        let ignoredHead = objective == .languageModel ? nil : headName
+        try root.finish { isIgnorable($0) || $0 == ignoredHead }
+    }
+
+    var isHeadTied: Bool { head.weight === tokens.weight }
+
+    var parameters: [Parameter] { isHeadTied || !isBuiltTied ? ownParameters : ownParameters + [head.weight] }
+
+    func untieHead() {
+        if isHeadTied { head.setWeight(Parameter(name: headName, value: tokens.weight.value)) }
+    }
+
+    func retieHead() {
+        if isBuiltTied { head.setWeight(tokens.weight) }
+    }
+}
+
+extension Decoder {
+    /// The tables over the vocabulary.
+    struct Vocabulary {
+        let size: Int
+        let width: Int
+        let headPath: String
+        let isHeadTied: Bool
+        let initializer: Initializer
+
+        /// The token embedding; of a tied model also where the file has the head alone.
+        func embedding(_ scope: ParameterScope) -> Embedding {
+            Embedding(
+                path: scope.path,
+                weight: isHeadTied
+                    ? scope.parameter("weight", [size, width], initializer, otherwise: "\(headPath).weight")
+                    : scope.parameter("weight", [size, width], initializer))
+        }
+    }
+}
+
+/// One of a decoder's blocks, attention and feed-forward.
+protocol DecoderBlock: AnyObject {
+    /// The block itself first.
+    var modules: [NamedModule] { get }
+    var joins: [ResidualJoin] { get }
+
+    /// h [rows, width] → h [rows wanted, width].
+    func callAsFunction(
+        _ h: Tensor, _ batch: TokenBatch, prefix: KeyValuePrefix?, rows: [Int]?, _ context: ForwardContext
+    ) -> Tensor
+}
+
+/// A family of decoders: what it embeds and how its last norm computes; the rest comes from its `decoder`.
+public protocol DecoderModel: Architecture {
+    var decoder: Decoder { get }
+
+    /// The blocks' input, [rows, width]; a token −1 − k is row k of `virtualTable`.
+    func embedded(_ batch: TokenBatch, virtualTable: Tensor?, _ context: ForwardContext) -> Tensor
+
+    /// The head's input.
+    func normalized(_ h: Tensor) -> Tensor
+}
+
+extension DecoderModel {
+    public var objective: Objective { decoder.objective }
+    public var location: String? { decoder.location }
+    public var head: Linear { decoder.head }
+    public var outputLayerPath: String { decoder.head.path }
+    public var modules: [NamedModule] { decoder.modules }
+    public var joins: [ResidualJoin] { decoder.blocks.flatMap(\.joins) }
+    public var parameters: [Parameter] { decoder.parameters }
+    public var tokenEmbedding: Parameter { decoder.tokens.weight }
+    public var vocabularySize: Int { decoder.tokens.entryCount }
+    public var taskHead: Parameter? { decoder.objective == .languageModel ? nil : decoder.head.weight }
+    public var isHeadTied: Bool { decoder.isHeadTied }
+    public func untieHead() { decoder.untieHead() }
+    public func retieHead() { decoder.retieHead() }
+
+    public var prompt: (any LearnedPrompt)? {
+        get { decoder.prompt }
+        set { decoder.prompt = newValue }
+    }
+
+    public var maximumLength: Int { promptShape.positionCount - (decoder.prompt?.positionOffset ?? 0) }
+
+    public func states(_ batch: TokenBatch, rows: [Int]?, _ context: ForwardContext) -> Tensor {
+        let prompted = PromptedBatch(batch, rows: rows, decoder.prompt, context)
+        let (batch, rows) = (prompted.batch, prompted.rows)
+        let positionCount = promptShape.positionCount
+        require(
+            batch.positions.allSatisfy { $0 < positionCount },
+            "\(Self.modelType): position \(batch.positions.max() ?? 0) of \(positionCount)")
+        var h = embedded(batch, virtualTable: prompted.virtualTable, context)
+        let blocks = decoder.blocks
+        for (index, block) in blocks.enumerated() {
+            let prefix = prompted.prefixes.isEmpty ? nil : prompted.prefixes[index]
+            if index == blocks.count - 1 {
+                // Its record is the first to be gone through: keeping it costs no more than computing it again.
+                h = block(h, batch, prefix: prefix, rows: rows, context)
+            } else {
+                h = context.checkpointed { [h] in block(h, batch, prefix: prefix, rows: nil, $0) }
+            }
+        }
+        if blocks.isEmpty, let rows { h = gatherRows(h, rows) }
+        return normalized(h)
+    }
+
+    public func makeCache(sequences: Int, capacity: Int) -> KeyValueCache {
+        let shape = promptShape
+        let cache = KeyValueCache(
+            layerCount: shape.layerCount, sequences: sequences,
+            capacity: capacity + (decoder.prompt?.positionOffset ?? 0), width: shape.heads.keyValueWidth)
+        if sequences > 0, let prompt = decoder.prompt { cache.begin(with: prompt.prefixes(.inference())) }
+        return cache
+    }
+}
