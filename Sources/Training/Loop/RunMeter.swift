@@ -1,21 +1,22 @@
 import Glibc
 
 /// Clocks a run: time and rate, with what evaluations and checkpoints take left out of the rate.
-struct RunMeter {
+package struct RunMeter {
     /// What comes in between steps again and again.
-    struct Interludes {
-        private(set) var count = 0
-        private(set) var seconds = 0.0
+    private struct Interludes {
+        var count = 0
+        var seconds = 0.0
 
         var mean: Double? { count > 0 ? seconds / Double(count) : nil }
 
-        fileprivate mutating func add(_ seconds: Double) {
+        mutating func add(_ seconds: Double) {
             count += 1
             self.seconds += seconds
         }
     }
 
-    private let start = ContinuousClock.now
+    /// Seconds since the beginning.
+    private let clock: () -> Double
     private let earlier: Double
     private let firstStep: Int
     private let firstTokens: Int
@@ -25,35 +26,46 @@ struct RunMeter {
     private var lapTokens: Int
 
     init(_ progress: TrainingProgress) {
-        earlier = progress.elapsedSeconds
-        firstStep = progress.step
-        firstTokens = progress.tokens
-        lapTokens = progress.tokens
+        let start = ContinuousClock.now
+        self.init(step: progress.step, tokens: progress.tokens, elapsed: progress.elapsedSeconds) {
+            start.duration(to: .now) / .seconds(1)
+        }
     }
 
-    private var sinceStart: Double { start.duration(to: .now) / .seconds(1) }
+    /// - Parameters:
+    ///   - step: The steps that were taken before, with `tokens` tokens in `elapsed` seconds.
+    ///   - clock: Seconds since the run went on.
+    package init(step: Int, tokens: Int, elapsed: Double, clock: @escaping () -> Double) {
+        self.clock = clock
+        earlier = elapsed
+        firstStep = step
+        firstTokens = tokens
+        lapTokens = tokens
+    }
+
+    private var sinceStart: Double { clock() }
 
     /// Seconds of training, those before an interruption included.
-    var elapsed: Double { earlier + sinceStart }
+    package var elapsed: Double { earlier + sinceStart }
 
     private var ofSteps: Double { max(1e-9, sinceStart - evaluations.seconds - checkpoints.seconds) }
 
-    mutating func evaluated(_ seconds: Double) {
+    package mutating func evaluated(_ seconds: Double) {
         evaluations.add(seconds)
         lapStart += seconds
     }
 
-    mutating func saved(_ seconds: Double) {
+    package mutating func saved(_ seconds: Double) {
         checkpoints.add(seconds)
         lapStart += seconds
     }
 
-    func rate(_ tokens: Int) -> Double { Double(tokens - firstTokens) / ofSteps }
+    package func rate(_ tokens: Int) -> Double { Double(tokens - firstTokens) / ofSteps }
 
     /// The time that `steps` more take, with the evaluations and checkpoints that are still to come.
     ///
     /// - Parameter evaluationTokens: Of one evaluation; before the first one, its time is reckoned from them.
-    func secondsLeft(
+    package func secondsLeft(
         after step: Int, steps: Int, tokens: Int, evaluations count: Int, evaluationTokens: Int, checkpoints saves: Int
     ) -> Double {
         // A step goes forwards and backwards, an evaluation forwards alone.
@@ -63,7 +75,7 @@ struct RunMeter {
     }
 
     /// Tokens a second since the last call.
-    mutating func lap(_ tokens: Int) -> Double {
+    package mutating func lap(_ tokens: Int) -> Double {
         let now = sinceStart
         defer { (lapStart, lapTokens) = (now, tokens) }
         return Double(tokens - lapTokens) / max(1e-9, now - lapStart)

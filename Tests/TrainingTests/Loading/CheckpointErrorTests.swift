@@ -59,7 +59,8 @@ import Training
         try scratch.write(#"{"model_type": "bert"}"#, to: "config.json")
         #expect(
             complaint(in: scratch.path) { _ = try BaseModel.quietly(scratch.path) }
-                == "config.json:1:16: error: model_type: 'bert' isn't supported; the supported models are 'gpt2'")
+                == "config.json:1:16: error: model_type: 'bert' isn't supported; the supported models are 'gpt2', "
+                + "'llama', 'mistral', 'qwen2', 'qwen3'")
         try scratch.write(#"{"n_layer": 2}"#, to: "config.json")
         #expect(
             complaint(in: scratch.path) { _ = try BaseModel.quietly(scratch.path) }
