@@ -27,7 +27,6 @@ struct RotaryScaling {
     init(_ section: ConfigSection, size: Int, positionCount: Int, warn: WarningSink) {
         let key = section.has("rope_scaling") ? "rope_scaling" : "rope_parameters"
         if section.has("rope_scaling"), section.has("rope_parameters") {
-            _ = section.section("rope_parameters").keys.map { section.section("rope_parameters").node($0) }
             section.section("rope_parameters").ignoreUnread()
             var problem = section.problem("replaces rope_parameters, as in transformers", at: "rope_scaling")
             problem.severity = .warning

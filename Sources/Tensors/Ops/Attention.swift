@@ -77,7 +77,7 @@ public func attention(
         ])
     }
     // The gradients of all parts come from one pass, from which each input takes its own.
-    let whole = SharedGradients { dy in
+    let whole = SharedGradient { dy in
         let gradients = AttentionInput.separate(
             queries: Tensor(uninitialized: [rows, heads.outputWidth]),
             keys: Tensor(uninitialized: [plan.keyOffsets.last ?? 0, heads.keyValueWidth]),
@@ -112,21 +112,6 @@ public func attention(
                 pullback(for: keys) { dy, gradient in gradient.add(keyGradient(whole(dy), \.keys)) },
                 pullback(for: values) { dy, gradient in gradient.add(keyGradient(whole(dy), \.values)) },
             ] + prefixPullbacks)
-    }
-}
-
-/// The gradients of an attention's inputs, computed when the first of them is wanted.
-private final class SharedGradients {
-    private let compute: (Tensor) -> AttentionParts
-    private var result: AttentionParts?
-
-    init(_ compute: @escaping (Tensor) -> AttentionParts) { self.compute = compute }
-
-    func callAsFunction(_ dy: Tensor) -> AttentionParts {
-        if let result { return result }
-        let computed = compute(dy)
-        result = computed
-        return computed
     }
 }
 

@@ -71,13 +71,13 @@ public func linear(
 }
 
 /// What several pullbacks of one operation need of its output's gradient, computed at the first of them.
-final class SharedGradient {
-    private let compute: (Tensor) -> Tensor
-    private var result: Tensor?
+final class SharedGradient<Result> {
+    private let compute: (Tensor) -> Result
+    private var result: Result?
 
-    init(_ compute: @escaping (Tensor) -> Tensor) { self.compute = compute }
+    init(_ compute: @escaping (Tensor) -> Result) { self.compute = compute }
 
-    func callAsFunction(_ dy: Tensor) -> Tensor {
+    func callAsFunction(_ dy: Tensor) -> Result {
         if let result { return result }
         let computed = compute(dy)
         result = computed
