@@ -53,4 +53,14 @@ package enum ByteAlphabet {
             }
         }
     }
+
+    /// The bytes that a token's characters spell; nil where one of them spells none.
+    static func bytes(spelledBy token: UnsafeRawBufferPointer) -> [UInt8]? {
+        var output: [UInt8] = []
+        for scalar in String(decoding: token, as: UTF8.self).unicodeScalars {
+            guard scalar.value < bytes.count, bytes[Int(scalar.value)] >= 0 else { return nil }
+            output.append(UInt8(truncatingIfNeeded: bytes[Int(scalar.value)]))
+        }
+        return output
+    }
 }

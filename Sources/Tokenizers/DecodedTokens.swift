@@ -5,8 +5,14 @@ struct DecodedTokens: Sendable {
     private var starts: [UInt32]
     private var ends: [UInt32]
     private var isSpecial: [Bool]
+    private let rules: DecodingRules
+    private let isByteLevel: Bool
+    /// The bytes of tokens that are others in front of a text.
+    private var firstBytes: [Int32: [UInt8]] = [:]
 
-    init(_ vocabulary: Vocabulary, _ addedTokens: [AddedToken], count: Int) {
+    init(_ vocabulary: Vocabulary, _ addedTokens: [AddedToken], _ rules: DecodingRules, count: Int) {
+        self.rules = rules
+        isByteLevel = if rules.steps.count == 1, case .byteLevel = rules.steps[0] { true } else { false }
         starts = [UInt32](repeating: 0, count: count)
         ends = starts
         isSpecial = [Bool](repeating: false, count: count)
@@ -20,16 +26,34 @@ struct DecodedTokens: Sendable {
 
     private mutating func append(_ spelling: UnsafeRawBufferPointer, _ id: Int32) {
         starts[Int(id)] = UInt32(bytes.count)
-        ByteAlphabet.appendDecoded(spelling, to: &bytes)
+        if isByteLevel {
+            ByteAlphabet.appendDecoded(spelling, to: &bytes)
+        } else {
+            let inside = rules.bytes(of: spelling, isFirst: false)
+            bytes += inside
+            if rules.changesFirst {
+                let first = rules.bytes(of: spelling, isFirst: true)
+                firstBytes[id] = first == inside ? nil : first
+            }
+        }
         ends[Int(id)] = UInt32(bytes.count)
     }
 
-    func bytes(of ids: some Sequence<Int32>, skippingSpecialTokens: Bool) -> [UInt8] {
+    func bytes(of ids: some Sequence<Int32>, skippingSpecialTokens: Bool, isContinuation: Bool) -> [UInt8] {
         var output: [UInt8] = []
         output.reserveCapacity(ids.underestimatedCount * 5)
+        var isFirst = !isContinuation
         for id in ids where id >= 0 && Int(id) < starts.count {
             if skippingSpecialTokens, isSpecial[Int(id)] { continue }
-            output.append(contentsOf: bytes[Int(starts[Int(id)])..<Int(ends[Int(id)])])
+            if isFirst, let first = firstBytes[id] {
+                output.append(contentsOf: first)
+            } else {
+                output.append(contentsOf: bytes[Int(starts[Int(id)])..<Int(ends[Int(id)])])
+            }
+            isFirst = false
+        }
+        if let leading = rules.leading, !isContinuation {
+            output.removeFirst(output.prefix(leading.count).prefix { $0 == leading.byte }.count)
         }
         return output
     }

@@ -77,7 +77,7 @@ final class EncodingWorkspace: @unchecked Sendable {
 
     /// Appends the ids of one word, from the cache where it is there.
     @inline(__always)
-    func appendWord(_ word: UnsafePointer<UInt8>, _ length: Int, _ merger: WordMerger) {
+    func appendWord(_ word: UnsafePointer<UInt8>, _ length: Int, _ merger: some WordMerging) {
         reserve(length + Self.mostIDs)
         if length > Self.longestWord {
             count += merger.merge(word, length, into: ids + count)

@@ -13,13 +13,13 @@ private let formats = [
     TokenizerFormat(files: ["tokenizer.json"]) { folder in
         var content = try TokenizerJSON.read(path: pathOfFile("tokenizer.json", in: folder))
         try TokenizerSettings(folder: folder).apply(to: &content)
-        return ByteLevelBPE(content)
+        return BytePairEncoding(content)
     },
     TokenizerFormat(files: ["vocab.json", "merges.txt"]) { folder in
         let settings = try TokenizerSettings(folder: folder)
         var content = try VocabularyFiles.read(folder: folder, settings: settings)
         try settings.apply(to: &content)
-        return ByteLevelBPE(content)
+        return BytePairEncoding(content)
     },
 ]
 

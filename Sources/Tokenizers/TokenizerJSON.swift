@@ -1,14 +1,14 @@
 import Diagnostics
 import JSONText
 
-/// Reads tokenizer.json, the file of the Hugging Face tokenizers library, where it holds a byte-level BPE.
+/// Reads tokenizer.json, the file of the Hugging Face tokenizers library, where it holds a byte-pair encoding.
 ///
 /// `truncation` and `padding` are not applied: what trains and generates cuts texts itself. All that isn't supported
 /// is reported together.
 struct TokenizerJSON {
     private let file: String
     private var model = ModelParts()
-    private var words = WordRules()
+    var words = WordRules()
     private var addedTokens: JSONNode?
     private var problems: [Problem] = []
 
@@ -18,18 +18,27 @@ struct TokenizerJSON {
         var vocabulary: Vocabulary?
         var merges: MergeList?
         var unknownToken: JSONNode?
+        var fallback: JSONNode?
+        var fusesUnknown = false
+        var ignoresMerges = false
     }
 
-    private struct WordRules {
-        var position: TextPosition?
+    /// What surrounds the model.
+    struct WordRules {
         var decoderIsRead = false
         var isByteLevel = false
         var addsPrefixSpace = false
         var splitsWords = false
+        var pipeline = TextPipeline()
+        var decoding = DecodingRules(steps: [])
+        var isFused = false
+        var prefixIDs: [Int32] = []
+        var suffixIDs: [Int32] = []
+        var signature = ""
     }
 
     /// What the file at `path` holds. Throws a `Problem`, or `Problems` for several.
-    static func read(path: String) throws -> ByteLevelBPE.Content {
+    static func read(path: String) throws -> BytePairEncoding.Content {
         try FileBytes(path: path).withBytes { bytes in
             var parser = TokenizerJSON(file: path)
             var reader = JSONReader(bytes, file: path)
@@ -52,10 +61,11 @@ struct TokenizerJSON {
             } else if key.matches("normalizer") {
                 let node = try reader.readNode()
                 try Self.naming("normalizer") { try readNormalizer(node) }
+                if !node.isNull { words.signature += "normalizer " + node.plain.text(.compact) }
             } else if key.matches("pre_tokenizer") {
-                words.position = position
                 let node = try reader.readNode()
                 try Self.naming("pre_tokenizer") { try readPreTokenizer(node) }
+                if !words.pipeline.steps.isEmpty { words.signature += "steps " + node.plain.text(.compact) }
             } else if key.matches("post_processor") {
                 let node = try reader.readNode()
                 try Self.naming("post_processor") { try readPostProcessor(node) }
@@ -78,7 +88,7 @@ struct TokenizerJSON {
         }
     }
 
-    private mutating func unsupported(_ key: String, _ node: JSONNode, _ message: String) {
+    mutating func unsupported(_ key: String, _ node: JSONNode, _ message: String) {
         problems.append(Problem(message, file: file, position: node.position, key: key))
     }
 
@@ -95,7 +105,7 @@ struct TokenizerJSON {
                 let type = try reader.readNode()
                 model.type = try type.asString()
                 if let name = model.type, !sameBytes(name, "BPE") {
-                    unsupported("model.type", type, "the model \(quoted(name)) isn't supported: only byte-level BPE is")
+                    unsupported("model.type", type, "the model \(quoted(name)) isn't supported: only BPE is")
                 }
             } else {
                 let node = try reader.readNode()
@@ -114,10 +124,14 @@ struct TokenizerJSON {
             if try node.asNumber() != 0 { unsupported("model.dropout", node, "dropout of merges isn't supported") }
         } else if key.matches("continuing_subword_prefix") || key.matches("end_of_word_suffix") {
             if try !node.asString().isEmpty {
-                unsupported("model.\(name)", node, "\(name) isn't supported: byte-level BPE has none")
+                unsupported("model.\(name)", node, "\(name) isn't supported")
             }
-        } else if key.matches("byte_fallback") || key.matches("ignore_merges") {
-            if try node.asBoolean() { unsupported("model.\(name)", node, "\(name) isn't supported") }
+        } else if key.matches("byte_fallback") {
+            model.fallback = try node.asBoolean() ? node : nil
+        } else if key.matches("ignore_merges") {
+            model.ignoresMerges = try node.asBoolean()
+        } else if key.matches("fuse_unk") {
+            model.fusesUnknown = try node.asBoolean()
         }
     }
 
@@ -142,100 +156,42 @@ struct TokenizerJSON {
         model.merges = list
     }
 
-    // MARK: what surrounds the model
-
-    private mutating func readNormalizer(_ node: JSONNode) throws {
-        if node.isNull { return }
-        let type = try node.string("type")
-        if sameBytes(type, "Sequence"), try node.array("normalizers").isEmpty { return }
-        unsupported("normalizer", node, "the normalizer \(quoted(type)) isn't supported: GPT-2's tokenizer has none")
-    }
-
-    private mutating func readPreTokenizer(_ node: JSONNode) throws {
-        if node.isNull { return }
-        let isSequence = try sameBytes(node.string("type"), "Sequence")
-        let steps = isSequence ? try node.array("pretokenizers") : [node]
-        var isSplit = false
-        for step in steps {
-            let type = try step.string("type")
-            if sameBytes(type, "ByteLevel"), !words.isByteLevel {
-                words.isByteLevel = true
-                words.addsPrefixSpace = try step.optionalBoolean("add_prefix_space") ?? true
-                words.splitsWords = try step.optionalBoolean("use_regex") ?? true
-                if isSplit, words.splitsWords || words.addsPrefixSpace {
-                    unsupported(
-                        "pre_tokenizer", step,
-                        "ByteLevel behind Split isn't supported with use_regex or add_prefix_space true")
-                }
-            } else if sameBytes(type, "Split"), !isSplit, !words.isByteLevel, try isWordPattern(step) {
-                isSplit = true
-            } else {
-                unsupported(
-                    "pre_tokenizer", step,
-                    "the pre-tokenizer \(quoted(type)) isn't supported here: only ByteLevel, "
-                        + "or Split by GPT-2's pattern and ByteLevel behind it, are")
-            }
-        }
-        if isSplit { words.splitsWords = true }
-    }
-
-    /// Whether a `Split` cuts into the words of GPT-2's pattern, which leaves nothing between them.
-    private func isWordPattern(_ node: JSONNode) throws -> Bool {
-        guard let pattern = try node.required("pattern").optionalString("Regex"),
-            sameBytes(pattern, WordSplitter.pattern)
-        else { return false }
-        let behavior = try node.string("behavior")
-        let inverted = try node.optionalBoolean("invert") ?? false
-        return inverted ? sameBytes(behavior, "Removed") : sameBytes(behavior, "Isolated")
-    }
-
-    private mutating func readPostProcessor(_ node: JSONNode) throws {
-        if node.isNull { return }
-        let type = try node.string("type")
-        if sameBytes(type, "ByteLevel") { return }
-        if sameBytes(type, "Sequence") {
-            for step in try node.array("processors") { try readPostProcessor(step) }
-            return
-        }
-        if sameBytes(type, "TemplateProcessing") {
-            // Pairs of texts are never encoded, so that only the template of one counts.
-            let tokens = try node.array("single").compactMap { try $0.optional("SpecialToken")?.string("id") }
-            if tokens.isEmpty { return }
-            unsupported(
-                "post_processor", node,
-                "a template that puts \(tokens.map(quoted).joined(separator: " and ")) around the text isn't supported")
-            return
-        }
-        unsupported("post_processor", node, "the post-processor \(quoted(type)) isn't supported")
-    }
-
-    private mutating func readDecoder(_ node: JSONNode) throws {
-        let type = node.isNull ? "null" : quoted(try node.string("type"))
-        if type == "\"ByteLevel\"" { return }
-        unsupported("decoder", node, "the decoder \(type) isn't supported: only ByteLevel is")
-    }
-
     // MARK: the whole
 
-    private mutating func content() throws -> ByteLevelBPE.Content {
-        if let unknown = model.unknownToken, let vocabulary = model.vocabulary,
-            ByteLevelBPE.byteIDs(vocabulary).contains(-1)
-        {
-            unsupported(
-                "model.unk_token", unknown,
-                "an unknown token isn't supported where the vocabulary lacks some of the 256 bytes")
-        }
-        if problems.isEmpty { try checkParts() }
+    private mutating func content() throws -> BytePairEncoding.Content {
+        checkUnknown()
+        if problems.isEmpty { checkParts() }
         if problems.count == 1 { throw problems[0] }
         if !problems.isEmpty { throw Problems(problems) }
         guard let vocabulary = model.vocabulary, let merges = model.merges else {
             throw Problem(
-                "expected a byte-level BPE with \"vocab\" and \"merges\"", file: file, position: model.position,
-                key: "model")
+                "expected a BPE with \"vocab\" and \"merges\"", file: file, position: model.position, key: "model")
         }
-        var content = ByteLevelBPE.Content(vocabulary: vocabulary, merges: try merges.table(vocabulary))
+        var content = BytePairEncoding.Content(vocabulary: vocabulary, merges: try merges.table(vocabulary))
         content.addsPrefixSpace = words.addsPrefixSpace
         content.splitsWords = words.splitsWords
+        content.pipeline = words.pipeline
+        content.ignoresMerges = model.ignoresMerges
+        content.decoding = words.decoding
+        content.prefixIDs = words.prefixIDs
+        content.suffixIDs = words.suffixIDs
+        content.signature = words.signature
+        if model.ignoresMerges { content.signature += "ignore_merges" }
+        if !words.isByteLevel {
+            var rules = BytePairEncoding.CharacterRules()
+            rules.fallsBackToBytes = model.fallback != nil
+            rules.unknownToken = try model.unknownToken?.asString()
+            rules.fusesUnknown = model.fusesUnknown
+            content.characters = rules
+            content.signature += "characters \(rules)"
+        } else if content.pipeline.steps.count == 1, !words.splitsWords, !words.addsPrefixSpace,
+            case .split(let rule) = content.pipeline.steps[0], case .words = rule.separator
+        {
+            // GPT-2's own words in other terms.
+            content.pipeline.steps = []
+            content.splitsWords = true
+            if content.pipeline.normalizers.isEmpty { content.signature = "" }
+        }
         try Self.naming("added_tokens") {
             for node in try addedTokens?.asArray() ?? [] {
                 try content.add(AddedToken(node, id: node.integer("id")), at: node)
@@ -244,16 +200,26 @@ struct TokenizerJSON {
         return content
     }
 
-    private mutating func checkParts() throws {
-        if model.position == nil { problems.append(Problem("missing", file: file, key: "model")) }
-        if !words.isByteLevel {
-            problems.append(
-                Problem(
-                    "no ByteLevel: only byte-level BPE is supported", file: file, position: words.position,
-                    key: "pre_tokenizer"))
+    private mutating func checkUnknown() {
+        guard let vocabulary = model.vocabulary else { return }
+        if words.isByteLevel {
+            guard BytePairEncoding.byteIDs(vocabulary).contains(-1) else { return }
+            for (key, node) in [("unk_token", model.unknownToken), ("byte_fallback", model.fallback)] {
+                guard let node else { continue }
+                unsupported(
+                    "model.\(key)", node,
+                    "\(key) isn't supported where the vocabulary lacks some of the 256 bytes of ByteLevel")
+            }
+        } else if let node = model.unknownToken, let token = try? node.asString(), vocabulary.id(of: token) == nil {
+            unsupported("model.unk_token", node, "the vocabulary lacks the unknown token \(quoted(token))")
         }
+    }
+
+    private mutating func checkParts() {
+        if model.position == nil { problems.append(Problem("missing", file: file, key: "model")) }
         if !words.decoderIsRead {
-            problems.append(Problem("missing: only ByteLevel is supported", file: file, key: "decoder"))
+            problems.append(
+                Problem("missing: it says how tokens become text again", file: file, key: "decoder"))
         }
     }
 }

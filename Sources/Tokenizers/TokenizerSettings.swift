@@ -102,7 +102,7 @@ struct TokenizerSettings {
     }
 
     /// Adds the tokens that the files name to those that the vocabulary's file holds.
-    func apply(to content: inout ByteLevelBPE.Content) throws {
+    func apply(to content: inout BytePairEncoding.Content) throws {
         if let addsPrefixSpace = try addsPrefixSpace { content.addsPrefixSpace = addsPrefixSpace }
         content.splitsSpecialTokens = try configuration?.optionalBoolean("split_special_tokens") ?? false
         let listed = try (configuration?.optionalObject("added_tokens_decoder") ?? []).map { member in
@@ -120,6 +120,23 @@ struct TokenizerSettings {
         // The roles that GPT-2's tokenizer has where no file names them.
         if try isGPT2, content.vocabulary.id(of: Self.endOfText) != nil { content.addSpecial(Self.endOfText) }
         try applyEndOfText(to: &content)
+        try applyBeginningAndEnd(to: &content)
+    }
+
+    /// `add_bos_token` and `add_eos_token` count instead of a template where one of them is there, as in transformers.
+    private func applyBeginningAndEnd(to content: inout BytePairEncoding.Content) throws {
+        guard let configuration, ["add_bos_token", "add_eos_token"].contains(where: { configuration.member($0) != nil })
+        else { return }
+        func ids(_ key: String, _ token: String) throws -> [Int32] {
+            guard try configuration.optionalBoolean(key) ?? false, let node = specialToken(token), !node.isNull else {
+                return []
+            }
+            let text = try Self.content(node)
+            let id = content.addedTokens.first { sameBytes($0.content, text) }?.id ?? content.vocabulary.id(of: text)
+            return id.map { [$0] } ?? []
+        }
+        content.prefixIDs = try ids("add_bos_token", "bos_token")
+        content.suffixIDs = try ids("add_eos_token", "eos_token")
     }
 
     private var isGPT2: Bool {
@@ -130,7 +147,7 @@ struct TokenizerSettings {
     }
 
     /// The tokens of added_tokens.json, of which those that other files name as special are.
-    private func applyAdditions(to content: inout ByteLevelBPE.Content, special: [JSONNode]) throws {
+    private func applyAdditions(to content: inout BytePairEncoding.Content, special: [JSONNode]) throws {
         let special = try special.map(Self.content)
         let tokens = try (additions?.asObject() ?? []).map { member in
             (content: member.key, id: try member.value.asInteger(), node: member.value)
@@ -144,7 +161,7 @@ struct TokenizerSettings {
         }
     }
 
-    private func applyEndOfText(to content: inout ByteLevelBPE.Content) throws {
+    private func applyEndOfText(to content: inout BytePairEncoding.Content) throws {
         if let node = specialToken("eos_token") ?? map?.member("eos_token") {
             content.endOfText = node.isNull ? nil : try Self.content(node)
         } else if content.addedTokens.contains(where: { sameBytes($0.content, Self.endOfText) }) {

@@ -1,17 +1,28 @@
+/// Makes the ids of a word.
+protocol WordMerging {
+    /// Writes the ids of the word of `count` bytes to `output`, which has room for as many; returns how many they are.
+    func merge(_ word: UnsafePointer<UInt8>, _ count: Int, into output: UnsafeMutablePointer<Int32>) -> Int
+}
+
 /// Applies the merges to one word: the pair of lowest rank first, the leftmost of equals, until none merges
 /// (Sennrich, Haddow and Birch, 2016).
-struct WordMerger {
+struct WordMerger: WordMerging {
     let merges: MergeTable
     /// The id of each single byte, or -1 where the vocabulary lacks it; such bytes vanish, as in the library.
     let byteIDs: UnsafePointer<Int32>
+    /// The tokens by their bytes where a word that is one is that one, whatever the merges make.
+    var wholeWords: Vocabulary?
 
     /// The longest word that goes by scanning all pairs for each merge; longer ones go by a heap.
     static let scanLimit = 96
 
-    /// Writes the ids of the word of `count` bytes to `output`, which has room for as many; returns how many they are.
     @inline(__always)
     func merge(_ word: UnsafePointer<UInt8>, _ count: Int, into output: UnsafeMutablePointer<Int32>) -> Int {
-        count <= Self.scanLimit ? mergeByScanning(word, count, output) : mergeByHeap(word, count, output)
+        if let wholeWords, let id = wholeWords.id(of: UnsafeRawBufferPointer(start: word, count: count)) {
+            output[0] = id
+            return 1
+        }
+        return count <= Self.scanLimit ? mergeByScanning(word, count, output) : mergeByHeap(word, count, output)
     }
 
     private func mergeByScanning(
@@ -21,26 +32,7 @@ struct WordMerger {
             guard let symbols = memory.baseAddress else { return 0 }
             // ranks[i] is the rank of symbols[i] and symbols[i + 1].
             let ranks = symbols + Self.scanLimit
-            var count = start(word, byteCount, symbols, ranks)
-            while count > 1 {
-                var best = MergeTable.none
-                var position = 0
-                for index in 0..<count - 1 where ranks[index] < best {
-                    best = ranks[index]
-                    position = index
-                }
-                if best == MergeTable.none { break }
-                symbols[position] = merges.merged(best)
-                count -= 1
-                var index = position + 1
-                while index < count {
-                    symbols[index] = symbols[index + 1]
-                    ranks[index] = ranks[index + 1]
-                    index += 1
-                }
-                if position > 0 { ranks[position - 1] = merges.rank(symbols[position - 1], symbols[position]) }
-                if position + 1 < count { ranks[position] = merges.rank(symbols[position], symbols[position + 1]) }
-            }
+            let count = merges.scan(symbols, ranks, start(word, byteCount, symbols, ranks))
             for index in 0..<count { output[index] = Int32(bitPattern: symbols[index]) }
             return count
         }
@@ -73,48 +65,100 @@ struct WordMerger {
         withUnsafeTemporaryAllocation(of: UInt32.self, capacity: 4 * byteCount) { memory -> Int in
             guard let symbols = memory.baseAddress else { return 0 }
             let ranks = symbols + byteCount
-            let count = start(word, byteCount, symbols, ranks)
-            if count == 0 { return 0 }
-            let none = UInt32.max
-            let next = ranks + byteCount
-            let previous = next + byteCount
-            var heap = RankHeap(capacity: count)
-            for index in 0..<count {
-                next[index] = index + 1 < count ? UInt32(index + 1) : none
-                previous[index] = index > 0 ? UInt32(index - 1) : none
-                if index + 1 == count { ranks[index] = MergeTable.none }
-                if ranks[index] != MergeTable.none { heap.append(rank: ranks[index], position: UInt32(index)) }
-            }
-            heap.order()
-            while let (rank, position) = heap.popFirst() {
-                let left = Int(position)
-                // Stale: a neighbour merged since.
-                if ranks[left] != rank { continue }
-                let right = Int(next[left])
-                symbols[left] = merges.merged(rank)
-                ranks[right] = MergeTable.none
-                next[left] = next[right]
-                ranks[left] = MergeTable.none
-                if next[left] != none {
-                    previous[Int(next[left])] = position
-                    ranks[left] = merges.rank(symbols[left], symbols[Int(next[left])])
-                    if ranks[left] != MergeTable.none { heap.push(rank: ranks[left], position: position) }
-                }
-                if previous[left] != none {
-                    let before = Int(previous[left])
-                    ranks[before] = merges.rank(symbols[before], symbols[left])
-                    if ranks[before] != MergeTable.none { heap.push(rank: ranks[before], position: UInt32(before)) }
-                }
-            }
-            var length = 0
-            var index: UInt32 = 0
-            while index != none {
-                output[length] = Int32(bitPattern: symbols[Int(index)])
-                length += 1
-                index = next[Int(index)]
-            }
-            return length
+            return merges.mergeByHeap(symbols, ranks, start(word, byteCount, symbols, ranks), output, room: byteCount)
         }
+    }
+}
+
+extension MergeTable {
+    /// Merges symbols, whose neighbours' ranks are given, by scanning all pairs for each merge; returns how many are left.
+    @inline(__always)
+    func scan(_ symbols: UnsafeMutablePointer<UInt32>, _ ranks: UnsafeMutablePointer<UInt32>, _ symbolCount: Int) -> Int {
+        var count = symbolCount
+        while count > 1 {
+            var best = MergeTable.none
+            var position = 0
+            for index in 0..<count - 1 where ranks[index] < best {
+                best = ranks[index]
+                position = index
+            }
+            if best == MergeTable.none { break }
+            symbols[position] = merged(best)
+            count -= 1
+            var index = position + 1
+            while index < count {
+                symbols[index] = symbols[index + 1]
+                ranks[index] = ranks[index + 1]
+                index += 1
+            }
+            if position > 0 { ranks[position - 1] = rank(symbols[position - 1], symbols[position]) }
+            if position + 1 < count { ranks[position] = rank(symbols[position], symbols[position + 1]) }
+        }
+        return count
+    }
+
+    /// Merges the ids in `output` in place; returns how many are left.
+    func merge(_ output: UnsafeMutablePointer<Int32>, _ count: Int) -> Int {
+        if count < 2 { return count }
+        return withUnsafeTemporaryAllocation(of: UInt32.self, capacity: 4 * count) { memory -> Int in
+            guard let symbols = memory.baseAddress else { return 0 }
+            let ranks = symbols + count
+            for index in 0..<count {
+                symbols[index] = UInt32(bitPattern: output[index])
+                if index > 0 { ranks[index - 1] = rank(symbols[index - 1], symbols[index]) }
+            }
+            if count > WordMerger.scanLimit { return mergeByHeap(symbols, ranks, count, output, room: count) }
+            let left = scan(symbols, ranks, count)
+            for index in 0..<left { output[index] = Int32(bitPattern: symbols[index]) }
+            return left
+        }
+    }
+
+    /// The same for any number of symbols by a heap, in memory of four times `room`, to `output`.
+    fileprivate func mergeByHeap(
+        _ symbols: UnsafeMutablePointer<UInt32>, _ ranks: UnsafeMutablePointer<UInt32>, _ count: Int,
+        _ output: UnsafeMutablePointer<Int32>, room: Int
+    ) -> Int {
+        if count == 0 { return 0 }
+        let none = UInt32.max
+        let next = ranks + room
+        let previous = next + room
+        var heap = RankHeap(capacity: count)
+        for index in 0..<count {
+            next[index] = index + 1 < count ? UInt32(index + 1) : none
+            previous[index] = index > 0 ? UInt32(index - 1) : none
+            if index + 1 == count { ranks[index] = MergeTable.none }
+            if ranks[index] != MergeTable.none { heap.append(rank: ranks[index], position: UInt32(index)) }
+        }
+        heap.order()
+        while let (lowest, position) = heap.popFirst() {
+            let left = Int(position)
+            // Stale: a neighbour merged since.
+            if ranks[left] != lowest { continue }
+            let right = Int(next[left])
+            symbols[left] = merged(lowest)
+            ranks[right] = MergeTable.none
+            next[left] = next[right]
+            ranks[left] = MergeTable.none
+            if next[left] != none {
+                previous[Int(next[left])] = position
+                ranks[left] = rank(symbols[left], symbols[Int(next[left])])
+                if ranks[left] != MergeTable.none { heap.push(rank: ranks[left], position: position) }
+            }
+            if previous[left] != none {
+                let before = Int(previous[left])
+                ranks[before] = rank(symbols[before], symbols[left])
+                if ranks[before] != MergeTable.none { heap.push(rank: ranks[before], position: UInt32(before)) }
+            }
+        }
+        var length = 0
+        var index: UInt32 = 0
+        while index != none {
+            output[length] = Int32(bitPattern: symbols[Int(index)])
+            length += 1
+            index = next[Int(index)]
+        }
+        return length
     }
 }
 
