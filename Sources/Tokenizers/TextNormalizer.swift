@@ -48,7 +48,16 @@ enum TextNormalizer: Sendable {
         _ text: [UInt8], _ normalize: (Substring.UnicodeScalarView) -> [Unicode.Scalar]
     ) -> [UInt8] {
         if text.allSatisfy({ $0 < 0x80 }) { return text }
-        let scalars = String(decoding: text, as: UTF8.self).unicodeScalars
+        var scalars = String.UnicodeScalarView()
+        for scalar in String(decoding: text, as: UTF8.self).unicodeScalars {
+            // Swift orders the marks in these three only within each of them.
+            switch scalar.value {
+            case 0xF73: scalars.append(contentsOf: "\u{F71}\u{F72}".unicodeScalars)
+            case 0xF75: scalars.append(contentsOf: "\u{F71}\u{F74}".unicodeScalars)
+            case 0xF81: scalars.append(contentsOf: "\u{F71}\u{F80}".unicodeScalars)
+            default: scalars.append(scalar)
+            }
+        }
         var output = String.UnicodeScalarView()
         var start = scalars.startIndex
         func flush(_ end: String.Index) {
