@@ -117,7 +117,9 @@ public final class BytePairEncoding: Tokenizer {
     private static func wholeWords(_ vocabulary: Vocabulary) -> Vocabulary {
         var builder = Vocabulary.Builder(reservingBytes: 0)
         vocabulary.forEach { spelling, id in
-            if let bytes = ByteAlphabet.bytes(spelledBy: spelling) { bytes.withUnsafeBytes { builder.append($0, id: id) } }
+            if let bytes = ByteAlphabet.bytes(spelledBy: spelling) {
+                bytes.withUnsafeBytes { builder.append($0, id: id) }
+            }
         }
         return Vocabulary(builder)
     }

@@ -33,23 +33,31 @@ struct CodePointSet: Sendable {
         self.init(found)
     }
 
-    /// The code points of some general categories. Those that came to Unicode after the version of the tokenizers library
-    /// are unassigned.
+    /// The code points of some general categories.
     init(categories: Set<Unicode.GeneralCategory>) {
+        let runs = Self.categoryRuns
         var found: [ClosedRange<UInt32>] = []
-        for code in UInt32(0)..<0x110000 {
-            guard let scalar = Unicode.Scalar(code) else { continue }
-            let isKnown = scalar.properties.age.map { $0.major <= 16 } ?? false
-            let category = isKnown ? scalar.properties.generalCategory : .unassigned
-            guard categories.contains(category) else { continue }
-            if let last = found.last, last.upperBound + 1 == code {
-                found[found.count - 1] = last.lowerBound...code
-            } else {
-                found.append(code...code)
-            }
+        for (index, run) in runs.enumerated() where categories.contains(run.category) {
+            let end = index + 1 < runs.count ? runs[index + 1].start : 0x110000
+            found.append(run.start...end - 1)
         }
-        ranges = found
+        self.init(found)
     }
+
+    /// The runs of code points of one category. Those that came to Unicode after the version of the tokenizers library are
+    /// unassigned.
+    private static let categoryRuns: [(start: UInt32, category: Unicode.GeneralCategory)] = {
+        var runs: [(start: UInt32, category: Unicode.GeneralCategory)] = []
+        for code in UInt32(0)..<0x110000 {
+            var category = Unicode.GeneralCategory.surrogate
+            if let properties = Unicode.Scalar(code)?.properties {
+                let isKnown = properties.age.map { $0.major <= 16 } ?? false
+                category = isKnown ? properties.generalCategory : .unassigned
+            }
+            if runs.last?.category != category { runs.append((code, category)) }
+        }
+        return runs
+    }()
 
     var inverted: CodePointSet {
         var found: [ClosedRange<UInt32>] = []

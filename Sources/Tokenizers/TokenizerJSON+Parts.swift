@@ -144,7 +144,9 @@ extension TokenizerJSON {
             }
             for id in try token.array("ids") {
                 let value = try id.asInteger()
-                guard value >= 0, value < MergeTable.idLimit else { throw id.problem("the id \(value) is out of range") }
+                guard value >= 0, value < MergeTable.idLimit else {
+                    throw id.problem("the id \(value) is out of range")
+                }
                 if texts == 0 {
                     ids.front.append(Int32(truncatingIfNeeded: value))
                 } else {

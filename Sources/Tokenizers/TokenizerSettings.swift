@@ -125,15 +125,16 @@ struct TokenizerSettings {
 
     /// `add_bos_token` and `add_eos_token` count instead of a template where one of them is there, as in transformers.
     private func applyBeginningAndEnd(to content: inout BytePairEncoding.Content) throws {
-        guard let configuration, ["add_bos_token", "add_eos_token"].contains(where: { configuration.member($0) != nil })
+        guard let configuration,
+            ["add_bos_token", "add_eos_token"].contains(where: { configuration.member($0) != nil })
         else { return }
         func ids(_ key: String, _ token: String) throws -> [Int32] {
             guard try configuration.optionalBoolean(key) ?? false, let node = specialToken(token), !node.isNull else {
                 return []
             }
             let text = try Self.content(node)
-            let id = content.addedTokens.first { sameBytes($0.content, text) }?.id ?? content.vocabulary.id(of: text)
-            return id.map { [$0] } ?? []
+            let added = content.addedTokens.first { sameBytes($0.content, text) }
+            return (added?.id ?? content.vocabulary.id(of: text)).map { [$0] } ?? []
         }
         content.prefixIDs = try ids("add_bos_token", "bos_token")
         content.suffixIDs = try ids("add_eos_token", "eos_token")
