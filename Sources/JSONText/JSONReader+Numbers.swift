@@ -27,6 +27,14 @@ extension JSONReader {
         }
     }
 
+    /// Reads a number as the file spells it.
+    public mutating func readNumberBytes() throws -> UnsafeRawBufferPointer {
+        try expect(.number, "a number")
+        let start = offset
+        _ = try scanNumber()
+        return UnsafeRawBufferPointer(start: base + start, count: offset - start)
+    }
+
     private func digit(at index: Int) -> UInt8? {
         guard index < count else { return nil }
         let digit = base[index] &- UInt8(ascii: "0")

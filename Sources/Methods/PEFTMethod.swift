@@ -86,7 +86,8 @@ public struct InstallationContext {
         self.isTraining = isTraining
         encode = { _ in
             throw Problem(
-                "no tokenizer in this folder: it needs tokenizer.json, or vocab.json and merges.txt", file: basePath,
+                "no tokenizer in this folder: it needs tokenizer.json, or vocab.json and merges.txt, or tokenizer.model, or spiece.model",
+                file: basePath,
                 exitStatus: .missingInput)
         }
     }

@@ -32,7 +32,7 @@ extension AddedToken {
     }
 }
 
-extension BytePairEncoding.Content {
+extension SubwordTokenizer.Content {
     /// The id that the library gives to an added token: its own in the vocabulary, or the next one behind it.
     func idForAddedToken(_ content: String) -> Int32 {
         if let id = vocabulary.id(of: content) { return id }

@@ -21,13 +21,6 @@ struct CharacterMerger: Sendable {
         }
     }
 
-    static func fallbackIDs(_ vocabulary: Vocabulary) -> [Int32] {
-        (0..<256).map { byte in
-            let digits = String(byte, radix: 16, uppercase: true)
-            return vocabulary.id(of: "<0x" + (digits.utf8.count < 2 ? "0" : "") + digits + ">") ?? -1
-        }
-    }
-
     /// Whether a text may be cut in front of a ▁ that follows another character, because no merge goes over such a place.
     var splitsAtSpaces: Bool {
         if ignoresMerges || fusesUnknown && unknownID != nil && (fallbackIDs.isEmpty || fallbackIDs.contains(-1)) {

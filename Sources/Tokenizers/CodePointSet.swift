@@ -6,6 +6,20 @@ struct CodePointSet: Sendable {
     static let all = CodePointSet(0...0x10FFFF)
     static let letters = CodePointSet { $0 & 3 == UnicodeClasses.letter }
     static let numbers = CodePointSet { $0 & 3 == UnicodeClasses.number }
+    static let wordCharacters = CodePointSet { $0 & UnicodeClasses.wordFlag != 0 }
+    /// As the tokenizers library knows it: that of Unicode 8 and all signs of ASCII.
+    static let punctuation: CodePointSet = {
+        let categories: Set<Unicode.GeneralCategory> = [
+            .connectorPunctuation, .dashPunctuation, .openPunctuation, .closePunctuation, .initialPunctuation,
+            .finalPunctuation, .otherPunctuation,
+        ]
+        let known = CodePointSet { scalar in
+            scalar.properties.age.map { $0.major <= 8 } ?? false
+                && categories.contains(scalar.properties.generalCategory)
+        }
+        return known.union(
+            CodePointSet(0x21...0x2F, 0x3A...0x40, 0x5B...0x60, 0x7B...0x7E, 0x166D...0x166D, 0x111C9...0x111C9))
+    }()
     static let spaces = CodePointSet { $0 & 3 == UnicodeClasses.space }
 
     init(_ ranges: ClosedRange<UInt32>...) { self.init(ranges) }
@@ -20,6 +34,10 @@ struct CodePointSet: Sendable {
             }
         }
         self.ranges = merged
+    }
+
+    private init(_ contains: (UnicodeScalar) -> Bool) {
+        self.init((UInt32(0)..<0x110000).filter { UnicodeScalar($0).map(contains) ?? false }.map { $0...$0 })
     }
 
     /// The code points whose flags in the table of the tokenizers library say so.

@@ -10,13 +10,21 @@ struct DecodedTokens: Sendable {
     /// The bytes of tokens that are others in front of a text.
     private var firstBytes: [Int32: [UInt8]] = [:]
 
-    init(_ vocabulary: Vocabulary, _ addedTokens: [AddedToken], _ rules: DecodingRules, count: Int) {
-        self.rules = rules
+    /// Whether spaces are left out until there is something else.
+    let hidesLeadingSpaces: Bool
+    /// What stands in a text for the token of what is unknown.
+    private var unknown: (id: Int32, bytes: [UInt8]) = (-1, [])
+
+    init(_ content: SubwordTokenizer.Content, _ addedTokens: [AddedToken], count: Int) {
+        rules = content.decoding
+        hidesLeadingSpaces = content.hidesLeadingSpaces
         isByteLevel = if rules.steps.count == 1, case .byteLevel = rules.steps[0] { true } else { false }
         starts = [UInt32](repeating: 0, count: count)
         ends = starts
         isSpecial = [Bool](repeating: false, count: count)
-        vocabulary.forEach { spelling, id in append(spelling, id) }
+        content.vocabulary.forEach { spelling, id in append(spelling, id) }
+        for id in content.controlIDs { isSpecial[Int(id)] = true }
+        if let (id, surface) = content.unknown { unknown = (id, Array(surface.utf8)) }
         for token in addedTokens {
             var content = token.content
             content.withUTF8 { append(UnsafeRawBufferPointer($0), token.id) }
@@ -45,12 +53,14 @@ struct DecodedTokens: Sendable {
         var isFirst = !isContinuation
         for id in ids where id >= 0 && Int(id) < starts.count {
             if skippingSpecialTokens, isSpecial[Int(id)] { continue }
-            if isFirst, let first = firstBytes[id] {
+            if id == unknown.id, skippingSpecialTokens {
+                output += unknown.bytes
+            } else if isFirst, let first = firstBytes[id] {
                 output.append(contentsOf: first)
             } else {
                 output.append(contentsOf: bytes[Int(starts[Int(id)])..<Int(ends[Int(id)])])
             }
-            isFirst = false
+            isFirst = isFirst && hidesLeadingSpaces && output.isEmpty
         }
         if let leading = rules.leading, !isContinuation {
             output.removeFirst(output.prefix(leading.count).prefix { $0 == leading.byte }.count)

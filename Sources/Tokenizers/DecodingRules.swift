@@ -11,6 +11,8 @@ struct DecodingRules: Sendable {
         case strip(UInt8, start: Int, stop: Int)
         /// A visible space is one, but in the first token nothing.
         case metaspace(replacement: [UInt8], dropsFirst: Bool)
+        /// ▁ is a space, but one at the beginning of the first token nothing.
+        case visibleSpace(hidesFirst: Bool)
     }
 
     /// What is done to each token.
@@ -20,7 +22,12 @@ struct DecodingRules: Sendable {
 
     /// Whether the first token is another one than it is elsewhere.
     var changesFirst: Bool {
-        steps.contains { if case .metaspace(_, dropsFirst: true) = $0 { true } else { false } }
+        steps.contains { step in
+            switch step {
+            case .metaspace(_, dropsFirst: true), .visibleSpace(hidesFirst: true): true
+            default: false
+            }
+        }
     }
 
     /// The bytes of a token.
@@ -35,6 +42,9 @@ struct DecodingRules: Sendable {
             case .replace(let pattern, let content): bytes = Self.replace(bytes, pattern, content)
             case .metaspace(let replacement, let dropsFirst):
                 bytes = Self.replace(bytes, replacement, isFirst && dropsFirst ? [] : [UInt8(ascii: " ")])
+            case .visibleSpace(let hidesFirst):
+                if isFirst, hidesFirst, bytes.starts(with: "▁".utf8) { bytes.removeFirst(3) }
+                bytes = Self.replace(bytes, Array("▁".utf8), [UInt8(ascii: " ")])
             case .byteFallback:
                 if bytes.count == 6, bytes.starts(with: "<0x".utf8), bytes[5] == UInt8(ascii: ">"),
                     let byte = UInt8(String(decoding: bytes[3..<5], as: UTF8.self), radix: 16)

@@ -14,6 +14,7 @@ public struct LimitedTokenizer: Tokenizer {
     public var addedTokens: [AddedToken] { whole.addedTokens }
     public var contentHashes: (vocabulary: UInt64, addedTokens: UInt64) { whole.contentHashes }
     public var prefixIDs: [Int32] { whole.prefixIDs }
+    public var hidesLeadingSpaces: Bool { whole.hidesLeadingSpaces }
     public var suffixIDs: [Int32] { whole.suffixIDs }
     public func encode(_ text: String) -> [Int32] { whole.encode(text) }
     public func id(of content: String) -> Int32? { whole.id(of: content) }

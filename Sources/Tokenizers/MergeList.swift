@@ -45,7 +45,7 @@ struct MergeList {
         }
         let table = MergeTable(mergeCount: pairs.count)
         var byteOfID = [Int16](repeating: -1, count: vocabulary.idLimit)
-        for (byte, id) in BytePairEncoding.byteIDs(vocabulary).enumerated() where id >= 0 {
+        for (byte, id) in SubwordTokenizer.byteIDs(vocabulary).enumerated() where id >= 0 {
             byteOfID[Int(id)] = Int16(byte)
         }
         var joined: [UInt8] = []

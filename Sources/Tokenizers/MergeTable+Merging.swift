@@ -93,7 +93,7 @@ extension MergeTable {
 }
 
 /// A binary heap of pairs, lowest rank first, then lowest position.
-private struct RankHeap {
+struct RankHeap {
     private var items: [UInt64] = []
 
     init(capacity: Int) { items.reserveCapacity(capacity) }

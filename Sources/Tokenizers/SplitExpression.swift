@@ -22,8 +22,9 @@ struct SplitExpression: Sendable {
     let first: CodePointTable?
 
     /// - Throws: `ExpressionError` for what is no expression, isn't supported, or is too large.
-    init(_ source: String) throws(ExpressionError) {
-        let node = try SplitExpressionParser.parse(source)
+    init(_ source: String) throws(ExpressionError) { try self.init(SplitExpressionParser.parse(source)) }
+
+    init(_ node: ExpressionNode) throws(ExpressionError) {
         if node.canBeEmpty { throw ExpressionError("an expression that can match nothing isn't supported") }
         first = node.first.map(CodePointTable.init)
         try compile(node)

@@ -17,7 +17,8 @@ public struct StreamedTokens: Sendable {
         // same.
         isContinuation =
             isContinuation || !bytes.isEmpty
-            || !tokenizer.decode([token], skippingSpecialTokens: true, isContinuation: true).isEmpty
+            || !tokenizer.hidesLeadingSpaces
+                && !tokenizer.decode([token], skippingSpecialTokens: true, isContinuation: true).isEmpty
         return text.append(bytes)
     }
 

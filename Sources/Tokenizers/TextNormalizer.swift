@@ -8,10 +8,15 @@ enum TextNormalizer: Sendable {
     case replace(SplitRule.Separator, with: [UInt8])
     case lowercase
     case strip(left: Bool, right: Bool)
+    /// A map of SentencePiece as the tokenizers library applies it.
+    case characterMap(CharacterMap)
+    case sentencePiece(SentencePieceNormalizer)
 
     /// - Parameter place: Where the text stands; what is stripped at its start moves it.
-    func apply(to text: [UInt8], _ place: inout TextPlace) -> [UInt8] {
+    func apply(to text: [UInt8], _ place: inout TextPlace, isEnd: Bool) -> [UInt8] {
         switch self {
+        case .characterMap(let map): return map.applied(to: text)
+        case .sentencePiece(let normalizer): return normalizer.apply(to: text, place, isEnd: isEnd)
         case .composition: return Self.normalized(text) { Array(String($0)._nfc) }
         case .decomposition: return Self.normalized(text) { Array(String($0)._nfd) }
         case .prepend(let prefix): return text.isEmpty || place == .continuation ? text : prefix + text

@@ -13,8 +13,9 @@ struct TextPipeline: Sendable {
     var normalizers: [TextNormalizer] = []
     var steps: [Step] = []
 
-    func normalized(_ text: UnsafeBufferPointer<UInt8>, _ place: inout TextPlace) -> [UInt8] {
-        normalizers.reduce(Array(text)) { $1.apply(to: $0, &place) }
+    /// - Parameter isEnd: Whether no other text stands behind.
+    func normalized(_ text: UnsafeBufferPointer<UInt8>, _ place: inout TextPlace, isEnd: Bool) -> [UInt8] {
+        normalizers.reduce(Array(text)) { $1.apply(to: $0, &place, isEnd: isEnd) }
     }
 
     /// Calls `body` with each word of `text[range]`.

@@ -30,6 +30,9 @@ public protocol Tokenizer: Sendable {
     /// text.
     func decode(_ ids: some Sequence<Int32>, skippingSpecialTokens: Bool, isContinuation: Bool) -> [UInt8]
 
+    /// Whether what is decoded never begins with spaces, however many tokens of them there are.
+    var hidesLeadingSpaces: Bool { get }
+
     /// A number by which another tokenizer shows: that of the vocabulary and its merges, and that of the added tokens.
     var contentHashes: (vocabulary: UInt64, addedTokens: UInt64) { get }
 
@@ -42,6 +45,7 @@ public protocol Tokenizer: Sendable {
 
 extension Tokenizer {
     public var rowCount: Int? { nil }
+    public var hidesLeadingSpaces: Bool { false }
     public var prefixIDs: [Int32] { [] }
     public var suffixIDs: [Int32] { [] }
 

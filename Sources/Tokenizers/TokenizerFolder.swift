@@ -13,15 +13,22 @@ private let formats = [
     TokenizerFormat(files: ["tokenizer.json"]) { folder in
         var content = try TokenizerJSON.read(path: pathOfFile("tokenizer.json", in: folder))
         try TokenizerSettings(folder: folder).apply(to: &content)
-        return BytePairEncoding(content)
+        return SubwordTokenizer(content)
     },
     TokenizerFormat(files: ["vocab.json", "merges.txt"]) { folder in
         let settings = try TokenizerSettings(folder: folder)
         var content = try VocabularyFiles.read(folder: folder, settings: settings)
         try settings.apply(to: &content)
-        return BytePairEncoding(content)
+        return SubwordTokenizer(content)
+    },
+    TokenizerFormat(files: ["tokenizer.model"]) { try SentencePieceFile.load("tokenizer.model", folder: $0) },
+    TokenizerFormat(files: [SentencePieceFile.t5Name]) {
+        try SentencePieceFile.load(SentencePieceFile.t5Name, folder: $0)
     },
 ]
+
+/// What a folder with a tokenizer holds, for messages.
+public let tokenizerFileNames = formats.map { $0.files.joined(separator: " and ") }.joined(separator: ", or ")
 
 /// Loads the tokenizer of a model folder as transformers saves it.
 ///
@@ -32,8 +39,7 @@ public func loadTokenizer(folder: String) throws -> any Tokenizer {
     for format in formats where format.files.allSatisfy({ fileExists(pathOfFile($0, in: folder)) }) {
         return try format.load(folder)
     }
-    let names = formats.map { $0.files.joined(separator: " and ") }.joined(separator: ", or ")
-    var message = "no tokenizer in this folder: looked for \(names)"
+    var message = "no tokenizer in this folder: looked for \(tokenizerFileNames)"
     let present = formats.flatMap(\.files).filter { fileExists(pathOfFile($0, in: folder)) }
     if !present.isEmpty { message += " (only \(present.joined(separator: " and ")) is there)" }
     throw Problem(message, file: folder, exitStatus: .missingInput)

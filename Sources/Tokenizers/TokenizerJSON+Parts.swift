@@ -1,7 +1,7 @@
 import Diagnostics
 import JSONText
 
-/// What surrounds the model: each part becomes a rule of ours, or is a problem that names it.
+/// What is done in front of the model: each part becomes a rule of ours, or is a problem that names it.
 extension TokenizerJSON {
     mutating func readNormalizer(_ node: JSONNode) throws {
         if node.isNull { return }
@@ -14,11 +14,23 @@ extension TokenizerJSON {
         case "Strip":
             words.pipeline.normalizers.append(
                 .strip(left: try node.boolean("strip_left"), right: try node.boolean("strip_right")))
+        case "Precompiled": try readCharacterMap(node)
         case "Prepend": words.pipeline.normalizers.append(.prepend(Array(try node.string("prepend").utf8)))
         case "Replace":
             guard let separator = try separator(node, "normalizer") else { return }
             words.pipeline.normalizers.append(.replace(separator, with: Array(try node.string("content").utf8)))
         default: unsupported("normalizer", node, "the normalizer \(quoted(type)) isn't supported")
+        }
+    }
+
+    private mutating func readCharacterMap(_ node: JSONNode) throws {
+        guard let map = try node.optional("precompiled_charsmap") else { return }
+        guard let bytes = Base64.bytes(try map.asString()) else { throw map.problem("it isn't base64") }
+        if bytes.isEmpty { return }
+        do {
+            words.pipeline.normalizers.append(.characterMap(try CharacterMap(bytes)))
+        } catch {
+            throw map.problem("it is broken: \(error.message)")
         }
     }
 
@@ -40,30 +52,28 @@ extension TokenizerJSON {
             words.addsPrefixSpace = try node.optionalBoolean("add_prefix_space") ?? true
             words.splitsWords = try node.optionalBoolean("use_regex") ?? true
         case "Split":
-            guard let separator = try separator(node, "pre_tokenizer") else { return }
-            let name = try node.required("behavior")
-            guard let behavior = SplitRule.Behavior(rawValue: try name.asString()) else {
-                unsupported("pre_tokenizer", name, "the behavior \(quoted(try name.asString())) isn't supported")
+            guard let separator = try separator(node, "pre_tokenizer"), let behavior = try behavior(node) else {
                 return
             }
-            var rule = SplitRule(separator: separator, behavior: behavior)
-            rule.isInverted = try node.optionalBoolean("invert") ?? false
+            let isInverted = try node.optionalBoolean("invert") ?? false
             // Nothing lies between GPT-2's words.
-            if case .words = separator, behavior == .removed, rule.isInverted {
-                rule = SplitRule(separator: separator, behavior: .isolated)
-            }
-            words.pipeline.steps.append(.split(rule))
+            if case .words = separator, behavior == .removed, isInverted { return split(separator, .isolated) }
+            split(separator, behavior, isInverted: isInverted)
         case "Digits":
             let isEach = try node.optionalBoolean("individual_digits") ?? false
             // The library has digits of a later Unicode version here than in its expressions.
             let digits = CodePointSet.numbers.union(CodePointSet(0x11DE0...0x11DE9, 0x16FF4...0x16FF6))
-            words.pipeline.steps.append(
-                .split(
-                    SplitRule(
-                        separator: .characters(CodePointTable(digits)), behavior: isEach ? .isolated : .contiguous)))
-        case "WhitespaceSplit":
-            words.pipeline.steps.append(
-                .split(SplitRule(separator: .characters(CodePointTable(.spaces)), behavior: .removed)))
+            split(.characters(CodePointTable(digits)), isEach ? .isolated : .contiguous)
+        case "Punctuation":
+            guard let behavior = try behavior(node) else { return }
+            split(.characters(CodePointTable(.punctuation)), behavior)
+        case "WhitespaceSplit": split(.characters(CodePointTable(.spaces)), .removed)
+        case "Whitespace":
+            let signs = CodePointSet.wordCharacters.union(.spaces).inverted
+            let runs = [CodePointSet.wordCharacters, signs].map {
+                ExpressionNode.repeated(.characters($0), least: 1, most: nil, .greedy)
+            }
+            split(.expression(try SplitExpression(.alternatives(runs))), .removed, isInverted: true)
         case "Metaspace":
             guard let (replacement, prefix) = try metaspace(node, "pre_tokenizer") else { return }
             words.pipeline.steps.append(
@@ -74,8 +84,23 @@ extension TokenizerJSON {
         }
     }
 
+    private mutating func split(
+        _ separator: SplitRule.Separator, _ behavior: SplitRule.Behavior, isInverted: Bool = false
+    ) {
+        words.pipeline.steps.append(
+            .split(SplitRule(separator: separator, behavior: behavior, isInverted: isInverted)))
+    }
+
+    /// What becomes of a separator; isolated where a part doesn't say it.
+    private mutating func behavior(_ node: JSONNode) throws -> SplitRule.Behavior? {
+        guard let name = try node.optional("behavior") else { return .isolated }
+        if let behavior = SplitRule.Behavior(rawValue: try name.asString()) { return behavior }
+        unsupported("pre_tokenizer", name, "the behavior \(quoted(try name.asString())) isn't supported")
+        return nil
+    }
+
     /// Replacement and prefix of a Metaspace, which older files say by `add_prefix_space`.
-    private mutating func metaspace(
+    mutating func metaspace(
         _ node: JSONNode, _ key: String
     ) throws -> (replacement: [UInt8], TextPipeline.Prefix)? {
         let replacement = try node.string("replacement")
@@ -113,96 +138,6 @@ extension TokenizerJSON {
         } catch {
             unsupported(key, source, "the regular expression \(source.summary) can't be used: \(error.message)")
             return nil
-        }
-    }
-
-    mutating func readPostProcessor(_ node: JSONNode) throws {
-        if node.isNull { return }
-        let type = try node.string("type")
-        switch type {
-        case "ByteLevel": return
-        case "Sequence": for step in try node.array("processors") { try readPostProcessor(step) }
-        case "TemplateProcessing": try readTemplate(node)
-        default: unsupported("post_processor", node, "the post-processor \(quoted(type)) isn't supported")
-        }
-    }
-
-    /// Pairs of texts are never encoded, so that only the template of one counts.
-    private mutating func readTemplate(_ node: JSONNode) throws {
-        var ids: (front: [Int32], behind: [Int32]) = ([], [])
-        var texts = 0
-        for part in try node.array("single") {
-            guard let special = try part.optional("SpecialToken") else {
-                _ = try part.required("Sequence")
-                texts += 1
-                continue
-            }
-            let name = try special.string("id")
-            let tokens = try node.required("special_tokens")
-            guard let token = tokens.member(name) else {
-                throw special.problem("the template's token \(quoted(name)) isn't among its special_tokens")
-            }
-            for id in try token.array("ids") {
-                let value = try id.asInteger()
-                guard value >= 0, value < MergeTable.idLimit else {
-                    throw id.problem("the id \(value) is out of range")
-                }
-                if texts == 0 {
-                    ids.front.append(Int32(truncatingIfNeeded: value))
-                } else {
-                    ids.behind.append(Int32(truncatingIfNeeded: value))
-                }
-            }
-        }
-        if texts != 1 {
-            unsupported("post_processor", node, "a template that holds the text \(texts) times isn't supported")
-        }
-        words.prefixIDs = ids.front + words.prefixIDs
-        words.suffixIDs += ids.behind
-    }
-
-    mutating func readDecoder(_ node: JSONNode) throws {
-        let type = node.isNull ? "null" : try node.string("type")
-        if type == "Sequence" {
-            for step in try node.array("decoders") { try readDecoder(step) }
-            return
-        }
-        if words.isFused, type != "Fuse", type != "Strip" {
-            unsupported("decoder", node, "the decoder \(quoted(type)) isn't supported behind Fuse")
-            return
-        }
-        switch type {
-        case "ByteLevel": words.decoding.steps.append(.byteLevel)
-        case "ByteFallback": words.decoding.steps.append(.byteFallback)
-        case "Fuse": words.isFused = true
-        case "Metaspace":
-            guard let (replacement, prefix) = try metaspace(node, "decoder") else { return }
-            words.decoding.steps.append(.metaspace(replacement: replacement, dropsFirst: prefix != .never))
-        case "Replace":
-            guard let text = try node.required("pattern").optionalString("String"), !text.isEmpty else {
-                unsupported("decoder", node, "Replace by another pattern than a string isn't supported")
-                return
-            }
-            words.decoding.steps.append(.replace(Array(text.utf8), with: Array(try node.string("content").utf8)))
-        case "Strip": try readStrip(node)
-        case "null": unsupported("decoder", node, "no decoder, which joins tokens by spaces, isn't supported")
-        default: unsupported("decoder", node, "the decoder \(quoted(type)) isn't supported")
-        }
-    }
-
-    private mutating func readStrip(_ node: JSONNode) throws {
-        let content = Array(try node.string("content").utf8)
-        let (start, stop) = (try node.integer("start"), try node.integer("stop"))
-        guard content.count == 1, content[0] < 0x80, start >= 0, stop >= 0, !words.isFused || stop == 0,
-            words.decoding.leading == nil
-        else {
-            unsupported("decoder", node, "this Strip isn't supported: only one of an ASCII character, in front, is")
-            return
-        }
-        if words.isFused {
-            words.decoding.leading = (content[0], start)
-        } else {
-            words.decoding.steps.append(.strip(content[0], start: start, stop: stop))
         }
     }
 }

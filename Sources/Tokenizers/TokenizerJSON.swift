@@ -17,6 +17,9 @@ struct TokenizerJSON {
         var type: String?
         var vocabulary: Vocabulary?
         var merges: MergeList?
+        /// The vocabulary of a Unigram, an array of pieces and scores.
+        var unigram: ScoredVocabulary?
+        var unknownID: JSONNode?
         var unknownToken: JSONNode?
         var fallback: JSONNode?
         var fusesUnknown = false
@@ -38,7 +41,7 @@ struct TokenizerJSON {
     }
 
     /// What the file at `path` holds. Throws a `Problem`, or `Problems` for several.
-    static func read(path: String) throws -> BytePairEncoding.Content {
+    static func read(path: String) throws -> SubwordTokenizer.Content {
         try FileBytes(path: path).withBytes { bytes in
             var parser = TokenizerJSON(file: path)
             var reader = JSONReader(bytes, file: path)
@@ -97,15 +100,19 @@ struct TokenizerJSON {
     private mutating func readModel(_ reader: inout JSONReader, size: Int) throws {
         try reader.readObject { (reader, key) in
             if key.matches("vocab") {
-                // Unigram's is an array of pieces.
-                if try reader.peek() == .object { model.vocabulary = try .read(&reader, reservingBytes: size) }
+                if try reader.peek() == .object {
+                    model.vocabulary = try .read(&reader, reservingBytes: size)
+                } else {
+                    model.unigram = try .read(&reader, reservingBytes: size)
+                }
             } else if key.matches("merges") {
                 try readMerges(&reader)
             } else if key.matches("type") {
                 let type = try reader.readNode()
                 model.type = try type.asString()
-                if let name = model.type, !sameBytes(name, "BPE") {
-                    unsupported("model.type", type, "the model \(quoted(name)) isn't supported: only BPE is")
+                if let name = model.type, !sameBytes(name, "BPE"), !sameBytes(name, "Unigram") {
+                    unsupported(
+                        "model.type", type, "the model \(quoted(name)) isn't supported: only BPE and Unigram are")
                 }
             } else {
                 let node = try reader.readNode()
@@ -120,6 +127,8 @@ struct TokenizerJSON {
         let name = String(decoding: key, as: UTF8.self)
         if key.matches("unk_token") {
             model.unknownToken = node
+        } else if key.matches("unk_id") {
+            model.unknownID = node
         } else if key.matches("dropout") {
             if try node.asNumber() != 0 { unsupported("model.dropout", node, "dropout of merges isn't supported") }
         } else if key.matches("continuing_subword_prefix") || key.matches("end_of_word_suffix") {
@@ -158,31 +167,26 @@ struct TokenizerJSON {
 
     // MARK: the whole
 
-    private mutating func content() throws -> BytePairEncoding.Content {
+    private mutating func content() throws -> SubwordTokenizer.Content {
         checkUnknown()
         if problems.isEmpty { checkParts() }
         if problems.count == 1 { throw problems[0] }
         if !problems.isEmpty { throw Problems(problems) }
+        if let unigram = try unigramContent() { return try withAddedTokens(unigram) }
         guard let vocabulary = model.vocabulary, let merges = model.merges else {
             throw Problem(
                 "expected a BPE with \"vocab\" and \"merges\"", file: file, position: model.position, key: "model")
         }
-        var content = BytePairEncoding.Content(vocabulary: vocabulary, merges: try merges.table(vocabulary))
-        content.addsPrefixSpace = words.addsPrefixSpace
-        content.splitsWords = words.splitsWords
-        content.pipeline = words.pipeline
+        var content = SubwordTokenizer.Content(vocabulary: vocabulary, merges: try merges.table(vocabulary))
+        content.take(words)
         content.ignoresMerges = model.ignoresMerges
-        content.decoding = words.decoding
-        content.prefixIDs = words.prefixIDs
-        content.suffixIDs = words.suffixIDs
-        content.signature = words.signature
         if model.ignoresMerges { content.signature += "ignore_merges" }
         if !words.isByteLevel {
-            var rules = BytePairEncoding.CharacterRules()
+            var rules = SubwordTokenizer.CharacterRules()
             rules.fallsBackToBytes = model.fallback != nil
             rules.unknownToken = try model.unknownToken?.asString()
             rules.fusesUnknown = model.fusesUnknown
-            content.characters = rules
+            content.model = .characters(rules)
             content.signature += "characters \(rules)"
         } else if content.pipeline.steps.count == 1, !words.splitsWords, !words.addsPrefixSpace,
             case .split(let rule) = content.pipeline.steps[0], case .words = rule.separator
@@ -192,6 +196,11 @@ struct TokenizerJSON {
             content.splitsWords = true
             if content.pipeline.normalizers.isEmpty { content.signature = "" }
         }
+        return try withAddedTokens(content)
+    }
+
+    private func withAddedTokens(_ content: SubwordTokenizer.Content) throws -> SubwordTokenizer.Content {
+        var content = content
         try Self.naming("added_tokens") {
             for node in try addedTokens?.asArray() ?? [] {
                 try content.add(AddedToken(node, id: node.integer("id")), at: node)
@@ -200,10 +209,39 @@ struct TokenizerJSON {
         return content
     }
 
+    /// What a Unigram's file holds; nil for other models.
+    private func unigramContent() throws -> SubwordTokenizer.Content? {
+        guard let type = model.type, sameBytes(type, "Unigram") else { return nil }
+        guard let unigram = model.unigram else {
+            throw Problem("expected a Unigram with \"vocab\"", file: file, position: model.position, key: "model")
+        }
+        let count = unigram.vocabulary.idLimit
+        guard let node = model.unknownID else {
+            throw Problem(
+                "missing: texts with unknown characters need it", file: file, position: model.position,
+                key: "model.unk_id")
+        }
+        let unknownID = try node.asInteger()
+        guard unknownID >= 0, unknownID < count else {
+            throw node.problem("the id \(unknownID) is out of range: there are \(count) pieces")
+        }
+        var unknown = UnknownPieces(id: Int32(truncatingIfNeeded: unknownID), bytes: [])
+        if model.fallback != nil { unknown.bytes = SubwordTokenizer.fallbackIDs(unigram.vocabulary) }
+        var content = SubwordTokenizer.Content(
+            vocabulary: unigram.vocabulary, merges: MergeTable(mergeCount: 0))
+        content.take(words)
+        content.splitsWords = false
+        content.model = .unigram(UnigramModel(unigram.vocabulary, scores: unigram.scores, unknown: unknown))
+        var hash = ContentHash()
+        for score in unigram.scores { hash.add(score.bitPattern) }
+        content.signature += "unigram \(unknownID) \(!unknown.bytes.isEmpty) \(hash.value)"
+        return content
+    }
+
     private mutating func checkUnknown() {
         guard let vocabulary = model.vocabulary else { return }
         if words.isByteLevel {
-            guard BytePairEncoding.byteIDs(vocabulary).contains(-1) else { return }
+            guard SubwordTokenizer.byteIDs(vocabulary).contains(-1) else { return }
             for (key, node) in [("unk_token", model.unknownToken), ("byte_fallback", model.fallback)] {
                 guard let node else { continue }
                 unsupported(

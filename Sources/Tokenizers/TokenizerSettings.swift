@@ -40,6 +40,16 @@ struct TokenizerSettings {
         }
     }
 
+    /// How many tokens T5's tokenizer adds for what is left out of a text.
+    var sentinelCount: Int {
+        get throws {
+            guard let node = try configuration?.optional("extra_ids") else { return 100 }
+            let count = try node.asInteger()
+            guard (0...10000).contains(count) else { throw node.problem("expected 0 to 10000, got \(count)") }
+            return count
+        }
+    }
+
     /// Where a token is asked for in front of every text.
     var beginningOfText: JSONNode? {
         get throws {
@@ -102,7 +112,7 @@ struct TokenizerSettings {
     }
 
     /// Adds the tokens that the files name to those that the vocabulary's file holds.
-    func apply(to content: inout BytePairEncoding.Content) throws {
+    func apply(to content: inout SubwordTokenizer.Content) throws {
         if let addsPrefixSpace = try addsPrefixSpace { content.addsPrefixSpace = addsPrefixSpace }
         content.splitsSpecialTokens = try configuration?.optionalBoolean("split_special_tokens") ?? false
         let listed = try (configuration?.optionalObject("added_tokens_decoder") ?? []).map { member in
@@ -123,21 +133,24 @@ struct TokenizerSettings {
         try applyBeginningAndEnd(to: &content)
     }
 
-    /// `add_bos_token` and `add_eos_token` count instead of a template where one of them is there, as in transformers.
-    private func applyBeginningAndEnd(to content: inout BytePairEncoding.Content) throws {
+    /// `add_bos_token` and `add_eos_token` count instead of a template where one of them is there, as in transformers; a
+    /// file of the model's own that knows its tokens counts for the other.
+    private func applyBeginningAndEnd(to content: inout SubwordTokenizer.Content) throws {
         guard let configuration,
             ["add_bos_token", "add_eos_token"].contains(where: { configuration.member($0) != nil })
         else { return }
-        func ids(_ key: String, _ token: String) throws -> [Int32] {
-            guard try configuration.optionalBoolean(key) ?? false, let node = specialToken(token), !node.isNull else {
-                return []
-            }
+        let knowsTokens = content.defaultBeginning != nil || content.defaultEnd != nil
+        func ids(_ key: String, _ token: String, _ own: Int32?, _ present: [Int32]) throws -> [Int32] {
+            let isAdded = try configuration.optionalBoolean(key)
+            if isAdded == nil, knowsTokens { return present }
+            if isAdded != true { return [] }
+            guard let node = specialToken(token), !node.isNull else { return own.map { [$0] } ?? [] }
             let text = try Self.content(node)
             let added = content.addedTokens.first { sameBytes($0.content, text) }
             return (added?.id ?? content.vocabulary.id(of: text)).map { [$0] } ?? []
         }
-        content.prefixIDs = try ids("add_bos_token", "bos_token")
-        content.suffixIDs = try ids("add_eos_token", "eos_token")
+        content.prefixIDs = try ids("add_bos_token", "bos_token", content.defaultBeginning, content.prefixIDs)
+        content.suffixIDs = try ids("add_eos_token", "eos_token", content.defaultEnd, content.suffixIDs)
     }
 
     private var isGPT2: Bool {
@@ -148,7 +161,7 @@ struct TokenizerSettings {
     }
 
     /// The tokens of added_tokens.json, of which those that other files name as special are.
-    private func applyAdditions(to content: inout BytePairEncoding.Content, special: [JSONNode]) throws {
+    private func applyAdditions(to content: inout SubwordTokenizer.Content, special: [JSONNode]) throws {
         let special = try special.map(Self.content)
         let tokens = try (additions?.asObject() ?? []).map { member in
             (content: member.key, id: try member.value.asInteger(), node: member.value)
@@ -162,7 +175,7 @@ struct TokenizerSettings {
         }
     }
 
-    private func applyEndOfText(to content: inout BytePairEncoding.Content) throws {
+    private func applyEndOfText(to content: inout SubwordTokenizer.Content) throws {
         if let node = specialToken("eos_token") ?? map?.member("eos_token") {
             content.endOfText = node.isNull ? nil : try Self.content(node)
         } else if content.addedTokens.contains(where: { sameBytes($0.content, Self.endOfText) }) {

@@ -35,7 +35,7 @@ final class Vocabulary: @unchecked Sendable {
         }
     }
 
-    /// Makes the table; tokens are distinct, as a JSON object's keys are.
+    /// Makes the table; of equal tokens the last counts.
     init(_ builder: consuming Builder) {
         arena = .allocate(byteCount: max(builder.arena.count, 1), alignment: 8)
         arena.copyBytes(from: builder.arena)
@@ -51,7 +51,14 @@ final class Vocabulary: @unchecked Sendable {
             let spelling = spelling(ofEntry: entry)
             let hash = Self.hash(spelling)
             var slot = Int(truncatingIfNeeded: hash) & mask
-            while slots[slot] != 0 { slot = (slot + 1) & mask }
+            while slots[slot] != 0 {
+                if slots[slot] >> 32 == hash >> 32,
+                    Self.same(self.spelling(ofEntry: Int(slots[slot] & 0xFFFF_FFFF) - 1), spelling)
+                {
+                    break
+                }
+                slot = (slot + 1) & mask
+            }
             slots[slot] = (hash >> 32) << 32 | UInt64(entry + 1)
         }
     }

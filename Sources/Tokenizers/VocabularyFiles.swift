@@ -6,7 +6,7 @@ enum VocabularyFiles {
     private static let classes: Set<String> = ["GPT2Tokenizer", "GPT2TokenizerFast"]
 
     /// What the two files hold. Throws a `Problem`, also where tokenizer_config.json names another kind of tokenizer.
-    static func read(folder: String, settings: TokenizerSettings) throws -> BytePairEncoding.Content {
+    static func read(folder: String, settings: TokenizerSettings) throws -> SubwordTokenizer.Content {
         if let node = try settings.tokenizerClass, try !classes.contains(node.asString()) {
             throw node.problem(
                 "\(try quoted(node.asString())) isn't supported without tokenizer.json: only GPT2Tokenizer is")
@@ -16,7 +16,7 @@ enum VocabularyFiles {
         }
         let vocabulary = try readVocabulary(path: pathOfFile("vocab.json", in: folder))
         let merges = try readMerges(path: pathOfFile("merges.txt", in: folder), vocabulary)
-        var content = BytePairEncoding.Content(vocabulary: vocabulary, merges: merges)
+        var content = SubwordTokenizer.Content(vocabulary: vocabulary, merges: merges)
         if vocabulary.id(of: TokenizerSettings.endOfText) != nil { content.addSpecial(TokenizerSettings.endOfText) }
         return content
     }

@@ -68,7 +68,8 @@ struct TokenizerFolderTests {
     @Test("that holds no tokenizer is a missing input")
     func missing() throws {
         let message =
-            "FOLDER: error: no tokenizer in this folder: looked for tokenizer.json, or vocab.json and merges.txt"
+            "FOLDER: error: no tokenizer in this folder: looked for tokenizer.json, or vocab.json and merges.txt, "
+            + "or tokenizer.model, or spiece.model"
         #expect(try loadingError([:]) == message)
         #expect(try loadingError(["vocab.json": "{}"]) == message + " (only vocab.json is there)")
         let problem = try withFolder([:]) { folder in

@@ -5,7 +5,9 @@ import Tokenizers
 
 @Suite("Kinds of tokenizers")
 struct TokenizerKindsTests {
-    static let kinds = ["llama3", "qwen2", "o200k", "gpt_neox", "smollm2", "llama2", "mistral", "metaspace", "unknown"]
+    static let kinds = [
+        "llama3", "qwen2", "o200k", "gpt_neox", "smollm2", "llama2", "mistral", "metaspace", "unknown", "whitespace",
+    ]
 
     /// The file of a kind, which names its vocabulary and merges.
     private func file(_ fixture: JSONNode, _ kind: JSONNode) throws -> JSONValue {
@@ -44,7 +46,9 @@ struct TokenizerKindsTests {
         #expect(tokenizer.suffixIDs.map(String.init).joined(separator: " ") == (try kind.string("behind")))
     }
 
-    @Test("know every code point as the library does", arguments: ["qwen2", "o200k", "smollm2", "mistral", "unknown"])
+    @Test(
+        "know every code point as the library does",
+        arguments: ["qwen2", "o200k", "smollm2", "mistral", "unknown", "whitespace"])
     func codePoints(_ name: String) throws {
         let (_, kind, tokenizer) = try load(name)
         let starts = Array(stride(from: UInt32(0), to: 0x30000, by: 0x1000)) + [0xE0000]

@@ -20,6 +20,7 @@ public enum KnownFiles {
     private static let modelNames: Set<String> = [
         "config.json", "generation_config.json", ModelWeights.singleName, ModelWeights.indexName, "tokenizer.json",
         "tokenizer_config.json", "vocab.json", "merges.txt", "special_tokens_map.json", "added_tokens.json",
+        "tokenizer.model", "spiece.model",
         "chat_template.jinja", "chat_template.json", "training_config.yaml",
         templatesName,
     ]

@@ -39,7 +39,7 @@ public struct BaseModel {
     public func codec(hasPlaces: Bool = false) throws -> TextCodec {
         guard let tokenizer else {
             throw Problem(
-                "no tokenizer in this folder: it needs tokenizer.json, or vocab.json and merges.txt", file: folder,
+                "no tokenizer in this folder: it needs \(tokenizerFileNames)", file: folder,
                 exitStatus: .missingInput)
         }
         var codec = TextCodec(tokenizer, end: endOfText)
