@@ -14,6 +14,6 @@ public struct EndOfText: Sendable, Hashable {
     ///   none.
     public init(_ tokenizer: (any Tokenizer)?, others: [Int32]) {
         appended = tokenizer?.endOfTextID ?? others.first
-        stops = Set(others).union(tokenizer?.endOfTextID.map { [$0] } ?? [])
+        stops = Set(others).union(tokenizer?.endOfTextIDs ?? [])
     }
 }

@@ -11,6 +11,7 @@ public struct LimitedTokenizer: Tokenizer {
 
     public var vocabularySize: Int { whole.vocabularySize }
     public var endOfTextID: Int32? { whole.endOfTextID }
+    public var endOfTextIDs: [Int32] { whole.endOfTextIDs }
     public var addedTokens: [AddedToken] { whole.addedTokens }
     public var contentHashes: (vocabulary: UInt64, addedTokens: UInt64) { whole.contentHashes }
     public var prefixIDs: [Int32] { whole.prefixIDs }

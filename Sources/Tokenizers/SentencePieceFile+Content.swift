@@ -56,7 +56,7 @@ extension SentencePieceFile {
         content.hidesLeadingSpaces = normalization.removesExtraSpaces
         content.controlIDs = ids { $0 == .control }
         content.unknown = ids { $0 == .unknown }.first.map { ($0, unknownSurface) }
-        content.endOfText = id(endID).map { pieces[Int($0)].text }
+        content.endOfTexts = id(endID).map { [pieces[Int($0)].text] } ?? []
         // The beginning of a text was always there in training; where the model has none, as T5's, the end was.
         content.defaultBeginning = id(beginningID)
         content.defaultEnd = id(endID)

@@ -23,7 +23,8 @@ extension SubwordTokenizer {
         var defaultEnd: Int32?
         /// Whether what is decoded never begins with spaces.
         var hidesLeadingSpaces = false
-        var endOfText: String?
+        /// The tokens that end a text, the first of which is put behind one.
+        var endOfTexts: [String] = []
         /// Special tokens that are not found in texts.
         var controlIDs: [Int32] = []
         /// The token of what is unknown, where a text of its own stands for it.

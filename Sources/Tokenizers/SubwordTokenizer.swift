@@ -8,7 +8,8 @@ public final class SubwordTokenizer: Tokenizer {
     public let vocabularySize: Int
     public let prefixIDs: [Int32]
     public let suffixIDs: [Int32]
-    public let endOfTextID: Int32?
+    public let endOfTextIDs: [Int32]
+    public var endOfTextID: Int32? { endOfTextIDs.first }
     public let addedTokens: [AddedToken]
     public var hidesLeadingSpaces: Bool { decoded.hidesLeadingSpaces }
 
@@ -73,7 +74,7 @@ public final class SubwordTokenizer: Tokenizer {
         merger = Self.merger(content)
         let added = addedTokens
         let vocabulary = vocabulary
-        endOfTextID = content.endOfText.flatMap { Self.id(of: $0, added, vocabulary) }
+        endOfTextIDs = content.endOfTexts.compactMap { Self.id(of: $0, added, vocabulary) }
     }
 
     private static func merger(_ content: Content) -> Merger {

@@ -6,6 +6,9 @@ public protocol Tokenizer: Sendable {
     /// The id that ends a text, where the tokenizer's files name one.
     var endOfTextID: Int32? { get }
 
+    /// The ids that end a text, of which the files may name several.
+    var endOfTextIDs: [Int32] { get }
+
     /// The tokens that are found in a text as a whole, the special ones among them, by ascending id.
     var addedTokens: [AddedToken] { get }
 
@@ -45,6 +48,7 @@ public protocol Tokenizer: Sendable {
 
 extension Tokenizer {
     public var rowCount: Int? { nil }
+    public var endOfTextIDs: [Int32] { endOfTextID.map { [$0] } ?? [] }
     public var hidesLeadingSpaces: Bool { false }
     public var prefixIDs: [Int32] { [] }
     public var suffixIDs: [Int32] { [] }

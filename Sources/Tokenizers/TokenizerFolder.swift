@@ -30,6 +30,11 @@ private let formats = [
 /// What a folder with a tokenizer holds, for messages.
 public let tokenizerFileNames = formats.map { $0.files.joined(separator: " and ") }.joined(separator: ", or ")
 
+/// Whether a folder holds a tokenizer, or the first of its files.
+public func hasTokenizer(folder: String) -> Bool {
+    formats.contains { format in format.files.first.map { fileExists(pathOfFile($0, in: folder)) } ?? false }
+}
+
 /// Loads the tokenizer of a model folder as transformers saves it.
 ///
 /// Throws a `Problem`, or `Problems` for several: with the exit status `missingInput` where the folder holds no

@@ -73,10 +73,19 @@ struct TokenizerSettings {
         return try node.asString()
     }
 
+    /// The tokens that end a text may be several.
+    private static func each(_ node: JSONNode) -> [JSONNode] {
+        if case .array(let nodes) = node.content { return nodes }
+        return node.isNull ? [] : [node]
+    }
+
     /// Tokens with a role, in the order in which transformers adds them: the common ones, then those that a file names
     /// itself, as `image_token`.
     private func roles() throws -> [JSONNode] {
-        var nodes = Self.tokenNames.compactMap { specialToken($0) }
+        var nodes = Self.tokenNames.flatMap { name in
+            guard let node = specialToken(name) else { return [JSONNode]() }
+            return name == "eos_token" ? Self.each(node) : [node]
+        }
         for source in listsTokens ? [configuration] : [configuration, map] {
             for member in try source?.asObject() ?? [] where !Self.tokenNames.contains(member.key) {
                 guard member.key.hasSuffix("_token") else { continue }
@@ -144,7 +153,7 @@ struct TokenizerSettings {
             let isAdded = try configuration.optionalBoolean(key)
             if isAdded == nil, knowsTokens { return present }
             if isAdded != true { return [] }
-            guard let node = specialToken(token), !node.isNull else { return own.map { [$0] } ?? [] }
+            guard let node = specialToken(token).flatMap({ Self.each($0).first }) else { return own.map { [$0] } ?? [] }
             let text = try Self.content(node)
             let added = content.addedTokens.first { sameBytes($0.content, text) }
             return (added?.id ?? content.vocabulary.id(of: text)).map { [$0] } ?? []
@@ -177,9 +186,9 @@ struct TokenizerSettings {
 
     private func applyEndOfText(to content: inout SubwordTokenizer.Content) throws {
         if let node = specialToken("eos_token") ?? map?.member("eos_token") {
-            content.endOfText = node.isNull ? nil : try Self.content(node)
+            content.endOfTexts = try Self.each(node).map(Self.content)
         } else if content.addedTokens.contains(where: { sameBytes($0.content, Self.endOfText) }) {
-            content.endOfText = Self.endOfText
+            content.endOfTexts = [Self.endOfText]
         }
     }
 

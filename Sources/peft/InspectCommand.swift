@@ -14,6 +14,7 @@ struct InspectCommand: ParsableCommand {
               peft inspect embedded/base
               peft inspect runs/demo --json
               peft inspect model.safetensors --tensors
+              peft inspect embedded/base --text "Hello world"
             """)
 
     @Argument(
@@ -25,10 +26,17 @@ struct InspectCommand: ParsableCommand {
     @Flag(help: "List every tensor: its name, type and shape.")
     var tensors = false
 
+    @Option(help: "Show the tokens of this text, as the folder's tokenizer makes them, instead.")
+    var text: String?
+
     @Flag(help: "Print one JSON object, tensors included.")
     var json = false
 
     func run() throws {
+        if let text {
+            let listing = try TokenListing(text, path: path)
+            return Console.line(json ? listing.json.text(.indented) : listing.lines.harmless)
+        }
         let inspection = try Inspection(path: path, warn: Console.report)
         Console.line(json ? inspection.json.text(.indented) : inspection.text(listingTensors: tensors).harmless)
     }

@@ -32,6 +32,30 @@ struct InspectCommandTests {
                 """)
     }
 
+    @Test("shows the tokens of a text, and the bytes of which a character is made")
+    func tokens() throws {
+        let outcome = try peft("inspect", "embedded/base", "--text", "near 日")
+        #expect(outcome.status == 0)
+        #expect(outcome.errors == "")
+        #expect(
+            outcome.output == """
+                 77  "n"
+                425  "ear"
+                220  " "
+                162  <0xE6>
+                245  <0x97>
+                 98  <0xA5>
+
+                """)
+        let json = try peft("inspect", "embedded/base", "--text", "near 日", "--json")
+        let root = try JSONNode.parse(json.output)
+        #expect(try root.string("text") == "near 日")
+        let bytes = try root.array("tokens").flatMap { try $0.array("bytes").map { UInt8(try $0.asInteger()) } }
+        #expect(bytes == Array("near 日".utf8))
+        let missing = try peft("inspect", "Tests/Fixtures/adapters/base", "--text", "a")
+        #expect(missing.status == 66)
+    }
+
     @Test("describes an adapter with what is set in it, and lists its tensors when asked")
     func adapter() throws {
         let outcome = try peft("inspect", "\(adapters)/one-layer", "--tensors")

@@ -48,6 +48,16 @@ struct TokenizerFolderTests {
         #expect(try load(files).endOfTextID == id)
     }
 
+    @Test("may name several tokens that end a text, the first of which is put behind one")
+    func severalEnds() throws {
+        let tokenizer = try load([
+            "tokenizer_config.json": #"{"eos_token": ["the", {"content": "<x>", "__type": "AddedToken"}]}"#
+        ])
+        #expect(tokenizer.endOfTextIDs == [4, 6] && tokenizer.endOfTextID == 4)
+        let end = EndOfText(tokenizer, others: [9])
+        #expect(end.stops == [4, 6, 9] && end.appended == 4)
+    }
+
     @Test("may add tokens and a prefix space, as transformers applies them")
     func settings() throws {
         let added = try load(["added_tokens.json": #"{"<y>": 7, "<x>": 6}"#])

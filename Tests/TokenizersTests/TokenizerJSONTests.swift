@@ -76,7 +76,7 @@ struct TokenizerJSONTests {
             (
                 file(model: ["type": #""WordPiece""#]),
                 """
-                3:9: error: model.type: the model "WordPiece" X
+                3:9: error: model.type: the model "WordPiece" isn't supported: only BPE and Unigram are
                 """
             ),
             (

@@ -101,7 +101,7 @@ public struct BaseModel {
             $0 < 0 ? nil : $0
         }
         try document.root.throwProblems()
-        var tokenizer = hasTokenizer(folder) ? try loadTokenizer(folder: folder) : nil
+        var tokenizer = hasTokenizer(folder: folder) ? try loadTokenizer(folder: folder) : nil
         if let whole = tokenizer, whole.vocabularySize > model.vocabularySize {
             tokenizer = LimitedTokenizer(whole, rowCount: model.vocabularySize)
         }
@@ -112,10 +112,6 @@ public struct BaseModel {
             folder: folder, model: model, tokenizer: tokenizer, weights: weights, labels: labels,
             paddingID: padding ?? endOfText.appended,
             fingerprint: ModelFingerprint(model, leavingOut: Set([newHead].compactMap { $0 })), endOfText: endOfText)
-    }
-
-    private static func hasTokenizer(_ folder: String) -> Bool {
-        ["tokenizer.json", "vocab.json"].contains { FileSystem.isFile(FileSystem.join(folder, $0)) }
     }
 }
 
