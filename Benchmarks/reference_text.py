@@ -32,16 +32,23 @@ arguments = parse()
 os.environ["RAYON_NUM_THREADS"] = str(arguments.threads)
 
 import tokenizers
-from tokenizers import Tokenizer
+from tokenizers import Regex, Tokenizer
 from tokenizers.models import BPE
-from tokenizers.pre_tokenizers import ByteLevel
+from tokenizers.pre_tokenizers import ByteLevel, Digits, Sequence, Split
 
 CHUNK = 4096
+LLAMA3 = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+# Ways to cut texts into words, GPT-2's first.
+WORDS = {
+    "tokenizer": lambda: ByteLevel(add_prefix_space=False),
+    "pattern": lambda: Sequence([Split(Regex(LLAMA3), "isolated"), ByteLevel(add_prefix_space=False, use_regex=False)]),
+    "digits": lambda: Sequence([Digits(individual_digits=True), ByteLevel(add_prefix_space=False)]),
+}
 
 
-def load():
+def load(words="tokenizer"):
     tokenizer = Tokenizer(BPE.from_file(f"{arguments.model}/vocab.json", f"{arguments.model}/merges.txt"))
-    tokenizer.pre_tokenizer = ByteLevel(add_prefix_space=False)
+    tokenizer.pre_tokenizer = WORDS[words]()
     tokenizer.add_special_tokens(["<|endoftext|>"])
     return tokenizer
 
@@ -57,12 +64,12 @@ def read_chunks():
     return chunks + ([current.decode()] if current else [])
 
 
-def time_tokenizer(chunks):
+def time_tokenizer(chunks, words):
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
     seconds, loading, tokens = [], [], 0
     for _ in range(1 + arguments.rounds):
         before = time.perf_counter()
-        tokenizer = load()
+        tokenizer = load(words)
         start = time.perf_counter()
         encodings = tokenizer.encode_batch_fast(chunks)
         seconds.append(time.perf_counter() - start)
@@ -91,10 +98,14 @@ def time_data():
 def main():
     chunks = read_chunks()
     size = sum(len(chunk.encode()) for chunk in chunks)
-    encoding, loading, tokens = time_tokenizer(chunks)
+    encoding, loading, tokens = time_tokenizer(chunks, "tokenizer")
+    others = {}
+    for words in ("pattern", "digits"):
+        seconds, _, count = time_tokenizer(chunks, words)
+        others |= {f"{words}_tokens": count, f"{words}_bytes_per_second": size / seconds}
     reading, records, record_tokens = time_data()
     print(json.dumps({"side": "reference", "text_bytes": size, "tokens": tokens, "tokenizer_load_seconds": loading,
-                      "tokenizer_bytes_per_second": size / encoding, "records": records,
+                      "tokenizer_bytes_per_second": size / encoding, **others, "records": records,
                       "record_tokens": record_tokens, "records_per_second": records / reading,
                       "versions": {"tokenizers": tokenizers.__version__}}))
 

@@ -176,6 +176,8 @@ struct Report {
             "text",
             [
                 ("text", "tokenizer_bytes_per_second", "tokenizer on one thread, cold cache, MB/s", 1e6),
+                ("text", "pattern_bytes_per_second", "the same with Llama 3's pattern, MB/s", 1e6),
+                ("text", "digits_bytes_per_second", "the same with digits one by one, MB/s", 1e6),
                 ("text", "records_per_second", "records read and tokenized, thousands/s", 1e3),
             ], kernel)
     }

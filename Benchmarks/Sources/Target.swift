@@ -114,6 +114,9 @@ struct Target {
             Target(
                 name: "tokenizer, one thread, cold cache, against tokenizers", limit: "≥ 2 ×", text: ratio,
                 value: rate("text", "tokenizer_bytes_per_second")),
+            Target(
+                name: "the same with Llama 3's pattern", limit: "≥ 3 ×", text: ratio,
+                value: rate("text", "pattern_bytes_per_second")),
         ]
     }
 }

@@ -36,17 +36,9 @@ struct TextCommand: ParsableCommand {
         WorkerPool.shared.threadCount = threads
         let chunks = Self.chunks(try String(contentsOfFile: text, encoding: .utf8))
         let byteCount = chunks.reduce(0) { $0 + $1.utf8.count }
-        var tokens = 0
-        var encoding: [Double] = []
-        var loading: [Double] = []
-        for _ in 0...rounds {
-            let before = ContinuousClock.now
-            let tokenizer = try loadTokenizer(folder: model)
-            let start = ContinuousClock.now
-            tokens = chunks.reduce(0) { $0 + tokenizer.encode($1).count }
-            encoding.append(start.duration(to: .now) / .seconds(1))
-            loading.append(before.duration(to: start) / .seconds(1))
-        }
+        let own = try encode(chunks, model)
+        let pattern = try PatternTokenizer.llama3.inFolder(of: model) { try encode(chunks, $0) }
+        let digits = try PatternTokenizer.digits.inFolder(of: model) { try encode(chunks, $0) }
         var reading: [Double] = []
         var counts = (records: 0, tokens: 0)
         for _ in 0...rounds {
@@ -65,12 +57,32 @@ struct TextCommand: ParsableCommand {
         }
         emit([
             "side": "peft", "kernel": .string(Processor.matrixKernel), "text_bytes": .integer(byteCount),
-            "tokens": .integer(tokens),
-            "tokenizer_load_seconds": .number(median(Array(loading.dropFirst()))),
-            "tokenizer_bytes_per_second": .number(Double(byteCount) / median(Array(encoding.dropFirst()))),
+            "tokens": .integer(own.tokens), "tokenizer_load_seconds": .number(own.load),
+            "tokenizer_bytes_per_second": .number(Double(byteCount) / own.seconds),
+            "pattern_tokens": .integer(pattern.tokens),
+            "pattern_bytes_per_second": .number(Double(byteCount) / pattern.seconds),
+            "digits_tokens": .integer(digits.tokens),
+            "digits_bytes_per_second": .number(Double(byteCount) / digits.seconds),
             "records": .integer(counts.records), "record_tokens": .integer(counts.tokens),
             "records_per_second": .number(Double(counts.records) / median(Array(reading.dropFirst()))),
         ])
+    }
+
+    private func encode(
+        _ chunks: [String], _ folder: String
+    ) throws -> (tokens: Int, seconds: Double, load: Double) {
+        var tokens = 0
+        var encoding: [Double] = []
+        var loading: [Double] = []
+        for _ in 0...rounds {
+            let before = ContinuousClock.now
+            let tokenizer = try loadTokenizer(folder: folder)
+            let start = ContinuousClock.now
+            tokens = chunks.reduce(0) { $0 + tokenizer.encode($1).count }
+            encoding.append(start.duration(to: .now) / .seconds(1))
+            loading.append(before.duration(to: start) / .seconds(1))
+        }
+        return (tokens, median(Array(encoding.dropFirst())), median(Array(loading.dropFirst())))
     }
 
     /// Whole lines, of `chunk` bytes or more together but for the last.
