@@ -14,7 +14,9 @@ ends included. Everything is float32. OUTPUT gets
   of all; the same after training as `trained`;
 - `train.json`: 20 steps on these 80 records in order, 4 a step: AdamW (0.9, 0.999, 1e-8), no decay, 2e-4 falling
   linearly to 0 over the 20 steps, gradients clipped to a norm of 1: `losses`, `grad_norms` before clipping,
-  `learning_rates`, `tokens` of the batch without padding, `targets`, and `seconds` of forward, backward and step;
+  `learning_rates`, `tokens` of the batch without padding, `targets`, and `seconds` of forward, backward and step.
+  `exact_losses` are of the same logits in float64: over 49,152 pieces torch's cross entropy in float32 comes out 1.2e-5
+  too small;
 - `greedy.json`: for `before` and `after` of the training at most 64 new tokens for the first three questions of TEST
   as prompts in the same form, and for a question by the chat template: `prompt_ids`, `completion_ids` (the end of
   text is the last one where it came), `margins` between the two largest logits by token, and the texts;
@@ -79,13 +81,14 @@ def train(model, records, padding):
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=2e-4, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0)
     schedule = get_scheduler("linear", optimizer, num_warmup_steps=0, num_training_steps=STEPS)
-    log = {"losses": [], "grad_norms": [], "learning_rates": [], "tokens": [], "targets": [], "seconds": []}
+    log = {"losses": [], "exact_losses": [], "grad_norms": [], "learning_rates": [], "tokens": [], "targets": [], "seconds": []}
     model.train()
     for step in range(STEPS):
         batch = records[step * BATCH:(step + 1) * BATCH]
         ids, mask, labels = collate(batch, padding)
         start = time.perf_counter()
-        loss = losses(model(input_ids=ids, attention_mask=mask).logits, labels, "mean")
+        logits = model(input_ids=ids, attention_mask=mask).logits
+        loss = losses(logits, labels, "mean")
         loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(trained, 1.0)
         log["learning_rates"].append(optimizer.param_groups[0]["lr"])
@@ -94,6 +97,8 @@ def train(model, records, padding):
         schedule.step()
         log["seconds"].append(round(time.perf_counter() - start, 3))
         log["losses"].append(loss.item())
+        log["exact_losses"].append(losses(logits.detach().double(), labels, "mean").item())
+        del logits
         log["grad_norms"].append(norm.item())
         log["tokens"].append(mask.sum().item())
         log["targets"].append((labels[:, 1:] != IGNORED).sum().item())
