@@ -110,8 +110,8 @@ struct ModelCard {
             ].compactMap { $0 } + losses.scores.map { ["\($0.name), last", $0.value.fourDigits] }
         let course = [
             ["steps", "\(facts.steps)"], ["tokens", "\(facts.tokens)"],
-            ["seconds", "\(Int(facts.elapsedSeconds.rounded()))"],
-            ["peak memory, MB", "\(Int((Double(facts.peakMemoryBytes) / 1e6).rounded()))"],
+            ["seconds", "\(Int(clamping: facts.elapsedSeconds.rounded()))"],
+            ["peak memory, MB", "\(Int(clamping: (Double(facts.peakMemoryBytes) / 1e6).rounded()))"],
         ]
         return [
             "## Results", "", "Losses are means per target, in nats; `metrics.jsonl` holds their whole course.", "",

@@ -150,6 +150,7 @@ enum TrainingCheckpoint {
 
     /// The counters, which must be possible ones.
     private static func progress(_ state: JSONNode, _ path: String, stepCount: Int) throws -> TrainingProgress {
+        // More than any run counts, and less than what integers hold, so that sums and whole seconds stay representable.
         let largest = 1 << 53
         func counter(_ key: String) throws -> Int {
             let value = try state.integer(key)
@@ -158,7 +159,7 @@ enum TrainingCheckpoint {
         }
         func measure(_ key: String, atLeast least: Double) throws -> Double {
             let value = try state.number(key)
-            if value.isFinite, value >= least { return value }
+            if value >= least, value <= Double(largest) { return value }
             throw try state.required(key).problem("can't be \(value)")
         }
         var progress = TrainingProgress()

@@ -80,7 +80,9 @@ import Training
             ("step", "1000000000", "is 1000000000, but the checkpoint"),
             ("step", "0", "is 0, but the checkpoint is called step-6"), ("tokens", "-5", "can't be -5"),
             ("tokens", "9223372036854775807", "can't be 9223372036854775807"), ("pending_targets", "-1", "can't be -1"),
-            ("elapsed_seconds", "-1", "can't be -1"), ("pending_loss_sum", "1e999", "the number 1e999 is out of range"),
+            ("elapsed_seconds", "-1", "can't be -1"), ("elapsed_seconds", "1e300", "can't be 1e+300"),
+            ("pending_loss_sum", "1e300", "can't be 1e+300"),
+            ("pending_loss_sum", "1e999", "the number 1e999 is out of range"),
         ])
     func counters(key: String, value: String, expected: String) throws {
         try Self.rewrite(path(6, "training_state.json")) { $0 == key ? value : nil }
