@@ -4,7 +4,7 @@ import Diagnostics
 public import Layers
 
 /// A family of models: how `config.json` names it and how one is built.
-public protocol Architecture: LanguageModel {
+public protocol Architecture: LanguageModel, SendableMetatype {
     /// `model_type` in `config.json`.
     static var modelType: String { get }
 

@@ -25,9 +25,9 @@ extension MethodCase {
             let before = model
             for (name, a) in now where name.hasSuffix(".lora_A") {
                 let path = String(name.dropLast(".lora_A".count))
-                let inputs = path.hasSuffix("mlp.c_proj") ? SmallModel.inner : SmallModel.width
+                let inputs = model.inputs(of: path)
                 let e = now[path + ".lora_E"] ?? []
-                var weight = LogicalWeight(path, before, inputs: inputs)
+                var weight = LogicalWeight(path, before)
                 let scaled = a.indices.map { a[$0] * e[$0 / inputs] }
                 let change = product(now[path + ".lora_B"] ?? [], scaled, rank: e.count, scale: scale)
                 weight.rows = zip(weight.rows, change).map { zip($0, $1).map { $0 + $1 } }

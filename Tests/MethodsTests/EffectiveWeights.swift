@@ -1,9 +1,10 @@
-import Testing
+import TestSupport
 
 /// The model's own weights with a method's change in them, by the formulas of the papers, one number at a time.
 ///
-/// Weights are [inputs, outputs], as GPT-2 keeps them.
 struct EffectiveWeights {
+    /// Knows how the weights lie.
+    var model: any ScalarModel
     /// The shapes of the method's tensors by name.
     var shapes: [String: [Int]]
     /// alpha / r of a layer.
@@ -19,10 +20,12 @@ struct EffectiveWeights {
             } else {
                 let change =
                     name.contains(".hada") ? hadamard(path, values) : kronecker(path, values)
-                let outputs = values[path + ".bias"]?.count ?? 0
-                let inputs = change.count / max(1, outputs)
+                let inputs = model.inputs(of: path)
+                let (outputs, isTurned) = (change.count / inputs, model.isInputByOutput(path))
                 for i in 0..<inputs {
-                    for j in 0..<outputs { result[path + ".weight"]?[i * outputs + j] += change[j * inputs + i] }
+                    for j in 0..<outputs {
+                        result[path + ".weight"]?[isTurned ? i * outputs + j : j * inputs + i] += change[j * inputs + i]
+                    }
                 }
             }
         }
@@ -34,13 +37,14 @@ struct EffectiveWeights {
     }
 
     private func scale(_ path: String, by name: String, _ result: inout [String: [Double]]) {
-        guard let l = result[name], let shape = shapes[name], let outputs = result[path + ".bias"]?.count,
-            let count = result[path + ".weight"]?.count
-        else { return }
+        guard let l = result[name], let shape = shapes[name], let count = result[path + ".weight"]?.count else { return }
         let scalesInput = shape[0] == 1
-        for i in 0..<count { result[path + ".weight"]?[i] *= l[scalesInput ? i / outputs : i % outputs] }
-        if !scalesInput {
-            for i in 0..<outputs { result[path + ".bias"]?[i] *= l[i] }
+        let (inputs, isTurned) = (model.inputs(of: path), model.isInputByOutput(path))
+        // The slow index is the one that the weight's rows are counted by.
+        let row = isTurned ? count / inputs : inputs
+        for i in 0..<count { result[path + ".weight"]?[i] *= l[scalesInput == isTurned ? i / row : i % row] }
+        if !scalesInput, result[path + ".bias"] != nil {
+            for i in l.indices { result[path + ".bias"]?[i] *= l[i] }
         }
     }
 

@@ -4,6 +4,7 @@ import Testing
 /// A method with settings for the small model: what the contract of every method is tested with.
 struct MethodCase: Sendable, CustomTestStringConvertible {
     let method: any PEFTMethod.Type
+    let family: SmallFamily
     let settings: String
     let tied: Bool
     /// alpha / rank, or alpha / √rank, by a layer's path; `nil` holds the others'.
@@ -21,15 +22,17 @@ struct MethodCase: Sendable, CustomTestStringConvertible {
     /// What the method puts into the sequences, for the formula in double precision.
     let prompt: PromptOracle?
 
-    var testDescription: String { "\(method.name) \(settings)\(tied ? "" : ", untied")" }
+    var testDescription: String {
+        "\(family.testDescription): \(method.name) \(settings)\(tied ? "" : ", untied")"
+    }
 
     init(
-        _ method: any PEFTMethod.Type, _ settings: String, tied: Bool = true,
+        _ method: any PEFTMethod.Type, _ settings: String, on family: SmallFamily = .gpt2, tied: Bool = true,
         scales: [String?: Double] = [nil: 1], changesOutput: Bool = false, isRandom: Bool? = true,
         isConverted: Bool = false, formula: MethodFormula? = nil, prompt: PromptOracle? = nil,
         hasFormula: Bool = true
     ) {
-        (self.method, self.settings, self.tied, self.scales) = (method, settings, tied, scales)
+        (self.method, self.settings, self.family, self.tied, self.scales) = (method, settings, family, tied, scales)
         self.changesOutput = changesOutput
         self.isRandom = isRandom
         self.isConverted = isConverted
@@ -43,7 +46,7 @@ struct MethodCase: Sendable, CustomTestStringConvertible {
         ownCases
         + methods.filter { method in !ownCases.contains { $0.method == method } }.map {
             MethodCase($0, "{}", isRandom: nil, hasFormula: false)
-        }
+        } + SmallFamily.all.dropFirst().flatMap { family in common.compactMap { $0.on(family) } }
 
     private static let ownCases =
         fullAndLoRA + loraVariants + adaLoRA + parameters + layerAdapters + bottlenecks + prompts

@@ -10,6 +10,22 @@ import TestSupport
     @Test("of the registry is the only one of its name")
     func registry() { #expect(Set(methods.map { $0.name }).count == methods.count) }
 
+    @Test("is tested on every family, or says why it has nothing to do there")
+    func families() throws {
+        #expect(
+            SmallFamily.all.map { ObjectIdentifier($0.architecture) } == architectures.map { ObjectIdentifier($0) })
+        for family in SmallFamily.all {
+            let tested = Set(
+                MethodCase.all.filter { $0.family.architecture == family.architecture }.map { $0.method.name })
+            for method in methods where !tested.contains(method.name) {
+                let reason = try #require(family.refusals["\(method.name) {}"], "\(method.name) on \(family)")
+                let small = try SmallModel(family)
+                let text = complaint { _ = try small.install(method, "{}").remove() }
+                #expect(text.contains(reason), "\(text)")
+            }
+        }
+    }
+
     @Test("changes no output when it is installed, unless it says so", arguments: MethodCase.all)
     func identity(_ method: MethodCase) throws {
         let small = try SmallModel(method)
@@ -105,14 +121,15 @@ import TestSupport
             #expect(small.model.parameters.allSatisfy { !$0.tensor.needsGradient })
             return (before, small.logits, small.values)
         }
-        let base = try SmallModel(method).values
+        let original = try SmallModel(method)
+        let (base, table) = (original.values, original.oracle.tokenTable + ".weight")
         let whole = try merged(1)
         #expect(relativeDifference(whole.after, whole.before) <= 1e-5)
         let half = try merged(0.5)
         #expect(half.values.keys == whole.values.keys)
         var changed = 0
         for (name, values) in whole.values {
-            let original = try #require(base[name] ?? base["transformer.wte.weight"])
+            let original = try #require(base[name] ?? base[table])
             let found = try #require(half.values[name])
             #expect(relativeDifference(found, zip(original, values).map { ($0 + $1) / 2 }) <= 1e-6, "\(name)")
             if original != values { changed += 1 }
@@ -195,6 +212,7 @@ func expectGradients(
         oracle.lowRankScales[path] = scales[path] ?? scales[nil]
     }
     let weights = EffectiveWeights(
+        model: oracle,
         shapes: Dictionary(uniqueKeysWithValues: added.map { ($0.name, $0.tensor.shape) }),
         scale: { scales[$0] ?? scales[nil] ?? 1 })
     func loss(_ now: [String: [Double]]) -> Double {

@@ -6,7 +6,7 @@ import TestSupport
 /// method takes as constant there.
 typealias MethodFormula =
     @Sendable (
-        _ model: inout ScalarGPT2, _ now: [String: [Double]], _ start: [String: [Double]]
+        _ model: inout any ScalarModel, _ now: [String: [Double]], _ start: [String: [Double]]
     ) -> Void
 
 /// A weight of the small model, [outputs][inputs], whichever way it lies.
@@ -18,11 +18,12 @@ struct LogicalWeight {
     var rows: [[Double]]
 
     /// The output layer's where it has one is its own, and else the token embedding's.
-    init(_ path: String, _ model: ScalarGPT2, inputs: Int) {
+    init(_ path: String, _ model: any ScalarModel) {
         key = path + ".weight"
-        let values = model.values[key] ?? model.values["transformer.wte.weight"] ?? []
+        let values = model.values[key] ?? model.values[model.tokenTable + ".weight"] ?? []
+        let inputs = model.inputs(of: path)
         let outputs = values.count / inputs
-        let isInputByOutput = path != "lm_head"
+        let isInputByOutput = model.isInputByOutput(path)
         (self.inputs, self.outputs, self.isInputByOutput) = (inputs, outputs, isInputByOutput)
         rows = (0..<outputs).map { i in
             (0..<inputs).map { j in values[isInputByOutput ? j * outputs + i : i * inputs + j] }
@@ -56,10 +57,9 @@ func loraFormula(_ scales: [String?: Double] = [nil: 1]) -> MethodFormula {
         let before = model
         for path in now.keys.compactMap({ path($0, ".lora_A.weight") }) {
             let (a, b) = (".lora_A.weight", ".lora_B.weight")
-            // Every layer but the second of the feed-forward has inputs as wide as the residual stream.
-            let inputs = path.hasSuffix("mlp.c_proj") ? SmallModel.inner : SmallModel.width
+            let inputs = before.inputs(of: path)
             let rank = (now[path + a] ?? []).count / inputs
-            var weight = LogicalWeight(path, before, inputs: inputs)
+            var weight = LogicalWeight(path, before)
             func changed(_ values: [String: [Double]]) -> [[Double]] {
                 let change = product(values[path + b] ?? [], values[path + a] ?? [], rank: rank, scale: scale(path))
                 return zip(weight.rows, change).map { zip($0, $1).map { $0 + $1 } }
@@ -81,7 +81,7 @@ func loraFormula(_ scales: [String?: Double] = [nil: 1]) -> MethodFormula {
             let width = SmallModel.width
             let table = before.values[path + ".weight"] ?? []
             // The output layer goes on with the table as it was.
-            if path.hasSuffix("wte"), model.values["lm_head.weight"] == nil { model.values["lm_head.weight"] = table }
+            if path == before.tokenTable, model.values["lm_head.weight"] == nil { model.values["lm_head.weight"] = table }
             func changed(_ values: [String: [Double]]) -> [[Double]] {
                 let b = values[path + ".lora_embedding_B"] ?? []
                 let rank = b.count / width

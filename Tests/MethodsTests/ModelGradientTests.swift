@@ -14,7 +14,7 @@ import TestSupport
             (Full.self, "{}"),
             (LoRA.self, #"{"r": 2, "lora_alpha": 2, "target_modules": "all-linear", "bias": "all"}"#),
         ] {
-            let small = try SmallModel(activation: activation, scalesByLayer: scalesByLayer)
+            let small = try SmallModel(.gpt2(activation: activation, scalesByLayer: scalesByLayer))
             let installation = try small.install(method, settings)
             randomise(installation)
             try expectGradients(of: small, installation, scales: [nil: 1])

@@ -116,7 +116,7 @@ import Testing
     @Test("anywhere in the sequences gets the gradients of the formula in double precision")
     func placedGradients() throws {
         var small = try SmallModel(positions: 20)
-        small.oracle.derive = PromptOracle.perceptron(3).derive
+        small.oracle.prompt.derive = PromptOracle.perceptron(3).derive
         let settings = #"{"num_virtual_tokens": 3, "encoder_hidden_size": 5, "virtual_token_placement": "template"}"#
         let installation = try small.install(PTuning.self, settings)
         randomise(installation)

@@ -7,41 +7,35 @@ import Models
 import Tensors
 import TestSupport
 
-/// A small GPT-2 whose every number is random, norms and biases too, and which asks for every gradient, so that a
-/// method that forgets to freeze something is seen.
+/// A small model of a family whose every number is random, norms and biases too, and which asks for every gradient, so
+/// that a method that forgets to freeze something is seen.
 struct SmallModel {
     static let (width, heads, layers, vocabulary, positions, inner) = (8, 2, 2, 11, 7, 12)
     /// The rows that cases with `trainable_token_indices` train, in this order.
     static let trainedTokens = [5, 1, 3]
 
-    let model: GPT2
-    var oracle = ScalarGPT2(width: width, heads: heads, layers: layers)
+    let model: any LanguageModel
+    var oracle: any ScalarModel
 
     /// A model that has room for what the method puts into the sequences.
     init(_ method: MethodCase, dropout: Double = 0) throws {
         try self.init(
-            tied: method.tied, dropout: dropout, positions: Self.positions + (method.prompt?.positionCount ?? 0))
+            method.family, tied: method.tied, dropout: dropout,
+            positions: Self.positions + (method.prompt?.positionCount ?? 0))
         guard let prompt = method.prompt else { return }
-        (oracle.leadingCount, oracle.prefixCount) = (prompt.leading, prompt.prefix)
-        oracle.derive = prompt.derive
+        (oracle.prompt.leadingCount, oracle.prompt.prefixCount) = (prompt.leading, prompt.prefix)
+        oracle.prompt.derive = prompt.derive
     }
 
     init(
-        tied: Bool = true, activation: String = "gelu_new", scalesByLayer: Bool = false, dropout: Double = 0,
-        positions: Int = Self.positions
+        _ family: SmallFamily = .gpt2, tied: Bool = true, dropout: Double = 0, positions: Int = Self.positions
     ) throws {
-        let text = """
-            {"vocab_size": \(Self.vocabulary), "n_positions": \(positions), "n_embd": \(Self.width),
-             "n_layer": \(Self.layers), "n_head": \(Self.heads), "n_inner": \(Self.inner),
-             "activation_function": "\(activation)", "scale_attn_by_inverse_layer_idx": \(scalesByLayer),
-             "tie_word_embeddings": \(tied), "embd_pdrop": \(dropout), "resid_pdrop": \(dropout),
-             "attn_pdrop": \(dropout)}
-            """
-        model = try GPT2(configuration: section(text), source: RandomParameters(seed: 1))
-        oracle.activation = activation
-        oracle.scalesScoresByLayer = scalesByLayer
+        let configuration = family.configuration(tied: tied, positions: positions, dropout: dropout)
+        model = try family.architecture.init(configuration: section(configuration), source: RandomParameters(seed: 1))
+        oracle = family.oracle()
         for (index, parameter) in model.parameters.enumerated() {
-            let isNormWeight = parameter.name.contains("ln_") && parameter.name.hasSuffix("weight")
+            let isNormWeight =
+                parameter.name.contains(/ln_|norm/) && parameter.name.hasSuffix("weight")
             let values = noise(parameter.count, seed: UInt64(index + 1), scale: 0.6).map { isNormWeight ? 1 + $0 : $0 }
             let tensor = Tensor(values, shape: parameter.shape)
             tensor.track()

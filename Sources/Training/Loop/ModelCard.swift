@@ -1,3 +1,4 @@
+import Diagnostics
 import Checkpoints
 import Configuration
 import Datasets

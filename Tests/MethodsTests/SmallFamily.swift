@@ -1,0 +1,83 @@
+import Models
+import Testing
+import TestSupport
+
+/// A family as the contract of every method is tested on it: a small model, and what that computes in double precision.
+struct SmallFamily: Sendable, CustomTestStringConvertible {
+    let architecture: any Architecture.Type
+    /// The members of `config.json` that are the family's own.
+    let settings: String
+    let oracle: @Sendable () -> any ScalarModel
+    /// The names of modules in the settings of `MethodCase.common`, as the family calls them.
+    let names: [String: String]
+    /// What a method with these settings says where it has nothing to do in the family.
+    var refusals: [String: String] = [:]
+
+    var testDescription: String { architecture.modelType }
+
+    func configuration(tied: Bool, positions: Int, dropout: Double) -> String {
+        """
+        {"vocab_size": \(SmallModel.vocabulary), "n_positions": \(positions), "max_position_embeddings": \(positions),
+         "tie_word_embeddings": \(tied), "embd_pdrop": \(dropout), "resid_pdrop": \(dropout), "attn_pdrop": \(dropout),
+         "attention_dropout": \(dropout), \(settings)}
+        """
+    }
+
+    static let gpt2 = gpt2(activation: "gelu_new", scalesByLayer: false)
+
+    static func gpt2(activation: String, scalesByLayer: Bool) -> SmallFamily {
+        SmallFamily(
+            architecture: GPT2.self,
+            settings: """
+                "n_embd": 8, "n_layer": 2, "n_head": 2, "n_inner": 12, "activation_function": "\(activation)",
+                 "scale_attn_by_inverse_layer_idx": \(scalesByLayer)
+                """,
+            oracle: {
+                var oracle = ScalarGPT2(width: SmallModel.width, heads: SmallModel.heads, layers: SmallModel.layers)
+                oracle.activation = activation
+                oracle.scalesScoresByLayer = scalesByLayer
+                return oracle
+            }, names: [:])
+    }
+
+    /// Both heads of queries share one of keys and values, and every layer has a bias.
+    static let llama = llama(
+        Llama.self, keyValueHeads: 1, settings: #""attention_bias": true, "mlp_bias": true, "rope_theta": 100.0"#
+    ) { $0.theta = 100 }
+
+    static let mistral = llama(Mistral.self, keyValueHeads: 1, settings: #""sliding_window": 3"#, hasBiases: false) {
+        $0.window = 3
+    }
+
+    static let qwen2 = llama(Qwen2.self, keyValueHeads: 2, settings: #""rms_norm_eps": 0.01"#) { $0.epsilon = 0.01 }
+
+    /// Its heads aren't as wide as the width divided by their number.
+    static let qwen3 = llama(Qwen3.self, keyValueHeads: 1, headSize: 6, settings: #""head_dim": 6"#, hasBiases: false) {
+        _ in
+    }
+
+    static let all = [gpt2, llama, mistral, qwen2, qwen3]
+
+    private static func llama(
+        _ architecture: any Architecture.Type, keyValueHeads: Int, headSize: Int = 4, settings: String,
+        hasBiases: Bool = true, _ change: @escaping @Sendable (inout ScalarLlama) -> Void
+    ) -> SmallFamily {
+        SmallFamily(
+            architecture: architecture,
+            settings: """
+                "hidden_size": 8, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 12,
+                 "num_key_value_heads": \(keyValueHeads), \(settings)
+                """,
+            oracle: {
+                var oracle = ScalarLlama(
+                    width: SmallModel.width, layers: SmallModel.layers, heads: SmallModel.heads,
+                    keyValueHeads: keyValueHeads, headSize: headSize, inner: SmallModel.inner)
+                change(&oracle)
+                return oracle
+            },
+            names: [
+                "c_attn": "q_proj", "c_fc": "up_proj", "c_proj": "down_proj", "wte": "embed_tokens", "ln_f": "norm",
+                "ln_1": "input_layernorm",
+            ], refusals: hasBiases ? [:] : ["bitfit {}": "has no biases"])
+    }
+}
