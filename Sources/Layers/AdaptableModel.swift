@@ -22,16 +22,17 @@ public struct NamedModule {
 /// Modules by what they compute, as `target_modules` would name them; a method picks those that its paper changes.
 public struct DefaultTargets: Sendable, Hashable {
     public let queriesAndValues: [String]
-    public let keysAndValues: [String]
+    /// The layers of the attention whose outputs IA³ scales: those of keys and values by its paper.
+    public let rescaled: [String]
     /// The last linear layers of the feed-forward parts.
     public let feedForwardOutputs: [String]
     public let norms: [String]
 
     public init(
-        queriesAndValues: [String], keysAndValues: [String], feedForwardOutputs: [String], norms: [String]
+        queriesAndValues: [String], rescaled: [String], feedForwardOutputs: [String], norms: [String]
     ) {
         self.queriesAndValues = queriesAndValues
-        self.keysAndValues = keysAndValues
+        self.rescaled = rescaled
         self.feedForwardOutputs = feedForwardOutputs
         self.norms = norms
     }

@@ -41,12 +41,17 @@ public struct PromptShape: Sendable, Hashable {
     public let heads: AttentionHeads
     /// The most rows, virtual ones included, that a sequence can have.
     public let positionCount: Int
+    /// The configuration's name for that, such as `n_positions`.
+    public let positionKey: String
 
-    public init(width: Int, layerCount: Int, heads: AttentionHeads, positionCount: Int) {
+    public init(
+        width: Int, layerCount: Int, heads: AttentionHeads, positionCount: Int, positionKey: String
+    ) {
         self.width = width
         self.layerCount = layerCount
         self.heads = heads
         self.positionCount = positionCount
+        self.positionKey = positionKey
     }
 }
 

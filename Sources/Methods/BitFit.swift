@@ -96,8 +96,8 @@ public struct BitFit: SelectingMethod {
             if range.lowerBound > whole.upperBound {
                 throw Problems([
                     section.problem(
-                        "query and value without key can't train together, since one layer holds the three side by "
-                            + "side; add key", at: "biases")
+                        "one layer computes queries, keys and values, and these are parts of its bias with others "
+                            + "between them: name query, key and value together", at: "biases")
                 ])
             }
             whole = whole.lowerBound..<max(whole.upperBound, range.upperBound)

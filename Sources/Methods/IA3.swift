@@ -98,7 +98,7 @@ public struct IA3: SelectingMethod {
     }
 
     private func defaultTargets(of model: any AdaptableModel) -> [String] {
-        model.defaultTargets.keysAndValues + model.defaultTargets.feedForwardOutputs
+        model.defaultTargets.rescaled + model.defaultTargets.feedForwardOutputs
     }
 
     private func configuration(_ scaled: [IA3Scale], of model: any AdaptableModel, basePath: String) -> JSONValue {

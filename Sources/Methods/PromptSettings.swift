@@ -56,7 +56,7 @@ struct PromptSettings: Equatable {
             if shape.layerCount == 0 {
                 problems.append(
                     section.problem(
-                        "the model has no layers (n_layer 0), so that no prefix has a place", at: "num_virtual_tokens"))
+                        "the model has no layers, so that no prefix has a place", at: "num_virtual_tokens"))
             }
             compare("num_layers", shape.layerCount, "a number of layers")
             compare("num_attention_heads", shape.heads.keyValueCount, "a number of attention heads")
@@ -66,7 +66,7 @@ struct PromptSettings: Equatable {
             problems.append(
                 section.problem(
                     "\(count) virtual tokens leave no room for a text: the model takes \(shape.positionCount) tokens in "
-                        + "all (n_positions)", at: "num_virtual_tokens"))
+                        + "all (\(shape.positionKey))", at: "num_virtual_tokens"))
         }
         if let start {
             problems += Selection([:], modulesToSave: modulesToSave, in: model).problems(

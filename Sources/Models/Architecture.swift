@@ -12,6 +12,18 @@ public protocol Architecture: LanguageModel, SendableMetatype {
     /// (transformers' `base_model_prefix`).
     static var basePath: String { get }
 
+    /// The path of the token embedding.
+    static var tokenTablePath: String { get }
+
+    /// The path of a language model's head.
+    static var headPath: String { get }
+
+    /// The head's path in checkpoints where that is another one.
+    static var storedHeadPath: String { get }
+
+    /// Whether the head is the token embedding where the configuration doesn't say.
+    static var tiesHeadByDefault: Bool { get }
+
     /// `architectures` in `config.json` where a model has a task's head, such as `GPT2ForSequenceClassification`.
     static var classifierClass: String { get }
 
@@ -29,6 +41,26 @@ public protocol Architecture: LanguageModel, SendableMetatype {
 }
 
 extension Architecture {
+    public static var storedHeadPath: String { headPath }
+
+    /// The name that checkpoints have for one of the model's parameters, and the other way round.
+    public static func storedName(_ name: String) -> String {
+        name == headPath + ".weight" ? storedHeadPath + ".weight" : name
+    }
+
+    public static func name(ofStored name: String) -> String {
+        name == storedHeadPath + ".weight" ? headPath + ".weight" : name
+    }
+
+    /// The names of the token embedding in checkpoints, old ones included.
+    public static var tokenTableNames: [String] {
+        let name = tokenTablePath + ".weight"
+        return [name, String(name.dropFirst(basePath.count + 1))]
+    }
+
+    /// The path of a task's head, the same in every family.
+    public static var taskHeadPath: String { Decoder.taskHeadPath }
+
     /// Builds the language model.
     public init(configuration: ConfigSection, source: any ParameterSource) throws {
         try self.init(configuration: configuration, source: source, objective: .languageModel)
@@ -38,6 +70,6 @@ extension Architecture {
 /// Every family that the tool knows.
 public var architectures: [any Architecture.Type] {
     [
-        GPT2.self, Llama.self, Mistral.self, Qwen2.self, Qwen3.self,
+        GPT2.self, Llama.self, Mistral.self, Qwen2.self, Qwen3.self, GPTNeoX.self,
     ]
 }

@@ -6,6 +6,9 @@ public import Tensors
 /// What language models that read from left to right have in common: a token embedding, blocks one after the other, a norm,
 /// and a head, which is the token embedding again (tied) or has a weight of its own.
 public final class Decoder {
+    /// The path of a task's head, the same in every family.
+    static let taskHeadPath = "score"
+
     let objective: Objective
     let location: String?
     let tokens: Embedding
@@ -32,7 +35,7 @@ public final class Decoder {
         isIgnorable: (String) -> Bool
     ) throws {
         let weight: Parameter
-        let headPath = objective.outputCount == nil ? vocabulary.headPath : "score"
+        let headPath = objective.outputCount == nil ? vocabulary.headPath : Self.taskHeadPath
         headName = "\(vocabulary.headPath).weight"
         if let outputs = objective.outputCount {
             weight = root[headPath].optional("weight", [outputs, tokens.width], vocabulary.initializer)
@@ -77,6 +80,18 @@ public final class Decoder {
 }
 
 extension Decoder {
+    /// The rows of the token embedding, and of `virtualTable` those of tokens −1 − k; for models without a table of
+    /// positions.
+    func embedded(_ batch: TokenBatch, virtualTable: Tensor?) -> Tensor {
+        if tokens.adapter == nil {
+            return embed(
+                tokens: batch.tokens, positions: batch.positions, tokenTable: tokens.weight.value,
+                virtualTable: virtualTable, positionTable: nil)
+        }
+        require(virtualTable == nil, "Decoder: virtual tokens beside an adapter of \(tokens.path)")
+        return tokens(batch.tokens)
+    }
+
     /// The tables over the vocabulary.
     struct Vocabulary {
         let size: Int

@@ -11,6 +11,10 @@ public final class GPT2: DecoderModel {
 
     public static let basePath = "transformer"
 
+    public static let tokenTablePath = "transformer.wte"
+    public static let headPath = "lm_head"
+    public static let tiesHeadByDefault = true
+
     public static let classifierClass = "GPT2ForSequenceClassification"
 
     public var transformersClass: String { objective == .languageModel ? "GPT2LMHeadModel" : Self.classifierClass }
@@ -27,7 +31,7 @@ public final class GPT2: DecoderModel {
         let width = configuration.width
         let spread = Initializer.normal(standardDeviation: configuration.initializerRange)
         let vocabulary = Decoder.Vocabulary(
-            size: configuration.vocabularySize, width: width, headPath: "lm_head",
+            size: configuration.vocabularySize, width: width, headPath: Self.headPath,
             isHeadTied: configuration.isHeadTied, initializer: spread)
         let tokens = vocabulary.embedding(scope["wte"])
         positions = Embedding(
@@ -52,14 +56,14 @@ public final class GPT2: DecoderModel {
 
     public var defaultTargets: DefaultTargets {
         DefaultTargets(
-            queriesAndValues: ["c_attn"], keysAndValues: ["c_attn"], feedForwardOutputs: ["mlp.c_proj"],
+            queriesAndValues: ["c_attn"], rescaled: ["c_attn"], feedForwardOutputs: ["mlp.c_proj"],
             norms: ["ln_1", "ln_2", "ln_f"])
     }
 
     public var promptShape: PromptShape {
         PromptShape(
             width: configuration.width, layerCount: configuration.layerCount, heads: configuration.heads,
-            positionCount: configuration.positionCount)
+            positionCount: configuration.positionCount, positionKey: "n_positions")
     }
 
     /// wte[token] + wpe[position], in one pass where neither has an adapter.

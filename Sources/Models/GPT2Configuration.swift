@@ -73,7 +73,7 @@ struct GPT2Configuration {
         scalesAttention = section.bool("scale_attn_weights", default: true)
         scalesAttentionByLayer = section.bool("scale_attn_by_inverse_layer_idx", default: false)
         initializerRange = Float(section.double("initializer_range", default: 0.02, in: 0...))
-        isHeadTied = section.bool("tie_word_embeddings", default: true)
+        isHeadTied = section.bool("tie_word_embeddings", default: GPT2.tiesHeadByDefault)
         endOfTextIDs = section.endOfTextIDs
         func ignore(_ key: String, _ message: String) {
             var problem = section.problem(message, at: key)

@@ -13,6 +13,9 @@ public class Llama: DecoderModel {
     class var traits: LlamaTraits { LlamaTraits(readsAttentionBias: true, readsFeedForwardBias: true) }
 
     public static var basePath: String { "model" }
+    public static var tokenTablePath: String { "model.embed_tokens" }
+    public static var headPath: String { "lm_head" }
+    public static var tiesHeadByDefault: Bool { false }
 
     public static var classifierClass: String { "\(classPrefix)ForSequenceClassification" }
 
@@ -32,7 +35,7 @@ public class Llama: DecoderModel {
         let root = ParameterScope(source)
         let scope = root[Self.basePath]
         let vocabulary = Decoder.Vocabulary(
-            size: configuration.vocabularySize, width: configuration.width, headPath: "lm_head",
+            size: configuration.vocabularySize, width: configuration.width, headPath: Self.headPath,
             isHeadTied: configuration.isHeadTied,
             initializer: .normal(standardDeviation: configuration.initializerRange))
         let tokens = vocabulary.embedding(scope["embed_tokens"])
@@ -54,14 +57,14 @@ public class Llama: DecoderModel {
 
     public var defaultTargets: DefaultTargets {
         DefaultTargets(
-            queriesAndValues: ["q_proj", "v_proj"], keysAndValues: ["k_proj", "v_proj"],
-            feedForwardOutputs: ["down_proj"], norms: ["input_layernorm", "post_attention_layernorm", "norm"])
+            queriesAndValues: ["q_proj", "v_proj"], rescaled: Self.traits.rescaled,
+            feedForwardOutputs: ["down_proj"], norms: Self.traits.trainedNorms)
     }
 
     public var promptShape: PromptShape {
         PromptShape(
             width: configuration.width, layerCount: configuration.layerCount, heads: configuration.heads,
-            positionCount: configuration.positionCount)
+            positionCount: configuration.positionCount, positionKey: "max_position_embeddings")
     }
 
     public func biases(_ role: BiasRole) -> [BiasPart] {
@@ -79,14 +82,7 @@ public class Llama: DecoderModel {
     }
 
     public func embedded(_ batch: TokenBatch, virtualTable: Tensor?, _ context: ForwardContext) -> Tensor {
-        let tokens = decoder.tokens
-        if tokens.adapter == nil {
-            return embed(
-                tokens: batch.tokens, positions: batch.positions, tokenTable: tokens.weight.value,
-                virtualTable: virtualTable, positionTable: nil)
-        }
-        require(virtualTable == nil, "\(Self.modelType): virtual tokens beside an adapter of the embedding")
-        return tokens(batch.tokens)
+        decoder.embedded(batch, virtualTable: virtualTable)
     }
 
     public func normalized(_ h: Tensor) -> Tensor { finalNorm(h) }
@@ -109,7 +105,8 @@ public final class Qwen2: Llama {
     override class var classPrefix: String { "Qwen2" }
     override class var traits: LlamaTraits {
         LlamaTraits(
-            hasInputBiases: true, window: .optional,
+            hasInputBiases: true, window: .optional, rescaled: LlamaTraits.qwenRescaled,
+            trainedNorms: LlamaTraits.qwenNorms,
             defaults: .init(
                 vocabularySize: 151_936, innerWidth: 22_016, keyValueCount: 32, positionCount: 32_768))
     }
@@ -121,7 +118,8 @@ public final class Qwen3: Llama {
     override class var classPrefix: String { "Qwen3" }
     override class var traits: LlamaTraits {
         LlamaTraits(
-            readsAttentionBias: true, normalisesHeads: true, window: .optional,
+            readsAttentionBias: true, normalisesHeads: true, window: .optional, rescaled: LlamaTraits.qwenRescaled,
+            trainedNorms: LlamaTraits.qwenNorms,
             defaults: .init(
                 vocabularySize: 151_936, innerWidth: 22_016, keyValueCount: 32, headSize: 128, positionCount: 32_768))
     }
@@ -223,10 +221,8 @@ extension Llama {
             _ n: Tensor, _ batch: TokenBatch, prefix: KeyValuePrefix?, _ context: ForwardContext
         ) -> Tensor {
             let heads = configuration.heads
-            let positions = batch.positions.map(Int.init)
-            let table = rotary.table(upTo: (positions.max() ?? 0) + 1)
             func turned(_ x: Tensor, _ norm: RMSNorm?) -> Tensor {
-                Tensors.rotary(norm.map { $0(x) } ?? x, positions: positions, table: table, headSize: heads.size)
+                rotary.turned(norm.map { $0(x) } ?? x, batch, heads)
             }
             let input = AttentionInput.separate(
                 queries: turned(queries(n, context), queryNorm), keys: turned(keys(n, context), keyNorm),

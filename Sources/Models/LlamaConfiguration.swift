@@ -20,8 +20,15 @@ public struct LlamaTraits: Sendable {
     /// Whether queries and keys are normalised, head by head.
     var normalisesHeads = false
     var window = Window.none
+    /// What IA³ and LN tuning train where the run names nothing; both as peft's tables have them for the family.
+    var rescaled = ["k_proj", "v_proj"]
+    var trainedNorms = ["input_layernorm", "post_attention_layernorm", "norm"]
     /// The defaults of `transformers`' configuration.
     var defaults = Defaults()
+
+    /// peft's table for Qwen scales queries where its paper scales keys.
+    static let qwenRescaled = ["q_proj", "v_proj"]
+    static let qwenNorms = ["post_attention_layernorm"]
 
     struct Defaults: Sendable {
         var vocabularySize = 32_000
@@ -77,11 +84,11 @@ struct LlamaConfiguration {
         normEpsilon = Float(section.double("rms_norm_eps", default: 1e-6, in: 0...1))
         attentionDropout = section.probability("attention_dropout", default: 0)
         initializerRange = Float(section.double("initializer_range", default: 0.02, in: 0...))
-        isHeadTied = section.bool("tie_word_embeddings", default: false)
+        isHeadTied = section.bool("tie_word_embeddings", default: Llama.tiesHeadByDefault)
         let bias = traits.readsAttentionBias && section.bool("attention_bias", default: false)
         (hasInputBiases, hasOutputBias) = (bias || traits.hasInputBiases, bias)
         hasFeedForwardBias = traits.readsFeedForwardBias && section.bool("mlp_bias", default: false)
-        rotary = RotaryScaling(section, size: headSize, positionCount: positionCount, warn: warn)
+        rotary = RotaryScaling(section, headSize: headSize, positionCount: positionCount, warn: warn)
         windows = Self.windows(section, traits, layerCount)
         endOfTextIDs = section.endOfTextIDs
         if section.has("quantization_config") {

@@ -1,3 +1,4 @@
+import Batches
 import Configuration
 import Diagnostics
 import Glibc
@@ -22,9 +23,14 @@ struct RotaryScaling {
     /// there `rope_scaling` counts, as in transformers.
     ///
     /// - Parameters:
-    ///   - size: The columns of a head that turn.
     ///   - positionCount: `max_position_embeddings`.
-    init(_ section: ConfigSection, size: Int, positionCount: Int, warn: WarningSink) {
+    ///   - thetaKey: The family's own name for `rope_theta` outside of `rope_parameters`.
+    ///   - partKey: The family's own name for `partial_rotary_factor`; nil where whole heads turn.
+    ///   - part: The share of a head's columns that turn where nothing is said.
+    init(
+        _ section: ConfigSection, headSize: Int, positionCount: Int, thetaKey: String = "rope_theta",
+        partKey: String? = nil, part: Double = 1, warn: WarningSink
+    ) {
         let key = section.has("rope_scaling") ? "rope_scaling" : "rope_parameters"
         if section.has("rope_scaling"), section.has("rope_parameters") {
             section.section("rope_parameters").ignoreUnread()
@@ -32,13 +38,16 @@ struct RotaryScaling {
             problem.severity = .warning
             warn(problem)
         }
-        let outer = section.double("rope_theta", default: 10_000, in: Above(0))
+        let outer = section.double(thetaKey, default: 10_000, in: Above(0))
+        let outerPart = partKey.map { section.double($0, default: part, in: 0...1) } ?? 1
         guard section.has(key) else {
+            let size = Self.size(headSize, outerPart, section, partKey)
             (frequencies, factor) = (Self.plain(outer, size), 1)
-            description = "rope theta \(outer)"
+            description = "rope theta \(outer)" + (size < headSize ? ", \(size) columns" : "")
             return
         }
         let rope = section.section(key)
+        let share = rope.double("partial_rotary_factor", default: outerPart, in: 0...1)
         let theta = rope.double("rope_theta", default: outer, in: Above(0))
         let kind: Kind
         if rope.has("rope_type") || !rope.has("type") {
@@ -47,6 +56,12 @@ struct RotaryScaling {
         } else {
             kind = rope.choice("type", default: Kind.plain)
         }
+        // Families whose whole heads turn pass over the share where they compute the angles themselves.
+        let isIgnored = partKey == nil && kind == .plain
+        if partKey == nil, !isIgnored, share != 1 {
+            rope.record("a part of each head can't turn in this family", at: "partial_rotary_factor")
+        }
+        let size = Self.size(headSize, isIgnored ? 1 : share, rope, "partial_rotary_factor")
         let plain = Self.plain(theta, size)
         let scale = kind == .plain || kind == .dynamic ? rope.double("factor", default: 1) : Self.factor(rope)
         let original = rope.int(
@@ -65,7 +80,18 @@ struct RotaryScaling {
             (frequencies, factor) = Self.yarn(rope, plain, theta, scale, size, original)
         }
         rope.ignoreUnread()
-        description = "rope \(kind.rawValue), theta \(theta), factor \(scale), frequencies \(frequencies.last ?? 0)"
+        description =
+            "rope \(kind.rawValue), theta \(theta), factor \(scale), frequencies \(frequencies.last ?? 0)"
+            + (size < headSize ? ", \(size) columns" : "")
+    }
+
+    /// The columns of a head that turn.
+    private static func size(_ headSize: Int, _ share: Double, _ section: ConfigSection, _ key: String?) -> Int {
+        let size = Int(clamping: Double(headSize) * share)
+        if size % 2 != 0, let key, share != 1 {
+            section.record("makes \(size) columns of a head turn, which don't go by twos", at: key)
+        }
+        return size
     }
 
     private static func factor(_ rope: ConfigSection) -> Double {
@@ -128,6 +154,13 @@ final class RotaryPositions {
     private var table: RotaryTable?
 
     init(_ scaling: RotaryScaling) { self.scaling = scaling }
+
+    /// x [rows, heads · size], turned by the positions of the batch's rows.
+    func turned(_ x: Tensor, _ batch: TokenBatch, _ heads: AttentionHeads) -> Tensor {
+        let positions = batch.positions.map(Int.init)
+        return rotary(
+            x, positions: positions, table: table(upTo: (positions.max() ?? 0) + 1), headSize: heads.size)
+    }
 
     /// A table with a row for each position below `count`.
     func table(upTo count: Int) -> RotaryTable {

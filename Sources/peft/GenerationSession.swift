@@ -266,7 +266,8 @@ struct GenerationSession {
         if generation.stop != .lengthLimit { return }
         Console.report(
             place(
-                "generation stopped: prompt and completion are as long as the model takes (n_positions, "
-                    + "\(base.model.maximumLength) tokens)", of: question, severity: .warning))
+                "generation stopped: prompt and completion are as long as the model takes ("
+                    + "\(base.model.promptShape.positionKey), \(base.model.maximumLength) tokens)", of: question,
+                severity: .warning))
     }
 }

@@ -37,7 +37,9 @@ struct EffectiveWeights {
     }
 
     private func scale(_ path: String, by name: String, _ result: inout [String: [Double]]) {
-        guard let l = result[name], let shape = shapes[name], let count = result[path + ".weight"]?.count else { return }
+        guard let l = result[name], let shape = shapes[name], let count = result[path + ".weight"]?.count else {
+            return
+        }
         let scalesInput = shape[0] == 1
         let (inputs, isTurned) = (model.inputs(of: path), model.isInputByOutput(path))
         // The slow index is the one that the weight's rows are counted by.

@@ -81,7 +81,9 @@ func loraFormula(_ scales: [String?: Double] = [nil: 1]) -> MethodFormula {
             let width = SmallModel.width
             let table = before.values[path + ".weight"] ?? []
             // The output layer goes on with the table as it was.
-            if path == before.tokenTable, model.values["lm_head.weight"] == nil { model.values["lm_head.weight"] = table }
+            if path == before.tokenTable, model.values["lm_head.weight"] == nil {
+                model.values["lm_head.weight"] = table
+            }
             func changed(_ values: [String: [Double]]) -> [[Double]] {
                 let b = values[path + ".lora_embedding_B"] ?? []
                 let rank = b.count / width

@@ -16,8 +16,8 @@ import JSONText
         ("bitfit", #"{"biases": []}"#, "1:12: error: biases: names no bias, so nothing would train"),
         (
             "bitfit", #"{"biases": ["query", "value"]}"#,
-            "1:12: error: biases: query and value without key can't train together, since one layer holds the three "
-                + "side by side; add key"
+            "1:12: error: biases: one layer computes queries, keys and values, and these are parts of its bias with "
+                + "others between them: name query, key and value together"
         ),
         (
             "bitfit", #"{"modules_to_save": ["transformer"]}"#,

@@ -56,7 +56,23 @@ struct SmallFamily: Sendable, CustomTestStringConvertible {
         _ in
     }
 
-    static let all = [gpt2, llama, mistral, qwen2, qwen3]
+    static let neoX = SmallFamily(
+        architecture: GPTNeoX.self,
+        settings: """
+            "hidden_size": 8, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 12,
+             "rotary_pct": 0.5
+            """,
+        oracle: {
+            ScalarGPTNeoX(
+                width: SmallModel.width, layers: SmallModel.layers, heads: SmallModel.heads, inner: SmallModel.inner,
+                turning: 2)
+        },
+        names: [
+            "c_attn": "query_key_value", "c_fc": "dense_h_to_4h", "c_proj": "dense_4h_to_h", "wte": "embed_in",
+            "ln_f": "final_layer_norm", "ln_1": "input_layernorm",
+        ])
+
+    static let all = [gpt2, llama, mistral, qwen2, qwen3, neoX]
 
     private static func llama(
         _ architecture: any Architecture.Type, keyValueHeads: Int, headSize: Int = 4, settings: String,

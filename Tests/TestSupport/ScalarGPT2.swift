@@ -53,12 +53,7 @@ public struct ScalarGPT2: ScalarModel {
         }
     }
 
-    private func norm(_ x: [Double], _ path: String) -> [Double] {
-        let (weight, bias) = (value(path + ".weight"), value(path + ".bias"))
-        let mean = x.reduce(0, +) / Double(x.count)
-        let variance = x.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(x.count)
-        return x.indices.map { (x[$0] - mean) / (variance + epsilon).squareRoot() * weight[$0] + bias[$0] }
-    }
+    private func norm(_ x: [Double], _ path: String) -> [Double] { layerNorm(x, path, epsilon) }
 
     private func attention(_ qkv: [[Double]], layer: Int) -> [[Double]] {
         let size = width / heads

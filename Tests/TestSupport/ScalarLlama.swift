@@ -65,17 +65,11 @@ public struct ScalarLlama: ScalarModel {
     }
 
     /// Each head's norm, where there is one, and its turn by the position.
-    private func turned(_ x: [Double], _ path: String, at position: Int) -> [Double] {
+    private func turnedHeads(_ x: [Double], _ path: String, at position: Int) -> [Double] {
         stride(from: 0, to: x.count, by: headSize).flatMap { start in
             var head = Array(x[start..<start + headSize])
             if values[path + ".weight"] != nil { head = norm(head, path) }
-            let half = headSize / 2
-            return head.indices.map { i in
-                let angle = Double(position) * pow(theta, -2 * Double(i % half) / Double(headSize))
-                return i < half
-                    ? head[i] * cos(angle) - head[i + half] * sin(angle)
-                    : head[i] * cos(angle) + head[i - half] * sin(angle)
-            }
+            return turned(head, columns: headSize, by: position, theta: theta)
         }
     }
 
@@ -83,7 +77,7 @@ public struct ScalarLlama: ScalarModel {
         let before = prompt.prefixCount
         func project(_ name: String) -> [[Double]] { rows.map { linear($0, "\(path).\(name)_proj") } }
         func turn(_ rows: [[Double]], _ name: String) -> [[Double]] {
-            rows.enumerated().map { turned($1, "\(path).\(name)_norm", at: $0 + before) }
+            rows.enumerated().map { turnedHeads($1, "\(path).\(name)_norm", at: $0 + before) }
         }
         let (queries, keys, values) = (turn(project("q"), "q"), turn(project("k"), "k"), project("v"))
         let prefix = before > 0 ? value("prefix") : []

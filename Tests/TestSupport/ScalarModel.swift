@@ -69,6 +69,13 @@ extension ScalarModel {
         if let join { h = join(values, path, h, f) } else { for i in h.indices { h[i] += f[i] } }
     }
 
+    func layerNorm(_ x: [Double], _ path: String, _ epsilon: Double) -> [Double] {
+        let (weight, bias) = (value(path + ".weight"), value(path + ".bias"))
+        let mean = x.reduce(0, +) / Double(x.count)
+        let variance = x.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(x.count)
+        return x.indices.map { (x[$0] - mean) / (variance + epsilon).squareRoot() * weight[$0] + bias[$0] }
+    }
+
     /// W x + b, b where there is one, and what LoRA adds to that.
     func linear(_ x: [Double], _ path: String) -> [Double] {
         let (weight, isInputByOutput) = (value(path + ".weight"), isInputByOutput(path))
@@ -104,5 +111,16 @@ func softmaxAttention(
         return (0..<size).map { column in
             zip(weights, places).reduce(0) { $0 + $1.0 / sum * value($1.1, other * size + column) }
         }
+    }
+}
+
+/// A head with its first columns turned by a position, pair by pair of halves.
+func turned(_ head: [Double], columns: Int, by position: Int, theta: Double) -> [Double] {
+    let half = columns / 2
+    return head.indices.map { i in
+        if i >= columns { return head[i] }
+        let angle = Double(position) * pow(theta, -2 * Double(i % half) / Double(columns))
+        return i < half
+            ? head[i] * cos(angle) - head[i + half] * sin(angle) : head[i] * cos(angle) + head[i - half] * sin(angle)
     }
 }

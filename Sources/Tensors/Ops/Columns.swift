@@ -1,21 +1,34 @@
 import Diagnostics
 
-/// y[i, j] = x[i, columns.lowerBound + j]: some neighbouring columns of x.
+/// Some neighbouring columns of x, y[i, j] = x[i, columns.lowerBound + j].
 public func sliceColumns(_ x: Tensor, _ columns: Range<Int>) -> Tensor {
-    let (rows, width) = (x.rowCount, x.columnCount)
+    takeColumns(x, columns, ofEvery: x.columnCount)
+}
+
+/// The same columns of every `stride` of them side by side: [rows, count · columns of x / stride].
+public func takeColumns(_ x: Tensor, _ columns: Range<Int>, ofEvery stride: Int) -> Tensor {
+    let (rows, width, count) = (x.rowCount, x.columnCount, columns.count)
     require(
-        columns.lowerBound >= 0 && columns.upperBound <= width, "sliceColumns: \(columns) of \(x.shape)")
-    let y = Tensor(uninitialized: [rows, columns.count])
-    for i in 0..<rows {
-        (y.data + i * columns.count).update(from: x.data + i * width + columns.lowerBound, count: columns.count)
+        columns.lowerBound >= 0 && columns.upperBound <= stride && (stride == width || width % stride == 0),
+        "takeColumns: \(columns) of every \(stride) of \(x.shape)")
+    let groups = stride == 0 ? 0 : width / stride
+    let y = Tensor(uninitialized: [rows, groups * count])
+    func groupwise(_ body: @Sendable @escaping (_ of: Int, _ taken: Int) -> Void) {
+        WorkerPool.shared.run(over: rows, grain: rowGrain(width)) { rows in
+            for row in rows {
+                for group in 0..<groups {
+                    body(row * width + group * stride + columns.lowerBound, (row * groups + group) * count)
+                }
+            }
+        }
     }
+    groupwise { of, taken in (y.data + taken).update(from: x.data + of, count: count) }
     return y.record([
         pullback(for: x) { dy, dx in
-            let (target, isFresh) = dx.accumulator(shape: [rows, width])
+            let (target, isFresh) = dx.accumulator(shape: x.shape)
             if isFresh { target.data.update(repeating: 0, count: target.count) }
-            for i in 0..<rows {
-                let row = target.data + i * width + columns.lowerBound
-                addRows(row, dy.data + i * columns.count, into: row, count: columns.count)
+            groupwise { of, taken in
+                addRows(target.data + of, dy.data + taken, into: target.data + of, count: count)
             }
         }
     ])

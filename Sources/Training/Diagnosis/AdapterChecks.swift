@@ -248,7 +248,7 @@ struct AdapterChecks {
                 || path.contains("_adapters.adapters.")
         }
         let unknown = adapter.entries.map(\.path).filter { !isKnown($0) }
-        if let first = unknown.first { names(unknown, of: first, isKnown) }
+        if let first = unknown.first { names(unknown, of: first, in: Swift.type(of: model).basePath, isKnown) }
         let unprefixed = adapter.entries.map(\.tensor.name).filter {
             !$0.hasPrefix("base_model.") && !Self.endings.contains($0) && !$0.contains("_adapters.adapters.")
         }
@@ -258,18 +258,21 @@ struct AdapterChecks {
                 .names, first, "doesn't begin with base_model.model.\(more(unprefixed)), and peft ignores such tensors",
                 "Write the names with base_model.model. in front; until then the adapter does nothing in peft.")
         }
-        shapes(modules, parameters, vocabulary: model.vocabularySize)
+        shapes(modules, parameters, model)
         // A head of the task is another for each adapter.
         if let head = model.taskHead?.name { parameters[head] = nil }
         tables(parameters)
         if model.isHeadTied { tiedEmbeddings(model) }
     }
 
-    private mutating func names(_ unknown: [String], of first: String, _ isKnown: (String) -> Bool) {
+    private mutating func names(
+        _ unknown: [String], of first: String, in basePath: String, _ isKnown: (String) -> Bool
+    ) {
         var advice =
             "peft ignores such tensors silently. The adapter was made for another architecture; find its base model."
-        if isKnown("transformer." + first) {
-            advice = "The names lack 'transformer.': write them as base_model.model.transformer.…; peft ignores these."
+        if isKnown("\(basePath).\(first)") {
+            advice =
+                "The names lack '\(basePath).': write them as base_model.model.\(basePath).…; peft ignores these."
         } else if let tail = first.split(separator: ".", maxSplits: 1).last.map(String.init), isKnown(tail) {
             advice =
                 "Without its first part the name would match: write base_model.model.\(tail); peft ignores this one."
@@ -278,7 +281,7 @@ struct AdapterChecks {
     }
 
     private mutating func shapes(
-        _ modules: [String: NamedModule], _ parameters: [String: Parameter], vocabulary: Int
+        _ modules: [String: NamedModule], _ parameters: [String: Parameter], _ model: any Architecture
     ) {
         var transposed: [String] = []
         var foreign: [(key: String, text: String)] = []
@@ -288,7 +291,7 @@ struct AdapterChecks {
             if let parameter = parameters[Self.tableName(path)], shape != parameter.shape {
                 if shape.count == 2, Array(shape.reversed()) == parameter.shape {
                     transposed.append(path)
-                } else if shape.count == 2, parameter.shape[0] == vocabulary, shape[1] == parameter.shape[1] {
+                } else if shape.count == 2, parameter.shape[0] == model.vocabularySize, shape[1] == parameter.shape[1] {
                     vocabularies.append((path, shape[0]))
                 } else {
                     foreign.append((path, "has shape \(shape), and the base \(parameter.shape)"))
@@ -304,7 +307,7 @@ struct AdapterChecks {
                 if shape[place] == size { continue }
                 if shape[1 - place] == size {
                     transposed.append(path)
-                } else if path.hasPrefix("lm_head."), !isFirst {
+                } else if path.hasPrefix(model.outputLayerPath + "."), !isFirst {
                     vocabularies.append((path, shape[0]))
                 } else {
                     foreign.append(
@@ -335,7 +338,7 @@ struct AdapterChecks {
         }
         if let first = vocabularies.first {
             find(
-                .vocabulary, first.key, "is for \(first.count) tokens, and the base has \(vocabulary)",
+                .vocabulary, first.key, "is for \(first.count) tokens, and the base has \(model.vocabularySize)",
                 "The vocabulary was changed before training: resize the base's embeddings to \(first.count) in the same "
                     + "way, or use the base that the adapter was trained on.")
         }
@@ -379,7 +382,9 @@ struct AdapterChecks {
                 && ![".base_layer.", ".original_module.", ".modules_to_save.", ".token_adapter."].contains(
                     where: $0.contains)
         }
-        let embedding = paths.first { $0.contains(".lora_embedding_") && $0.contains("wte.") }
+        let embedding = paths.first {
+            $0.contains(".lora_embedding_") && $0.hasPrefix(Swift.type(of: model).tokenTablePath + ".")
+        }
         let advice =
             "peft's merge_and_unload changes both where the training changed one. Merge with 'peft merge', which gives the "
             + "output layer a weight of its own, or use the adapter unmerged."

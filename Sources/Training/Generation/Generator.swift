@@ -199,7 +199,8 @@ public final class Generator {
         if prompt.isEmpty { throw Problem("the prompt is empty, and the model has no token to begin a text with") }
         if prompt.count > model.maximumLength {
             throw Problem(
-                "the prompt has \(prompt.count) tokens, but the model takes at most \(model.maximumLength) (n_positions)"
+                "the prompt has \(prompt.count) tokens, but the model takes at most \(model.maximumLength) "
+                    + "(\(model.promptShape.positionKey))"
             )
         }
     }

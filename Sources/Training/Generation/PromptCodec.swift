@@ -49,7 +49,8 @@ public struct PromptCodec {
         let limit = base.model.maximumLength
         if ids.count <= limit { return nil }
         let shown = shots.map { ", those of \($0.count) shots among them" } ?? ""
-        return "the prompt has \(ids.count) tokens\(shown), but the model takes at most \(limit) (n_positions)"
+        return
+            "the prompt has \(ids.count) tokens\(shown), but the model takes at most \(limit) (\(base.model.promptShape.positionKey))"
     }
 
     /// The answer that a model gave to a prompt.

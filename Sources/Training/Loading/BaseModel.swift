@@ -88,7 +88,7 @@ public struct BaseModel {
         let weights = randomSeed == nil ? try ModelWeights(folder: folder, warn: warn) : nil
         let source: any ParameterSource =
             if let randomSeed { RandomParameters(seed: randomSeed) } else {
-                CheckpointParameters(weights, headSeed, basePath: architecture.basePath)
+                CheckpointParameters(weights, headSeed, architecture)
             }
         let own = try TaskLabels.of(document.root, architecture, weights: weights)
         let labels =
@@ -119,15 +119,25 @@ public struct BaseModel {
 final class CheckpointParameters: ParameterSource {
     private let weights: ModelWeights?
     private let prefix: String
+    /// What the names of heads begin with, which lie beside the module that holds the rest.
+    private let heads: [String]
+    /// The head's path in the model and in the file.
+    private let head: (model: String, file: String)
     let seed: UInt64
     var warnings: [Problem] = []
 
     /// - Parameter seed: Of a task's head that the checkpoint hasn't got.
-    init(_ weights: ModelWeights?, _ seed: UInt64, basePath: String) {
+    init(_ weights: ModelWeights?, _ seed: UInt64, _ architecture: any Architecture.Type) {
+        let basePath = architecture.basePath
         self.weights = weights
         self.seed = seed
         let hasPrefix = weights?.tensors.contains { $0.name.hasPrefix(basePath + ".") } ?? true
         prefix = hasPrefix ? "" : basePath + "."
+        heads = [architecture.headPath + ".", architecture.taskHeadPath + "."]
+        let hasModelsHead = weights?.entry(named: architecture.headPath + ".weight") != nil
+        head = (
+            architecture.headPath + ".", (hasModelsHead ? architecture.headPath : architecture.storedHeadPath) + "."
+        )
     }
 
     var location: String? { weights?.folder }
@@ -143,10 +153,12 @@ final class CheckpointParameters: ParameterSource {
 
     /// The name in the model's terms of a tensor of the file, and the other way round.
     func modelName(_ name: String) -> String {
-        name.hasPrefix("lm_head.") || name.hasPrefix("score.") ? name : prefix + name
+        if name.hasPrefix(head.file) { return head.model + name.dropFirst(head.file.count) }
+        return heads.contains(where: name.hasPrefix) ? name : prefix + name
     }
 
     func fileName(_ name: String) -> String {
-        name.hasPrefix(prefix) ? String(name.dropFirst(prefix.count)) : name
+        if name.hasPrefix(head.model) { return head.file + name.dropFirst(head.model.count) }
+        return name.hasPrefix(prefix) ? String(name.dropFirst(prefix.count)) : name
     }
 }

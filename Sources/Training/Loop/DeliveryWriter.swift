@@ -25,7 +25,8 @@ struct DeliveryWriter {
                 changes: TaskLabels.configuration(base))
             try SafetensorsWriter.write(
                 base.model.parameters.map { parameter in
-                    OutgoingTensor(parameter.name, shape: parameter.shape, as: .float32) { parameter.tensor }
+                    let name = type(of: base.model).storedName(parameter.name)
+                    return OutgoingTensor(name, shape: parameter.shape, as: .float32) { parameter.tensor }
                 },
                 to: FileSystem.join(folder, Self.modelName))
         }

@@ -121,7 +121,7 @@ public final class Trainer {
         let data = DataFingerprint(batches.dataset, isUrgent: checkpoint != nil)
         if let checkpoint {
             progress = try TrainingCheckpoint.restore(
-                from: checkpoint, into: installation, optimizer, stepCount: stepCount,
+                from: checkpoint, of: base.model, into: installation, optimizer, stepCount: stepCount,
                 check: { progress, fingerprints in
                     try refuseOtherCount(progress, checkpoint: checkpoint)
                     try refuseOtherInputs(

@@ -4,6 +4,7 @@ import Diagnostics
 import Glibc
 import JSONText
 import Methods
+import Models
 import Tensors
 
 /// What a run remembers besides its parameters and moments.
@@ -115,7 +116,8 @@ enum TrainingCheckpoint {
     ///   - check: Is given what the run began with before anything is changed.
     /// - Throws: A `Problem` where a file isn't what was written, which names the newest checkpoint that is whole.
     static func restore(
-        from path: String, into installation: any Installation, _ optimizer: AdamW, stepCount: Int,
+        from path: String, of model: any Architecture, into installation: any Installation, _ optimizer: AdamW,
+        stepCount: Int,
         check: (TrainingProgress, RunFingerprints) throws -> Void, warn: WarningSink
     ) throws -> TrainingProgress {
         do {
@@ -132,7 +134,7 @@ enum TrainingCheckpoint {
         }
         try check(progress, RunFingerprints(state))
         if !installation.resumesFromTrainingStateAlone {
-            try restoreParameters(from: path, into: installation, warn: warn)
+            try restoreParameters(from: path, of: model, into: installation, warn: warn)
         }
         let file = try SafetensorsFile(path: FileSystem.join(path, tensorsName), warn: warn)
         let found = try file.tensors.map { ($0.name, try file.tensor(named: $0.name)) }
@@ -204,14 +206,16 @@ enum TrainingCheckpoint {
     }
 
     private static func restoreParameters(
-        from path: String, into installation: any Installation, warn: WarningSink
+        from path: String, of model: any Architecture, into installation: any Installation, warn: WarningSink
     ) throws {
         switch installation.deliver() {
         case .adapter:
             try installation.load(AdapterFolder(path: path, warn: warn))
         case .checkpoint:
             let file = try SafetensorsFile(path: FileSystem.join(path, DeliveryWriter.modelName), warn: warn)
-            let tensors = try file.tensors.map { ($0.name, try file.tensor(named: $0.name)) }
+            let tensors = try file.tensors.map { tensor in
+                (type(of: model).name(ofStored: tensor.name), try file.tensor(named: tensor.name))
+            }
             try installation.load(Dictionary(tensors, uniquingKeysWith: { first, _ in first }), file: file.path)
         }
     }

@@ -13,10 +13,11 @@ struct MergedTensors {
     /// - Parameter elementType: The type of all weights; nil keeps each tensor's own.
     init(base: BaseModel, weights: ModelWeights, merged: MergedWeights, elementType: ElementType?) throws {
         let model = base.model
-        let names = CheckpointParameters(weights, 0, basePath: type(of: model).basePath)
+        let names = CheckpointParameters(weights, 0, type(of: model))
+        let headName = type(of: model).headPath + ".weight"
         var parameters = Dictionary(
             model.parameters.map { ($0.name, $0.value) }, uniquingKeysWith: { first, _ in first })
-        if model.isHeadTied { parameters[Self.headName] = model.tokenEmbedding.value }
+        if model.isHeadTied { parameters[headName] = model.tokenEmbedding.value }
         var coarsest = 0.0
         func outgoing(_ raw: RawTensor) -> OutgoingTensor {
             let name = names.modelName(raw.name)
@@ -24,7 +25,7 @@ struct MergedTensors {
             guard let parameter = parameters[name] else { return OutgoingTensor(raw.name, raw) }
             let isChanged =
                 merged.changed[name] != nil
-                || name == Self.headName && model.isHeadTied && merged.changed[model.tokenEmbedding.name] != nil
+                || name == headName && model.isHeadTied && merged.changed[model.tokenEmbedding.name] != nil
             let type = elementType ?? Self.written(raw.elementType)
             if !isChanged, type == raw.elementType { return OutgoingTensor(raw.name, raw) }
             coarsest = max(coarsest, Self.roundoff(type))
@@ -33,13 +34,14 @@ struct MergedTensors {
         var shards = try zip(weights.shardNames, weights.shards).map { name, file in
             ModelWeights.OutgoingShard(
                 name: name,
-                tensors: try file.tensors.filter { model.taskHead == nil || $0.name != Self.headName }
+                tensors: try file.tensors.filter { model.taskHead == nil || names.modelName($0.name) != headName }
                     .map { outgoing(try file.raw(named: $0.name)) })
         }
         // A head that has a weight of its own now, or the table where the file has it under the head's name alone.
         let table = names.fileName(model.tokenEmbedding.name)
-        let shared = weights.entry(named: table) ?? weights.entry(named: Self.headName)
-        for (name, fileName) in [(model.head.weight.name, model.head.weight.name), (model.tokenEmbedding.name, table)]
+        let shared = weights.entry(named: table) ?? weights.entry(named: names.fileName(headName))
+        let head = model.head.weight.name
+        for (name, fileName) in [(head, names.fileName(head)), (model.tokenEmbedding.name, table)]
         where !model.isHeadTied && weights.entry(named: fileName) == nil && !shards.isEmpty {
             guard let parameter = parameters[name] else { continue }
             let type = elementType ?? Self.written(shared?.elementType ?? .float32)
@@ -51,8 +53,6 @@ struct MergedTensors {
         isSharded = weights.isSharded
         bound = max(1e-4, 8 * coarsest)
     }
-
-    private static let headName = "lm_head.weight"
 
     var tensorCount: Int { shards.reduce(0) { $0 + $1.tensors.count } }
 

@@ -1,4 +1,5 @@
 import JSONText
+import Models
 
 /// The sizes of a model, as its `config.json` has them.
 struct ModelFacts {
@@ -33,7 +34,9 @@ struct ModelFacts {
     init(configurationFile path: String) throws {
         let root = try JSONNode.load(path: path)
         type = try root.optionalString("model_type")
-        tiesHead = (try? root.optionalBoolean("tie_word_embeddings")) ?? nil ?? true
+        let family = architectures.first { [type] in $0.modelType == type }
+        tiesHead =
+            (try? root.optionalBoolean("tie_word_embeddings")) ?? nil ?? family?.tiesHeadByDefault ?? true
         sizes = try Self.fields.flatMap { label, keys in
             try keys.compactMap { key in try root.optional(key).map { Size(label: label, key: key, value: $0.plain) } }
         }

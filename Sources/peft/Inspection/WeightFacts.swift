@@ -1,5 +1,6 @@
 import Checkpoints
 import JSONText
+import Models
 import Tensors
 
 /// What the headers of safetensors files say together, and whether all of their numbers are some.
@@ -47,7 +48,10 @@ struct WeightFacts {
             }
             return nil
         }
-        let tables = (stored(["lm_head.weight"]), stored(["transformer.wte.weight", "wte.weight"]))
+        let tables = (
+            stored(architectures.flatMap { [$0.headPath + ".weight", $0.storedHeadPath + ".weight"] }),
+            stored(architectures.flatMap { $0.tokenTableNames })
+        )
         hasOwnHead = if case (let head?, let table?) = tables { !head.isEqual(to: table) } else { false }
         broken = try files.flatMap { file in
             try file.tensors.compactMap { tensor in
