@@ -113,6 +113,9 @@ public struct BitFit: SelectingMethod {
             else { continue }
             return linear
         }
+        if model.parameters.allSatisfy({ !$0.name.hasSuffix(".bias") }) {
+            throw Problems([section.problem("the model has no biases, so nothing would train", at: "biases")])
+        }
         throw Problems([section.problem("the model has no linear layer with a bias besides", at: "modules_to_save")])
     }
 
