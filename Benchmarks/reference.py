@@ -3,7 +3,8 @@
     REF/bin/python Benchmarks/reference.py --model FOLDER --mode lora|bias|full|records --threads N --steps N [...]
 
 The model's configuration is as it is (GPT-2's three dropouts of 0.1 are active), attention is sdpa, no key/value cache,
-float32, AdamW, gradients clipped at 1; LoRA has r 8 on c_attn, or on every linear layer.
+float32, AdamW, gradients clipped at 1; LoRA has r 8 on
+queries and values (peft's own targets), or on every linear layer.
 
 `lora`, `bias` (the biases of linear layers and norms alone) and `full` time forward, loss, backward, clipping and step on batches of random tokens of one length. `records`
 trains with Trainer on a JSONL file of prompt and completion fields, padded per batch, and times what Trainer takes from
@@ -27,7 +28,7 @@ import warnings
 
 def parse():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", required=True, help="a GPT-2 folder; both sides load the same")
+    parser.add_argument("--model", required=True, help="a model folder; both sides load the same")
     parser.add_argument("--mode", choices=["lora", "bias", "full", "records"], default="lora")
     parser.add_argument("--threads", type=int, required=True)
     parser.add_argument("--steps", type=int, default=5, help="timed steps")
@@ -35,7 +36,7 @@ def parse():
     parser.add_argument("--batch", type=int, default=4)
     parser.add_argument("--length", type=int, default=256)
     parser.add_argument("--r", type=int, default=8)
-    parser.add_argument("--target-modules", default="c_attn", choices=["c_attn", "all-linear"])
+    parser.add_argument("--target-modules", choices=["all-linear"], help="by default peft's own")
     parser.add_argument("--full-tuning", action="store_true", help="records: train all weights instead of LoRA")
     parser.add_argument("--data", help="records: the JSONL file")
     parser.add_argument("--prompt-field", default="mr")
@@ -52,7 +53,7 @@ import peft
 import torch
 import transformers
 from peft import LoraConfig, get_peft_model
-from transformers import GPT2LMHeadModel, PrinterCallback, Trainer, TrainerCallback, TrainingArguments
+from transformers import AutoModelForCausalLM, PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
 torch.set_num_threads(arguments.threads)
 warnings.filterwarnings("ignore", message="`is_gradient_checkpointing` is deprecated")
@@ -69,7 +70,7 @@ def peak_memory():
 
 
 def load():
-    model = GPT2LMHeadModel.from_pretrained(arguments.model, dtype=torch.float32, attn_implementation="sdpa")
+    model = AutoModelForCausalLM.from_pretrained(arguments.model, dtype=torch.float32, attn_implementation="sdpa")
     model.config.use_cache = False
     if arguments.mode == "full" or arguments.full_tuning:
         return model.train()
@@ -79,8 +80,8 @@ def load():
         return model.train()
     targets = arguments.target_modules
     return get_peft_model(model, LoraConfig(task_type="CAUSAL_LM", r=arguments.r, lora_alpha=2 * arguments.r,
-                                            lora_dropout=0.0, fan_in_fan_out=True,
-                                            target_modules=targets if targets == "all-linear" else [targets])).train()
+                                            lora_dropout=0.0, fan_in_fan_out=model.config.model_type == "gpt2",
+                                            target_modules=targets)).train()
 
 
 def timed_load():
@@ -125,7 +126,7 @@ def read_records(count, vocabulary):
 
     tokenizer = Tokenizer(BPE.from_file(f"{arguments.model}/vocab.json", f"{arguments.model}/merges.txt"))
     tokenizer.pre_tokenizer = ByteLevel(add_prefix_space=False)
-    end = vocabulary - 1
+    end = tokenizer.get_vocab_size() - 1
     records = []
     with open(arguments.data, encoding="utf-8") as lines:
         for line in lines:

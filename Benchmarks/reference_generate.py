@@ -43,7 +43,7 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 
 import torch
 import transformers
-from transformers import GPT2LMHeadModel, LogitsProcessor, StoppingCriteria, StoppingCriteriaList
+from transformers import AutoModelForCausalLM, LogitsProcessor, StoppingCriteria, StoppingCriteriaList
 
 torch.set_num_threads(arguments.threads)
 transformers.utils.logging.set_verbosity_error()
@@ -72,7 +72,7 @@ class Limits(StoppingCriteria):
 
 
 def load():
-    model = GPT2LMHeadModel.from_pretrained(arguments.model, dtype=torch.float32, attn_implementation="sdpa").eval()
+    model = AutoModelForCausalLM.from_pretrained(arguments.model, dtype=torch.float32, attn_implementation="sdpa").eval()
     model.generation_config.eos_token_id = None
     return model
 

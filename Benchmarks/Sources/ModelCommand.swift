@@ -5,12 +5,12 @@ import Layers
 import Tokenizers
 import Training
 
-/// Writes a random GPT-2 of one of the released sizes, the same bits every time.
+/// Writes a random model of one of the released sizes, the same bits every time.
 struct ModelCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "model", abstract: "Write a random model that is measured.")
 
-    @Option(help: "124m, 355m or 774m.")
+    @Option(help: "124m, 355m or 774m for GPT-2; smollm2-135m or qwen2.5-0.5b.")
     var shape = ModelShape.small
 
     @Option(help: "f32 or bf16: how the weights are kept.")
@@ -28,11 +28,9 @@ struct ModelCommand: ParsableCommand {
         try AtomicFile.write(
             """
             {
-              "model_type": "gpt2", "architectures": ["GPT2LMHeadModel"], "vocab_size": 50257, "n_positions": 1024,
-              "n_embd": \(shape.width), "n_layer": \(shape.layers), "n_head": \(shape.heads),
-              "activation_function": "gelu_new", "resid_pdrop": 0.1,
-              "embd_pdrop": 0.1, "attn_pdrop": 0.1, "layer_norm_epsilon": 1e-05, "initializer_range": 0.02,
-              "bos_token_id": 50256, "eos_token_id": 50256, "tie_word_embeddings": true
+            \(shape.configuration)
+              "vocab_size": \(shape.vocabularySize), "initializer_range": 0.02, "bos_token_id": \(shape.endOfText),
+              "eos_token_id": \(shape.endOfText), "tie_word_embeddings": true
             }
 
             """, to: FileSystem.join(folder, "config.json"))
@@ -44,15 +42,15 @@ struct ModelCommand: ParsableCommand {
 }
 
 extension ModelCommand {
-    /// merges.txt, and vocab.json with the tokens of single bytes in the order of their characters, those of the merges, and
-    /// the end of text.
+    /// merges.txt, and vocab.json with the tokens of single bytes in the order of their characters, those of the merges as
+    /// far as the vocabulary has room, and the end of text.
     private func writeTokenizer() throws {
         let numbers = try FileBytes(path: merges).withBytes { bytes in
             stride(from: 0, to: bytes.count, by: 2).map { Int(bytes[$0]) | Int(bytes[$0 + 1]) << 8 }
         }
         var tokens = ByteAlphabet.codePoints.sorted().compactMap(UnicodeScalar.init).map { String(Character($0)) }
         var text = "#version: 0.2\n"
-        for place in stride(from: 0, to: numbers.count, by: 2) {
+        for place in stride(from: 0, to: numbers.count, by: 2) where tokens.count < shape.endOfText {
             let (left, right) = (tokens[numbers[place]], tokens[numbers[place + 1]])
             text += "\(left) \(right)\n"
             tokens.append(left + right)
@@ -64,29 +62,52 @@ extension ModelCommand {
     }
 }
 
-/// The sizes of GPT-2 (Radford et al. 2019, table 2).
+/// The sizes of released models: GPT-2 (Radford et al. 2019, table 2), SmolLM2-135M and Qwen2.5-0.5B.
 enum ModelShape: String, CaseIterable, ExpressibleByArgument {
     case small = "124m"
     case medium = "355m"
     case large = "774m"
+    case smol = "smollm2-135m"
+    case qwen = "qwen2.5-0.5b"
 
-    var layers: Int {
+    var vocabularySize: Int {
         switch self {
-        case .small: 12
-        case .medium: 24
-        case .large: 36
+        case .small, .medium, .large: 50_257
+        case .smol: 49_152
+        case .qwen: 151_936
         }
     }
 
-    var width: Int {
+    /// The last of the tokenizer's tokens.
+    var endOfText: Int { min(vocabularySize, 50_257) - 1 }
+
+    var configuration: String {
         switch self {
-        case .small: 768
-        case .medium: 1024
-        case .large: 1280
+        case .small: Self.gpt2(layers: 12, width: 768)
+        case .medium: Self.gpt2(layers: 24, width: 1024)
+        case .large: Self.gpt2(layers: 36, width: 1280)
+        case .smol:
+            """
+              "model_type": "llama", "architectures": ["LlamaForCausalLM"], "hidden_size": 576, "num_hidden_layers": 30,
+              "num_attention_heads": 9, "num_key_value_heads": 3, "intermediate_size": 1536,
+              "max_position_embeddings": 8192, "rms_norm_eps": 1e-05, "rope_theta": 100000.0,
+            """
+        case .qwen:
+            """
+              "model_type": "qwen2", "architectures": ["Qwen2ForCausalLM"], "hidden_size": 896, "num_hidden_layers": 24,
+              "num_attention_heads": 14, "num_key_value_heads": 2, "intermediate_size": 4864,
+              "max_position_embeddings": 32768, "rms_norm_eps": 1e-06, "rope_theta": 1000000.0,
+            """
         }
     }
 
-    var heads: Int { width / 64 }
+    private static func gpt2(layers: Int, width: Int) -> String {
+        """
+          "model_type": "gpt2", "architectures": ["GPT2LMHeadModel"], "n_positions": 1024, "n_embd": \(width),
+          "n_layer": \(layers), "n_head": \(width / 64), "activation_function": "gelu_new", "resid_pdrop": 0.1,
+          "embd_pdrop": 0.1, "attn_pdrop": 0.1, "layer_norm_epsilon": 1e-05,
+        """
+    }
 }
 
 /// How a measured model's weights are kept.

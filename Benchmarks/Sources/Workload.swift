@@ -12,7 +12,7 @@ import Training
 
 /// What a step trains, and on what.
 enum Workload: String, CaseIterable, ExpressibleByArgument, Sendable {
-    /// LoRA of rank 8 on c_attn, random tokens.
+    /// LoRA of rank 8 on queries and values, random tokens.
     case lora
     /// The same on every linear layer.
     case allLinear = "all-linear"
@@ -20,7 +20,7 @@ enum Workload: String, CaseIterable, ExpressibleByArgument, Sendable {
     case bias
     /// All weights, random tokens.
     case full
-    /// LoRA of rank 8 on c_attn, records of prompt and completion in their order, 8 at a time.
+    /// LoRA of rank 8 on queries and values, records of prompt and completion in their order, 8 at a time.
     case records
 
     /// The entry of `CeilingCommand` whose products are this workload's.
@@ -46,7 +46,7 @@ enum Workload: String, CaseIterable, ExpressibleByArgument, Sendable {
             switch self {
             case .full, .bias: "{method: full}"
             case .allLinear: "{method: lora, r: 8, lora_alpha: 16, target_modules: all-linear}"
-            case .lora, .records: "{method: lora, r: 8, lora_alpha: 16, target_modules: [c_attn]}"
+            case .lora, .records: "{method: lora, r: 8, lora_alpha: 16}"
             }
         return """
             model: {path: "\(model)"}
