@@ -6,11 +6,14 @@ public final class Embedding {
     public let path: String
     /// [entries, width]
     public let weight: Parameter
+    /// The entry that gets no gradient where it is read, as torch's `padding_idx`.
+    public let paddingIndex: Int32?
     public var adapter: (any EmbeddingAdapter)?
 
-    public init(path: String, weight: Parameter) {
+    public init(path: String, weight: Parameter, paddingIndex: Int32? = nil) {
         self.path = path
         self.weight = weight
+        self.paddingIndex = paddingIndex
     }
 
     public var entryCount: Int { weight.shape[0] }
@@ -18,7 +21,7 @@ public final class Embedding {
 
     /// The rows of some entries, [indices, width].
     public func callAsFunction(_ indices: [Int32]) -> Tensor {
-        let rows = tableRows(weight.value, indices)
+        let rows = tableRows(weight.value, indices, frozen: paddingIndex)
         return adapter?.apply(to: rows, indices) ?? rows
     }
 }

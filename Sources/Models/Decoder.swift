@@ -86,7 +86,7 @@ extension Decoder {
         if tokens.adapter == nil {
             return embed(
                 tokens: batch.tokens, positions: batch.positions, tokenTable: tokens.weight.value,
-                virtualTable: virtualTable, positionTable: nil)
+                frozen: tokens.paddingIndex, virtualTable: virtualTable, positionTable: nil)
         }
         require(virtualTable == nil, "Decoder: virtual tokens beside an adapter of \(tokens.path)")
         return tokens(batch.tokens)
@@ -99,6 +99,8 @@ extension Decoder {
         let headPath: String
         let isHeadTied: Bool
         let initializer: Initializer
+        /// `pad_token_id` of families whose embedding doesn't learn that row from where it is read.
+        var paddingIndex: Int32?
 
         /// The token embedding; of a tied model also where the file has the head alone.
         func embedding(_ scope: ParameterScope) -> Embedding {
@@ -106,7 +108,7 @@ extension Decoder {
                 path: scope.path,
                 weight: isHeadTied
                     ? scope.parameter("weight", [size, width], initializer, otherwise: "\(headPath).weight")
-                    : scope.parameter("weight", [size, width], initializer))
+                    : scope.parameter("weight", [size, width], initializer), paddingIndex: paddingIndex)
         }
     }
 }

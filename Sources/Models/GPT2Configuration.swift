@@ -117,6 +117,16 @@ struct GPT2Configuration {
 }
 
 extension ConfigSection {
+    /// `pad_token_id` as torch's embeddings take it: a negative one counts from the vocabulary's end.
+    func paddingIndex(_ vocabularySize: Int) -> Int32? {
+        guard let index = optionalInt("pad_token_id") else { return nil }
+        if index >= vocabularySize || index < -vocabularySize {
+            record("must be below the vocabulary's \(vocabularySize), got \(index)", at: "pad_token_id")
+            return nil
+        }
+        return Int32(clamping: index < 0 ? vocabularySize + index : index)
+    }
+
     /// `eos_token_id`: none, one or several, in their order.
     public var endOfTextIDs: [Int32] {
         (optionalInts("eos_token_id") ?? []).map { Int32(clamping: $0) }

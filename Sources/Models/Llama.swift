@@ -37,7 +37,8 @@ public class Llama: DecoderModel {
         let vocabulary = Decoder.Vocabulary(
             size: configuration.vocabularySize, width: configuration.width, headPath: Self.headPath,
             isHeadTied: configuration.isHeadTied,
-            initializer: .normal(standardDeviation: configuration.initializerRange))
+            initializer: .normal(standardDeviation: configuration.initializerRange),
+            paddingIndex: configuration.paddingIndex)
         let tokens = vocabulary.embedding(scope["embed_tokens"])
         let rotary = RotaryPositions(configuration.rotary)
         let blocks = (0..<configuration.layerCount).map {

@@ -64,6 +64,8 @@ struct LlamaConfiguration {
     /// For each layer the most tokens that a query sees; nil for all.
     let windows: [Int?]
     let endOfTextIDs: [Int32]
+    /// `pad_token_id`, whose row of the embedding gets no gradient where it is read.
+    let paddingIndex: Int32?
 
     private static let sizes = 1...(1 << 24)
 
@@ -91,6 +93,7 @@ struct LlamaConfiguration {
         rotary = RotaryScaling(section, headSize: headSize, positionCount: positionCount, warn: warn)
         windows = Self.windows(section, traits, layerCount)
         endOfTextIDs = section.endOfTextIDs
+        paddingIndex = section.paddingIndex(vocabularySize)
         if section.has("quantization_config") {
             section.record(
                 "quantized checkpoints aren't supported; save the model unquantized", at: "quantization_config")

@@ -58,7 +58,8 @@ final class LoRAEmbedding: EmbeddingAdapter {
 
     func apply(to rows: Tensor, _ indices: [Int32]) -> Tensor {
         let change = matrixProduct(
-            tableColumns(a, indices), transposingFirst: false, b, transposingSecond: true, scale: shape.scale)
+            tableColumns(a, indices, frozen: embedding.paddingIndex), transposingFirst: false, b,
+            transposingSecond: true, scale: shape.scale)
         let whole = addResidual(rows, change, dropout: nil)
         guard let magnitude else { return whole }
         return scaleColumns(whole, by: elementwiseProduct(magnitude, reciprocal(norm())), bias: nil)

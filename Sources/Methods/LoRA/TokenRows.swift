@@ -116,7 +116,8 @@ final class TokenRows: EmbeddingAdapter, LinearAdapter {
     }
 
     func apply(to rows: Tensor, _ indices: [Int32]) -> Tensor {
-        overrideRows(rows, self.rows, indices.map { choices[$0] })
+        overrideRows(
+            rows, self.rows, indices.map { choices[$0] }, frozen: embedding.paddingIndex.flatMap { choices[$0] })
     }
 
     /// h · (new row − old row) in the columns of the rows.

@@ -2,10 +2,11 @@ import Diagnostics
 
 /// yᵢ = table[tokensᵢ] + positionTable[positionsᵢ], shape [tokens, width]; without a `positionTable` the first alone.
 ///
-/// A token of 0 and more is a row of `tokenTable`; token −1 − k is the virtual token k, row k of `virtualTable`.
+/// A token of 0 and more is a row of `tokenTable`; token −1 − k is the virtual token k, row k of `virtualTable`. The row of
+/// the token `frozen` gets no gradient.
 public func embed(
-    tokens: [Int32], positions: [Int32], tokenTable: any StoredTensor, virtualTable: Tensor? = nil,
-    positionTable: (any StoredTensor)?
+    tokens: [Int32], positions: [Int32], tokenTable: any StoredTensor, frozen: Int32? = nil,
+    virtualTable: Tensor? = nil, positionTable: (any StoredTensor)?
 ) -> Tensor {
     let width = tokenTable.columnCount
     require(
@@ -31,7 +32,7 @@ public func embed(
     }
     return y.record([
         pullback(for: tokenTable as? Tensor) { dy, gradient in
-            scatter(dy, to: tokens, of: tokenTable.shape, &gradient)
+            scatter(dy, to: learning(tokens, frozen), of: tokenTable.shape, &gradient)
         },
         pullback(for: virtualTable) { dy, gradient in
             if let virtualTable { scatter(dy, to: tokens.map { -1 - $0 }, of: virtualTable.shape, &gradient) }
@@ -40,6 +41,11 @@ public func embed(
             if let positionTable { scatter(dy, to: positions, of: positionTable.shape, &gradient) }
         },
     ])
+}
+
+/// The indices with −1, which no row has, for the one that doesn't learn.
+func learning(_ indices: [Int32], _ frozen: Int32?) -> [Int32] {
+    frozen.map { frozen in indices.map { $0 == frozen ? -1 : $0 } } ?? indices
 }
 
 func checkIndices(_ indices: some Sequence<Int32>, table: (any StoredTensor)?) {

@@ -1,7 +1,8 @@
 import Diagnostics
 
-/// yᵢ = table[indicesᵢ]: rows of a table [entries, width], [indices, width]; an entry may be read any number of times.
-public func tableRows(_ table: any StoredTensor, _ indices: [Int32]) -> Tensor {
+/// yᵢ = table[indicesᵢ]: rows of a table [entries, width], [indices, width]; an entry may be read any number of times,
+/// and the entry `frozen` gets no gradient.
+public func tableRows(_ table: any StoredTensor, _ indices: [Int32], frozen: Int32? = nil) -> Tensor {
     checkIndices(indices, table: table)
     let width = table.columnCount
     let y = Tensor(uninitialized: [indices.count, width])
@@ -9,12 +10,15 @@ public func tableRows(_ table: any StoredTensor, _ indices: [Int32]) -> Tensor {
         table.copyRow(Int(index), to: y.data + i * width)
     }
     return y.record([
-        pullback(for: table as? Tensor) { dy, gradient in scatter(dy, to: indices, of: table.shape, &gradient) }
+        pullback(for: table as? Tensor) { dy, gradient in
+            scatter(dy, to: learning(indices, frozen), of: table.shape, &gradient)
+        }
     ])
 }
 
-/// yᵢ[k] = table[k, indicesᵢ]: columns of a table [rank, entries] as rows, [indices, rank].
-public func tableColumns(_ table: Tensor, _ indices: [Int32]) -> Tensor {
+/// yᵢ[k] = table[k, indicesᵢ]: columns of a table [rank, entries] as rows, [indices, rank]; the column `frozen` gets no
+/// gradient.
+public func tableColumns(_ table: Tensor, _ indices: [Int32], frozen: Int32? = nil) -> Tensor {
     let (rank, entries) = (table.rowCount, table.columnCount)
     let outside = indices.first { $0 < 0 || Int($0) >= entries }
     require(outside == nil, "tableColumns: column \(outside ?? 0) of a table \(table.shape)")
@@ -26,15 +30,16 @@ public func tableColumns(_ table: Tensor, _ indices: [Int32]) -> Tensor {
         pullback(for: table) { dy, gradient in
             let (target, isFresh) = gradient.accumulator(shape: table.shape)
             if isFresh { target.data.update(repeating: 0, count: target.count) }
-            for (i, index) in indices.enumerated() {
+            for (i, index) in indices.enumerated() where index != frozen {
                 for k in 0..<rank { target.data[k * entries + Int(index)] += dy.data[i * rank + k] }
             }
         }
     ])
 }
 
-/// yᵢ = overrides[choicesᵢ] where there is a choice, and xᵢ elsewhere, for x [rows, width], overrides [entries, width].
-public func overrideRows(_ x: Tensor, _ overrides: Tensor, _ choices: [Int?]) -> Tensor {
+/// yᵢ = overrides[choicesᵢ] where there is a choice, and xᵢ elsewhere, for x [rows, width], overrides [entries, width]; the
+/// override `frozen` gets no gradient.
+public func overrideRows(_ x: Tensor, _ overrides: Tensor, _ choices: [Int?], frozen: Int? = nil) -> Tensor {
     require(
         x.rowCount == choices.count && x.columnCount == overrides.columnCount,
         "overrideRows: \(x.shape) by \(overrides.shape), \(choices.count) choices")
@@ -51,7 +56,7 @@ public func overrideRows(_ x: Tensor, _ overrides: Tensor, _ choices: [Int?]) ->
             let (target, isFresh) = gradient.accumulator(shape: overrides.shape)
             if isFresh { target.data.update(repeating: 0, count: target.count) }
             for (i, choice) in choices.enumerated() {
-                guard let choice else { continue }
+                guard let choice, choice != frozen else { continue }
                 let row = target.data + choice * width
                 addRows(row, dy.data + i * width, into: row, count: width)
             }

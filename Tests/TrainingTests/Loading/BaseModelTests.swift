@@ -16,6 +16,7 @@ import Training
         "gpt2/forward-old-names", "gpt2/forward-sharded", "gpt2/forward-float32", "gpt2/forward-float16",
         "gpt2/forward-bfloat16", "llama/llama-biases", "llama/llama-linear-tied", "llama/llama-llama3",
         "llama/llama-yarn", "llama/mistral-window", "llama/qwen2-layers", "llama/qwen3",
+        "llama/llama-grouped", "gpt_neox/pythia", "gpt_neox/serial-tied", "gpt_neox/parallel-linear",
     ]
 
     @Test("gives transformers' logits and mean loss within 1e-5", arguments: folders)
