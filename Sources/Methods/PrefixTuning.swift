@@ -4,7 +4,7 @@ import JSONText
 public import Layers
 import Tensors
 
-/// Prefix tuning (Li and Liang 2021): keys and values P [prefix length, layers · 2 · width] in front of every layer's
+/// Prefix tuning (Li and Liang 2021): keys and values P [prefix length, layers · 2 · width of keys] in front of every layer's
 /// own, trained while the model is frozen; optionally computed from a smaller table E by an encoder that is only there
 /// while training, P = W₂ tanh(W₁ E + b₁) + b₂.
 public struct PrefixTuning: PEFTMethod {
@@ -44,7 +44,7 @@ struct PrefixSettings {
 
     let prompt: PromptSettings
     let isProjected: Bool
-    /// The width between the two layers of the encoder; nil for the model's.
+    /// The width between the two layers of the encoder; nil for that of the keys.
     let hiddenSize: Int?
     let beginsAtZero: Bool
 
@@ -68,8 +68,9 @@ struct PrefixSettings {
     ) throws -> any Installation {
         try check(model, section, startingFrom: start)
         let shape = model.promptShape
-        let width = shape.layerCount * 2 * shape.heads.keyValueCount * shape.heads.size
-        let hidden = hiddenSize ?? shape.width
+        let keyWidth = shape.heads.keyValueWidth
+        let width = shape.layerCount * 2 * keyWidth
+        let hidden = hiddenSize ?? keyWidth
         let configuration = prompt.adapterConfiguration(
             type: "PREFIX_TUNING", for: model, basePath: context.basePath,
             [
@@ -86,11 +87,11 @@ struct PrefixSettings {
         }
         if usesEncoder {
             try section.checkMemory(
-                Double(hidden) * Double(shape.width + width), at: "encoder_hidden_size")
+                Double(hidden) * Double(keyWidth + width), at: "encoder_hidden_size")
         }
         if usesEncoder {
             encoder = PrefixProjection(
-                count: prompt.count, width: shape.width, hidden: hidden, outputs: width, beginsAtZero: beginsAtZero,
+                count: prompt.count, width: keyWidth, hidden: hidden, outputs: width, beginsAtZero: beginsAtZero,
                 seed: context.seed)
         } else {
             encoder = PromptTable(

@@ -51,7 +51,9 @@ struct PromptSettings: Equatable {
                     "the adapter is for a model with \(name) of \(found), and this one has \(expected): they don't belong "
                         + "together", at: key))
         }
-        compare("token_dim", shape.width, "a width")
+        compare(
+            "token_dim", inEveryLayer ? shape.heads.keyValueWidth : shape.width,
+            inEveryLayer ? "a width of keys" : "a width")
         if inEveryLayer {
             if shape.layerCount == 0 {
                 problems.append(
@@ -80,12 +82,14 @@ struct PromptSettings: Equatable {
         type: String, for model: any AdaptableModel, basePath: String, _ own: [JSONValue.Member]
     ) -> JSONValue {
         let shape = model.promptShape
+        // A prefix is as wide as the keys, and peft counts their heads.
+        let isPrefix = type == "PREFIX_TUNING"
         let common: [JSONValue.Member] = [
             .init("auto_mapping", nil),
             .init("base_model_name_or_path", .string(basePath)),
             .init("inference_mode", true),
             .init("modules_to_save", modulesToSave.isEmpty ? nil : .array(modulesToSave.map(JSONValue.string))),
-            .init("num_attention_heads", .integer(shape.heads.keyValueCount)),
+            .init("num_attention_heads", .integer(isPrefix ? shape.heads.keyValueCount : shape.heads.count)),
             .init("num_layers", .integer(shape.layerCount)),
             .init("num_transformer_submodules", 1),
             .init("num_virtual_tokens", .integer(count)),
@@ -93,7 +97,7 @@ struct PromptSettings: Equatable {
             .init("peft_version", "0.21.2"),
             .init("revision", nil),
             .init("task_type", "CAUSAL_LM"),
-            .init("token_dim", .integer(shape.width)),
+            .init("token_dim", .integer(isPrefix ? shape.heads.keyValueWidth : shape.width)),
         ]
         return .object((common + own).sorted { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) })
     }

@@ -145,7 +145,7 @@ import Training
         let generator = Generator(
             model: base.model, endIDs: [], settings: GenerationSettings(maximumNewTokens: 9, sampling: nil))
         let found = try generator.generate([Array(reference.sequence.prefix(4))], firstIndex: 0)[0].tokens
-        #expect(found == (try text.asArray().map { Int32(try $0.asInteger()) }))
+        #expect(found == (try text.asArray().map { Int32(try $0.asInteger()) }), "\(found)")
     }
 
     @Test("trains as with the Trainer: losses, norms and logits of 20 steps within 1e-4", arguments: names)
