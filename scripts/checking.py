@@ -16,7 +16,7 @@ transformers.utils.logging.disable_progress_bar()
 def quieten():
     """Lets pass what the libraries say about themselves, and peft's word that it couldn't merge tied embeddings."""
     warnings.filterwarnings("ignore", message="`is_gradient_checkpointing` is deprecated")
-    warnings.filterwarnings("ignore", message="Unsupported layer type .*LayerNorm")
+    warnings.filterwarnings("ignore", message="Unsupported layer type .*(Layer|RMS)Norm")
     warnings.filterwarnings("ignore", message="Model has `tie_word_embeddings=True` and a tied layer is part")
 
 

@@ -109,7 +109,7 @@ public struct BitFit: SelectingMethod {
     private func carrier(in model: any AdaptableModel) throws -> Linear {
         for module in model.modules {
             guard case .linear(let linear) = module.kind, linear.bias != nil,
-                !modulesToSave.contains(where: { TargetSelection.matches(moduleAt: module.path, orAbove: $0) })
+                !modulesToSave.contains(where: { TargetSelection.saves(moduleAt: module.path, orAbove: $0) })
             else { continue }
             return linear
         }

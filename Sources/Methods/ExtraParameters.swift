@@ -54,7 +54,7 @@ final class ExtraParameters {
         var paths: [String] = []
         var problems: [Problem] = []
         for entry in entries {
-            let found = model.modules.map(\.path).filter { TargetSelection.matches($0, entry) }
+            let found = model.modules.map(\.path).filter { TargetSelection.saves($0, entry) }
             paths += found
             // peft's files name what the model hasn't got, such as the heads of other models.
             if found.isEmpty, section.asksFor("modules_to_save") {

@@ -38,7 +38,7 @@ public struct LNTuning: SelectingMethod {
         let paths = try targets.paths(
             of: model, method: Self.name, default: model.defaultTargets.norms, section
         ).filter { path in
-            !modulesToSave.contains { TargetSelection.matches(moduleAt: path, orAbove: $0) }
+            !modulesToSave.contains { TargetSelection.saves(moduleAt: path, orAbove: $0) }
         }
         if paths.isEmpty {
             throw Problems([section.problem("takes every module that target_modules selects", at: "modules_to_save")])

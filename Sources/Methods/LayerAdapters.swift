@@ -77,7 +77,7 @@ extension TargetSelection {
         _ section: ConfigSection
     ) throws -> [Linear] {
         let found = try linears(of: model, method: method, default: entries, section).filter { linear in
-            !modulesToSave.contains { TargetSelection.matches(moduleAt: linear.path, orAbove: $0) }
+            !modulesToSave.contains { TargetSelection.saves(moduleAt: linear.path, orAbove: $0) }
         }
         if found.isEmpty {
             throw Problems([section.problem("takes every layer that target_modules selects", at: "modules_to_save")])

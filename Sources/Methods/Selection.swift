@@ -22,7 +22,7 @@ struct Selection {
     init(_ modules: [String: [Trait]], modulesToSave: [String], in model: any AdaptableModel) {
         self.modules = modules
         saved = Set(
-            model.modules.map(\.path).filter { path in modulesToSave.contains { TargetSelection.matches(path, $0) } })
+            model.modules.map(\.path).filter { path in modulesToSave.contains { TargetSelection.saves(path, $0) } })
     }
 
     /// The settings that choose modules.

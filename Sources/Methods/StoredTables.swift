@@ -44,7 +44,7 @@ public struct StoredTables {
         var places = [(path: tablePath, parameter: table)]
         if let head, model.taskHead == nil { places.append((model.outputLayerPath, head)) }
         for (path, parameter) in places {
-            let isSaved = modulesToSave.contains { TargetSelection.matches(moduleAt: path, orAbove: $0) }
+            let isSaved = modulesToSave.contains { TargetSelection.saves(moduleAt: path, orAbove: $0) }
             var endings = [Self.original, Self.belowRows]
             if !isSaved { endings.append(".weight") }
             if !method.changesBaseWeights { endings.append(Self.belowAdapter) }

@@ -211,14 +211,18 @@ struct TargetSelection: Equatable {
 
     static func matches(_ path: String, _ entry: String) -> Bool { path == entry || path.hasSuffix("." + entry) }
 
+    /// Whether an entry of `modules_to_save` means the module at `path`: peft takes all whose path ends in it, also where
+    /// that is within a name, so that `norm` means `input_layernorm` too.
+    static func saves(_ path: String, _ entry: String) -> Bool { !entry.isEmpty && path.hasSuffix(entry) }
+
+    /// Whether an entry of `modules_to_save` means the module at `path` or one that holds it.
+    static func saves(moduleAt path: String, orAbove entry: String) -> Bool {
+        let segments = path.split(separator: ".")
+        return segments.indices.contains { saves(segments[...$0].joined(separator: "."), entry) }
+    }
+
     /// Whether two entries can mean the same module.
     static func overlap(_ a: String, _ b: String) -> Bool { matches(a, b) || matches(b, a) }
-
-    /// Whether an entry means the module at `path` or one that holds it.
-    static func matches(moduleAt path: String, orAbove entry: String) -> Bool {
-        let segments = path.split(separator: ".")
-        return segments.indices.contains { matches(segments[...$0].joined(separator: "."), entry) }
-    }
 
     /// Whether `target_modules` gives the whole path, which peft takes without asking for the layer.
     private func isNamedByPath(_ path: String) -> Bool {

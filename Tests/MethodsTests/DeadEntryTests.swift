@@ -75,12 +75,12 @@ import Testing
             "1:36: error: alpha_pattern.gate: " + adapted.replacing("GUESS", with: "")
         ),
         (
-            "prompt_tuning", #"{"num_virtual_tokens": 2, "modules_to_save": ["head"]}"#,
-            "1:46: error: modules_to_save: 'head' matches no module; there are MODULES"
+            "prompt_tuning", #"{"num_virtual_tokens": 2, "modules_to_save": ["heads"]}"#,
+            "1:46: error: modules_to_save: 'heads' matches no module; there are MODULES"
         ),
         (
-            "bitfit", #"{"modules_to_save": ["head"]}"#,
-            "1:21: error: modules_to_save: 'head' matches no module; there are MODULES"
+            "bitfit", #"{"modules_to_save": ["heads"]}"#,
+            "1:21: error: modules_to_save: 'heads' matches no module; there are MODULES"
         ),
         (
             "adapter", #"{"leave_out": [0, 5]}"#,

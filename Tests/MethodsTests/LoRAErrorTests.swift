@@ -62,10 +62,10 @@ import Testing
                 + "give at most 8"
         ),
         (
-            #"{"modules_to_save": ["lm_head", "norm", "head"]}"#,
+            #"{"modules_to_save": ["lm_head", "norm", "heads"]}"#,
             """
             1:21: error: modules_to_save: 'norm' matches no module; there are MODULES
-            1:21: error: modules_to_save: 'head' matches no module; there are MODULES
+            1:21: error: modules_to_save: 'heads' matches no module; there are MODULES
             """
         ),
         (

@@ -167,7 +167,8 @@ import TestSupport
     func learning(_ method: MethodCase) throws {
         // What a good rate is for a method without cases of its own, or in a family of others, is not known.
         let rates =
-            method.hasFormula && method.family.names.isEmpty ? [method.prompt?.learningRate ?? 0.01] : [0.01, 0.1, 1]
+            method.hasFormula && method.family.names.isEmpty
+            ? [method.prompt?.learningRate ?? 0.01] : [0.01, 0.1, 1, 10]
         let losses = try rates.map { rate in
             let small = try SmallModel(method)
             let trainable = try small.install(method.method, method.settings).trainable

@@ -189,7 +189,7 @@ private let misuses: [ShapeCheckTests.Misuse] = [
     },
     .init("addResidual: shapes [2, 3] and [3, 2]") { _ = addResidual(tensor(2, 3), tensor(3, 2), dropout: nil) },
     .init("scaleColumns: [2, 3] by [2], bias []") { _ = scaleColumns(tensor(2, 3), by: tensor(2), bias: nil) },
-    .init("sliceColumns: 1..<4 of [2, 3]") { _ = sliceColumns(tensor(2, 3), 1..<4) },
+    .init("takeColumns: 1..<4 of every 3 of [2, 3]") { _ = sliceColumns(tensor(2, 3), 1..<4) },
     .init("concatenateColumns: [2, 3] and [1, 3]") { _ = concatenateColumns(tensor(2, 3), tensor(1, 3)) },
     .init("matrixProduct: [2, 3] by [2, 3]") {
         _ = matrixProduct(tensor(2, 3), transposingFirst: false, tensor(2, 3), transposingSecond: false, scale: 1)
@@ -197,6 +197,9 @@ private let misuses: [ShapeCheckTests.Misuse] = [
     .init("addProduct: [2, 3] by [3, 4] to [2, 3]") {
         addProduct(
             tensor(2, 3), transposingFirst: false, tensor(3, 4), transposingSecond: false, scale: 1, to: tensor(2, 3))
+    },
+    .init("elementwiseQuotient: shapes [2, 3] and [6]") {
+        _ = elementwiseQuotient(tensor(2, 3), byConstant: tensor(6))
     },
     .init("elementwiseProduct: shapes [2, 3] and [6]") { _ = elementwiseProduct(tensor(2, 3), tensor(6)) },
     .init("kroneckerProduct: [2, 5] by [1, 2] ⊗ [1, 3]") {

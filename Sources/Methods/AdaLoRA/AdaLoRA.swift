@@ -46,7 +46,7 @@ public struct AdaLoRA: SelectingMethod {
         let linears = try settings.targets.linears(
             of: model, method: Self.name, default: model.defaultTargets.queriesAndValues, section
         ).filter { linear in
-            !settings.modulesToSave.contains { TargetSelection.matches(moduleAt: linear.path, orAbove: $0) }
+            !settings.modulesToSave.contains { TargetSelection.saves(moduleAt: linear.path, orAbove: $0) }
         }
         if linears.isEmpty {
             throw Problems([section.problem("takes every layer that target_modules selects", at: "modules_to_save")])

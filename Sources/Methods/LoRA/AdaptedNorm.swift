@@ -56,10 +56,3 @@ func rowSquares(_ weight: Tensor, isInputByOutput: Bool) -> [Double] {
     }
     return sums
 }
-
-/// 1 / x, as a constant.
-func reciprocal(_ x: Tensor) -> Tensor {
-    let result = Tensor(uninitialized: x.shape)
-    for i in 0..<x.count { result.data[i] = 1 / x.data[i] }
-    return result
-}

@@ -89,7 +89,7 @@ public struct LoRA: SelectingMethod {
             of: model, method: Self.name, default: model.defaultTargets.queriesAndValues, section)
         // As peft has it: what trains as a whole gets no low-rank term beside that.
         let modules = selected.filter { module in
-            !settings.modulesToSave.contains { TargetSelection.matches(moduleAt: module.path, orAbove: $0) }
+            !settings.modulesToSave.contains { TargetSelection.saves(moduleAt: module.path, orAbove: $0) }
         }
         if modules.isEmpty {
             throw Problems([section.problem("takes every layer that target_modules selects", at: "modules_to_save")])

@@ -62,7 +62,7 @@ final class LoRAEmbedding: EmbeddingAdapter {
             transposingSecond: true, scale: shape.scale)
         let whole = addResidual(rows, change, dropout: nil)
         guard let magnitude else { return whole }
-        return scaleColumns(whole, by: elementwiseProduct(magnitude, reciprocal(norm())), bias: nil)
+        return scaleColumns(whole, by: elementwiseQuotient(magnitude, byConstant: norm()), bias: nil)
     }
 
     func forgetNorm() { adaptedNorm.forget() }

@@ -117,7 +117,7 @@ final class LoRAPair: LinearAdapter {
     /// g ∘ (W x + s B A x) + b with g = m / ‖W + s B A‖, whose norm is a constant (DoRA, section 4.3). With dropout only
     /// the change sees it: W x + (g − 1) ∘ W x′ + g ∘ s B A x′ + b.
     private func scaled(_ product: LinearProduct, _ magnitude: Tensor, _ choice: Dropout?) -> Tensor {
-        let factors = elementwiseProduct(magnitude, reciprocal(norm()))
+        let factors = elementwiseQuotient(magnitude, byConstant: norm())
         guard let choice else {
             let z = product.product(of: product.input, adding: term(product.input, nil))
             return product.finished(scaleColumns(z, by: factors, bias: linear.bias?.tensor))

@@ -56,7 +56,7 @@ final class TokenRows: EmbeddingAdapter, LinearAdapter {
                 throw problem("\(embedding.path) has no row \(index); its rows are 0 to \(embedding.entryCount - 1)")
             }
             let saved = method.settings.modulesToSave
-            if saved.contains(where: { TargetSelection.matches(moduleAt: embedding.path, orAbove: $0) }) {
+            if saved.contains(where: { TargetSelection.saves(moduleAt: embedding.path, orAbove: $0) }) {
                 throw problem("\(embedding.path) trains as a whole already: it is in modules_to_save")
             }
             if modules.contains(where: { $0.path == embedding.path }) {
@@ -64,7 +64,7 @@ final class TokenRows: EmbeddingAdapter, LinearAdapter {
             }
             let isShared =
                 model.isHeadTied && embedding.weight === model.tokenEmbedding
-                && !saved.contains { TargetSelection.matches(moduleAt: model.outputLayerPath, orAbove: $0) }
+                && !saved.contains { TargetSelection.saves(moduleAt: model.outputLayerPath, orAbove: $0) }
             var head: Linear?
             for module in model.modules where isShared && module.path == model.outputLayerPath {
                 if case .linear(let linear) = module.kind { head = linear }

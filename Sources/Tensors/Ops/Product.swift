@@ -73,6 +73,19 @@ public func elementwiseProduct(_ a: Tensor, _ b: Tensor) -> Tensor {
     return y.record([pullback(for: a, part(of: b)), pullback(for: b, part(of: a))])
 }
 
+/// y = a / b, element by element, with b as a constant; 1 to the bit where both are the same.
+public func elementwiseQuotient(_ a: Tensor, byConstant b: Tensor) -> Tensor {
+    require(a.shape == b.shape, "elementwiseQuotient: shapes \(a.shape) and \(b.shape)")
+    let y = Tensor(uninitialized: a.shape)
+    for i in 0..<y.count { y.data[i] = a.data[i] / b.data[i] }
+    return y.record([
+        pullback(for: a) { dy, gradient in
+            let (target, isFresh) = gradient.accumulator(shape: dy.shape)
+            for i in 0..<dy.count { target.data[i] = (isFresh ? 0 : target.data[i]) + dy.data[i] / b.data[i] }
+        }
+    ])
+}
+
 /// y = a ∘ b, added to what `y` holds where `adding`.
 private func multiplyElements(
     _ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>, _ y: UnsafeMutablePointer<Float>, count: Int, adding: Bool

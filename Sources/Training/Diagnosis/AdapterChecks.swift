@@ -216,7 +216,7 @@ struct AdapterChecks {
             }
             let names = nodes.compactMap { try? $0.asString() }
             let dead = names.filter { name in
-                !paths.contains { $0 == name || $0.hasSuffix("." + name) }
+                !paths.contains { $0 == name || $0.hasSuffix((key == "modules_to_save" ? "" : ".") + name) }
                     && !(key == "modules_to_save" && heads.contains(name)) && name != "dummy-target-modules"
             }
             guard let first = dead.first else { continue }

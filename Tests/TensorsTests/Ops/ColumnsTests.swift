@@ -13,6 +13,20 @@ struct ColumnsTests {
         #expect(found.backward < 1e-6)
     }
 
+    @Test("columns are taken head by head, and their gradients go back to them", arguments: [0..<2, 2..<4, 1..<5])
+    func heads(columns: Range<Int>) {
+        let found = deviation(
+            of: { takeColumns($0[0], columns, ofEvery: 5) },
+            from: { inputs in
+                (0..<3).flatMap { row in
+                    (0..<4).flatMap { head in columns.map { inputs[0][row * 20 + head * 5 + $0] } }
+                }
+            },
+            at: [Tensor(noise(60), shape: [3, 20])], elementsPerInput: 60)
+        #expect(found.forward == 0)
+        #expect(found.backward < 1e-6)
+    }
+
     @Test("slices of one matrix add up their gradients")
     func slices() {
         let x = Tensor(noise(12), shape: [2, 6])

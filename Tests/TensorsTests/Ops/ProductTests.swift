@@ -57,5 +57,13 @@ struct ProductTests {
             of: { elementwiseProduct($0[0], $0[0]) }, from: { x in x[0].map { $0 * $0 } },
             at: [Tensor(noise(count), shape: [1, count])])
         #expect(square.backward < 1e-5)
+        let divisor = Tensor(noise(count, seed: 3).map { 1.5 + $0 }, shape: [1, count])
+        let quotient = deviation(
+            of: { elementwiseQuotient($0[0], byConstant: divisor) },
+            from: { x in (0..<count).map { x[0][$0] / Double(divisor.data[$0]) } },
+            at: [Tensor(noise(count), shape: [1, count])])
+        #expect(quotient.forward < 1e-6)
+        #expect(quotient.backward < 1e-5)
+        #expect(elementwiseQuotient(divisor, byConstant: divisor).values.allSatisfy { $0 == 1 })
     }
 }

@@ -149,6 +149,36 @@ struct WrittenAdapterTests {
             "check_adapter.py", by: try #require(referencePython), scratch, Self.others.indices.map { "\($0)" })
     }
 
+    /// Every method on models of other families, with their own modules where none are named.
+    static let ofFamilies: [(String, String)] = [
+        ("lora", #"{"r": 2, "target_modules": "all-linear", "bias": "all"}"#),
+        ("lora", #"{"r": 2, "use_dora": true, "modules_to_save": ["norm", "lm_head"]}"#),
+        ("lora", #"{"r": 2, "target_modules": ["embed_tokens", "down_proj"]}"#),
+        ("lora", #"{"r": 2, "trainable_token_indices": [5, 1, 20]}"#),
+        ("adalora", #"{"init_r": 4, "target_r": 2, "lora_alpha": 12, "tinit": 1, "tfinal": 2}"#),
+        ("loha", #"{"r": 2}"#), ("lokr", #"{"r": 2, "target_modules": "all-linear"}"#), ("ia3", "{}"),
+        ("ln_tuning", "{}"), ("last_layers", "{}"), ("prompt_tuning", #"{"num_virtual_tokens": 4}"#),
+        ("prefix_tuning", #"{"num_virtual_tokens": 4}"#),
+        ("prefix_tuning", #"{"num_virtual_tokens": 3, "prefix_projection": true}"#),
+        ("p_tuning", #"{"num_virtual_tokens": 4, "encoder_hidden_size": 5}"#),
+        ("p_tuning_v2", #"{"num_virtual_tokens": 4}"#),
+    ]
+
+    @Test(
+        "for another family loads in peft without a warning and gives it our logits within 1e-5",
+        arguments: ["llama-grouped", "mistral-window", "qwen2-layers", "qwen3"])
+    func families(model: String) throws {
+        let scratch = try Scratch()
+        let base = fixture("llama/\(model)").path()
+        let settings = Self.ofFamilies + (model.hasPrefix("qwen2") ? [("bitfit", "{}")] : [])
+        for (index, (name, settings)) in settings.enumerated() {
+            try Self.write(name, settings, of: base, to: scratch, "\(index)")
+        }
+        try Self.check(
+            "check_adapter.py", by: try #require(referencePython), of: base, scratch,
+            settings.indices.map { "\($0)" })
+    }
+
     static let base = fixture("adapters/base").path()
 
     /// An adapter with every number moved, and our logits from it.
@@ -174,11 +204,12 @@ struct WrittenAdapterTests {
         try AdapterFolder.write(
             configuration: configuration, tensors: tensors.map { OutgoingTensor($0.name, $0.tensor, as: .float32) },
             to: scratch(folder))
-        let longest = (0..<base.model.maximumLength).map { $0 * 4 % 97 }
-        let sequences: [JSONValue] = [[5, 1, 90, 33, 96, 2], longest].map { ids in
+        let vocabulary = base.model.vocabularySize
+        let longest = (0..<base.model.maximumLength).map { $0 * 4 % vocabulary }
+        let sequences: [JSONValue] = [[5, 1, 90, 33, 96, 2].map { $0 % vocabulary }, longest].map { ids in
             let logits = base.logits(ids.map(Int32.init))
-            let rows = stride(from: 0, to: logits.count, by: 97).map { row in
-                JSONValue.array(logits[row..<row + 97].map { .number(Double($0)) })
+            let rows = stride(from: 0, to: logits.count, by: vocabulary).map { row in
+                JSONValue.array(logits[row..<row + vocabulary].map { .number(Double($0)) })
             }
             return ["ids": .array(ids.map(JSONValue.integer)), "logits": .array(rows)]
         }
@@ -195,7 +226,8 @@ struct WrittenAdapterTests {
         let runner = StepRunner(model: base.model, installation: installation, optimizer: optimizer, seed: 1)
         let batch = TokenBatch(
             (0..<4).map { row in
-                Example(tokens: (0..<12).map { Int32(($0 * 7 + row * 13) % 97) }, firstTarget: 1)
+                Example(
+                    tokens: (0..<12).map { Int32(($0 * 7 + row * 13) % base.model.vocabularySize) }, firstTarget: 1)
             })
         for step in 0..<steps { _ = runner.step([batch], firstPass: step, learningRate: 1e-3) }
     }

@@ -47,7 +47,7 @@ import Training
         }
         .map { ["peft.method=\($0.name)"] }
 
-    private func result(_ changes: [String]) -> String {
+    private static func result(_ changes: [String]) -> String {
         switch changes[0] {
         case "peft.method=full": "model.safetensors"
         case "peft.method=adapter": "adapter.safetensors"
@@ -58,8 +58,24 @@ import Training
     @Test(
         "has the bits of one that wasn't interrupted: result, moments, metrics; stopped twice within epochs",
         arguments: all)
-    func interrupted(method: [String]) throws {
-        let training = try TinyTraining()
+    func interrupted(method: [String]) throws { try Self.interrupt(method, try TinyTraining()) }
+
+    /// Every method with its own modules, and full tuning, whose checkpoints are whole models.
+    private static let common = methods.map { method in
+        let needed = [
+            "adalora": ["peft.init_r=4", "peft.target_r=2", "peft.tinit=1", "peft.tfinal=3"],
+            "prompt_tuning": ["peft.num_virtual_tokens=3"], "prefix_tuning": ["peft.num_virtual_tokens=3"],
+            "p_tuning": ["peft.num_virtual_tokens=3"], "p_tuning_v2": ["peft.num_virtual_tokens=3"],
+        ]
+        return ["peft.method=\(method.name)"] + (needed[method.name] ?? [])
+    }
+
+    @Test("has them on models of other families too", arguments: TinyTraining.others, common)
+    func families(model: String, method: [String]) throws {
+        try Self.interrupt(method, try TinyTraining(model: model))
+    }
+
+    private static func interrupt(_ method: [String], _ training: TinyTraining) throws {
         // A checkpoint behind the interruptions shows the moments.
         let changes = method + ["training.save_steps=10"]
         #expect(try training.run(changes, into: "whole").summary?.steps == 12)

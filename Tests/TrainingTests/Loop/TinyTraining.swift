@@ -12,13 +12,29 @@ import Training
 struct TinyTraining {
     let scratch: Scratch
 
-    init(records: Int = 21) throws {
+    /// GPT-2, with dropout wherever it has some.
+    static let gpt2 = """
+        {"model_type": "gpt2", "vocab_size": 320, "n_positions": 32, "n_embd": 16, "n_layer": 2, "n_head": 2,
+         "embd_pdrop": 0.1, "resid_pdrop": 0.1, "attn_pdrop": 0.1, "torch_dtype": "float16"}
+        """
+    /// Of Llama's kin one with a tied head, biases, grouped heads and a window; and GPT-NeoX.
+    static let others = [
+        """
+        {"model_type": "qwen2", "vocab_size": 320, "max_position_embeddings": 32, "hidden_size": 16,
+         "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2, "intermediate_size": 24,
+         "attention_dropout": 0.1, "tie_word_embeddings": true, "use_sliding_window": true, "sliding_window": 6,
+         "max_window_layers": 1}
+        """,
+        """
+        {"model_type": "gpt_neox", "vocab_size": 320, "max_position_embeddings": 32, "hidden_size": 16,
+         "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 24, "rotary_pct": 0.5,
+         "attention_dropout": 0.1, "hidden_dropout": 0.1}
+        """,
+    ]
+
+    init(records: Int = 21, model: String = gpt2) throws {
         scratch = try Scratch()
-        try scratch.write(
-            """
-            {"model_type": "gpt2", "vocab_size": 320, "n_positions": 32, "n_embd": 16, "n_layer": 2, "n_head": 2,
-             "embd_pdrop": 0.1, "resid_pdrop": 0.1, "attn_pdrop": 0.1, "torch_dtype": "float16"}
-            """, to: "model/config.json")
+        try scratch.write(model, to: "model/config.json")
         for name in ["vocab.json", "merges.txt"] {
             try scratch.write(FileSystem.text(of: fixture("datasets/tokenizer/\(name)").path()), to: "model/\(name)")
         }
