@@ -8,7 +8,7 @@ import Diagnostics
 /// rows are multiplied beside it, and however many threads work.
 package enum SkinnyProduct {
     /// With more rows than this the large products' engine takes over.
-    static let rowLimit = 16
+    package static let rowLimit = 16
     /// Where B lies by rows, its kernel serves a prompt's rows as well.
     package static let promptLimit = 128
 

@@ -52,6 +52,9 @@ public final class Generator {
     private let endIDs: Set<Int32>
     private let settings: GenerationSettings
     private let batchSize: Int
+    /// The most rows of a pass that takes more than one sequence on: in a larger one the bits of a row would depend on the
+    /// others. Where weights lie as [outputs, inputs] that are so few that each prompt has a pass of its own.
+    private let rowsOfPass: Int
 
     /// Stops at any of the tokens that end a text for `base`.
     public convenience init(_ base: BaseModel, settings: GenerationSettings) {
@@ -70,6 +73,11 @@ public final class Generator {
         self.endIDs = endIDs
         self.settings = settings
         self.batchSize = batchSize
+        let liesByInputs = model.modules.allSatisfy { module in
+            guard case .linear(let layer) = module.kind, module.path != model.outputLayerPath else { return true }
+            return layer.isInputByOutput
+        }
+        rowsOfPass = liesByInputs ? SkinnyProduct.promptLimit : SkinnyProduct.rowLimit
     }
 
     /// One sequence under way.
@@ -129,8 +137,8 @@ public final class Generator {
                 }
                 // In a pass of more rows than this, a row's bits would depend on the others: a long prompt goes alone.
                 let count = prompt.count + (model.prompt?.leadingCount ?? 0)
-                let isLong = count + batchSize > Self.rowsOfPass
-                if !isLong && rows + count > Self.rowsOfPass { break }
+                let isLong = count + batchSize > rowsOfPass
+                if !isLong && rows + count > rowsOfPass { break }
                 next += 1
                 line.sampler = settings.sampling.map { Sampler($0, index: firstIndex + line.index) }
                 let own = model.makeCache(
@@ -144,9 +152,6 @@ public final class Generator {
             try advance(&lines, cache, onToken, finish)
         }
     }
-
-    /// The most rows of a pass that takes more than one sequence on.
-    private static let rowsOfPass = 128
 
     /// One pass, from which each line gets its next token; those that are complete are dropped, from the cache too.
     private func advance(

@@ -1,9 +1,9 @@
-import Batches
+package import Batches
 import Tensors
 
 extension TokenBatch {
     /// New tokens of several sequences, each from a position on, nothing to be predicted.
-    init(newTokens: [[Int32]], positions starts: [Int]) {
+    package init(newTokens: [[Int32]], positions starts: [Int]) {
         var positions: [Int32] = []
         var offsets = [0]
         for (tokens, start) in zip(newTokens, starts) {

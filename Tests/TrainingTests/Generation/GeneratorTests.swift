@@ -70,6 +70,32 @@ import Training
         #expect(try roomy.generate(first, firstIndex: 5) == Array(together.prefix(16)))
     }
 
+    @Test("gives a sequence the same bits alone and among as many as go on at a time", arguments: models)
+    func bits(name: String) throws {
+        let model = try model(name)
+        let prompts = (0..<Generator.batchSize).map { index in
+            (0..<1 + index % 5).map { Int32((7 * index + 3 * $0) % model.vocabularySize) }
+        }
+        func cache(of prompt: [Int32]) -> KeyValueCache {
+            let cache = model.makeCache(sequences: 1, capacity: 8)
+            _ = model.logits(TokenBatch(newTokens: [prompt], positions: [0]), rows: nil, .inference(cache: cache))
+            return cache
+        }
+        let together = model.makeCache(sequences: 0, capacity: 0)
+        for prompt in prompts { together.append(cache(of: prompt)) }
+        let tokens = prompts.indices.map { Int32($0 % model.vocabularySize) }
+        let found = model.logits(
+            TokenBatch(newTokens: tokens.map { [$0] }, positions: prompts.map(\.count)), rows: nil,
+            .inference(cache: together))
+        for (index, prompt) in prompts.enumerated() {
+            let alone = model.logits(
+                TokenBatch(newTokens: [[tokens[index]]], positions: [prompt.count]), rows: nil,
+                .inference(cache: cache(of: prompt)))
+            let row = found.values[index * model.vocabularySize..<(index + 1) * model.vocabularySize]
+            #expect(alone.values.map(\.bitPattern) == row.map(\.bitPattern), "sequence \(index)")
+        }
+    }
+
     @Test("gives a prompt the same alone and among others with an adapter") func batchingAdapter() throws {
         let base = try BaseModel.load(fixture("adapters/base").path(), randomSeed: nil, warn: { _ in })
         let adapter = try AdapterFolder(path: fixture("adapters/all-linear").path(), warn: { _ in })
