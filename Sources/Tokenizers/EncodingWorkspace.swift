@@ -70,17 +70,26 @@ final class EncodingWorkspace: @unchecked Sendable {
         var start = range.lowerBound
         while start < range.upperBound {
             let end = splitter.endOfWord(from: start)
-            appendWord(text + start, end - start, merger)
+            appendWord(text + start, end - start) { merger.merge($0, $1, into: $2) }
             start = end
         }
     }
 
     /// Appends the ids of one word, from the cache where it is there.
-    @inline(__always)
     func appendWord(_ word: UnsafePointer<UInt8>, _ length: Int, _ merger: some WordMerging) {
+        appendWord(word, length) { merger.merge($0, $1, into: $2) }
+    }
+
+    /// The same with a closure, because a generic function isn't inlined into the loop over GPT-2's words, where the call
+    /// shows.
+    @inline(__always)
+    private func appendWord(
+        _ word: UnsafePointer<UInt8>, _ length: Int,
+        _ merge: (UnsafePointer<UInt8>, Int, UnsafeMutablePointer<Int32>) -> Int
+    ) {
         reserve(length + Self.mostIDs)
         if length > Self.longestWord {
-            count += merger.merge(word, length, into: ids + count)
+            count += merge(word, length, ids + count)
             return
         }
         let (low, high) = ByteHash.words(word, length)
@@ -91,7 +100,7 @@ final class EncodingWorkspace: @unchecked Sendable {
         let second = cache[place + 1]
         if second.low == low, second.high == high, second.head & 0xFF == UInt64(length) { return emit(second) }
         let output = ids + count
-        let idCount = merger.merge(word, length, into: output)
+        let idCount = merge(word, length, output)
         count += idCount
         if idCount > Self.mostIDs { return }
         cache[place + 1] = first
