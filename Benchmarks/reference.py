@@ -3,8 +3,7 @@
     REF/bin/python Benchmarks/reference.py --model FOLDER --mode lora|bias|full|records --threads N --steps N [...]
 
 The model's configuration is as it is (GPT-2's three dropouts of 0.1 are active), attention is sdpa, no key/value cache,
-float32, AdamW, gradients clipped at 1; LoRA has r 8 on
-queries and values (peft's own targets), or on every linear layer.
+float32, AdamW, gradients clipped at 1; LoRA has r 8 on queries and values (peft's own targets), or on every linear layer.
 
 `lora`, `bias` (the biases of linear layers and norms alone) and `full` time forward, loss, backward, clipping and step on batches of random tokens of one length. `records`
 trains with Trainer on a JSONL file of prompt and completion fields, padded per batch, and times what Trainer takes from
