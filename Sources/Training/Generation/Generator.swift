@@ -54,7 +54,7 @@ public final class Generator {
     private let batchSize: Int
     /// The most rows of a pass that takes more than one sequence on: in a larger one the bits of a row would depend on the
     /// others. Where weights lie as [outputs, inputs] that are so few that each prompt has a pass of its own.
-    private let rowsOfPass: Int
+    package let rowsOfPass: Int
 
     /// Stops at any of the tokens that end a text for `base`.
     public convenience init(_ base: BaseModel, settings: GenerationSettings) {
