@@ -90,10 +90,7 @@ struct GPT2Configuration {
         if section.has("per_layer_config") {
             section.record("layers of different kinds aren't supported", at: "per_layer_config")
         }
-        if section.has("quantization_config") {
-            section.record(
-                "quantized checkpoints aren't supported; save the model unquantized", at: "quantization_config")
-        }
+        section.refuseQuantization()
         try section.throwProblems()
         if width % headCount != 0 {
             let key = ["num_attention_heads", "n_head"].first(where: section.has) ?? "n_head"
@@ -117,6 +114,12 @@ struct GPT2Configuration {
 }
 
 extension ConfigSection {
+    func refuseQuantization() {
+        if has("quantization_config") {
+            record("quantized checkpoints aren't supported; save the model unquantized", at: "quantization_config")
+        }
+    }
+
     /// `pad_token_id` as torch's embeddings take it: a negative one counts from the vocabulary's end.
     func paddingIndex(_ vocabularySize: Int) -> Int32? {
         guard let index = optionalInt("pad_token_id") else { return nil }

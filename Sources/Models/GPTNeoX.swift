@@ -139,10 +139,7 @@ private struct GPTNeoXConfiguration {
             section, headSize: size, positionCount: positionCount, thetaKey: "rotary_emb_base",
             partKey: "rotary_pct", part: 0.25, warn: warn)
         endOfTextIDs = section.endOfTextIDs
-        if section.has("quantization_config") {
-            section.record(
-                "quantized checkpoints aren't supported; save the model unquantized", at: "quantization_config")
-        }
+        section.refuseQuantization()
         try section.throwProblems()
         if width % headCount != 0 {
             section.record(

@@ -94,10 +94,7 @@ struct LlamaConfiguration {
         windows = Self.windows(section, traits, layerCount)
         endOfTextIDs = section.endOfTextIDs
         paddingIndex = section.paddingIndex(vocabularySize)
-        if section.has("quantization_config") {
-            section.record(
-                "quantized checkpoints aren't supported; save the model unquantized", at: "quantization_config")
-        }
+        section.refuseQuantization()
         try section.throwProblems()
         if headCount % keyValueCount != 0 {
             section.record(

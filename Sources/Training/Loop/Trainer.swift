@@ -14,20 +14,20 @@ public final class Trainer {
         case refuse, resume, overwrite
     }
 
-    private let configuration: RunConfiguration
-    private let base: BaseModel
-    private let installation: any Installation
+    let configuration: RunConfiguration
+    let base: BaseModel
+    let installation: any Installation
     private let optimizer: AdamW
     private let runner: StepRunner
-    private let batches: BatchSequence
-    private let validation: Dataset?
+    let batches: BatchSequence
+    let validation: Dataset?
     private let observer: any TrainingObserver
-    private let stepsPerEpoch: Int
-    private let stepCount: Int
+    let stepsPerEpoch: Int
+    let stepCount: Int
     private let accepted: InputChanges
-    private let warnings: [Problem]
+    let warnings: [Problem]
 
-    private var settings: TrainingSettings { configuration.training }
+    var settings: TrainingSettings { configuration.training }
 
     /// Loads the model and the data and puts the method in; nothing is written yet.
     ///
@@ -394,35 +394,6 @@ public final class Trainer {
                 ).commands)
     }
 
-    private func cardFacts(_ progress: TrainingProgress) -> ModelCard.Facts {
-        let counts = parameterCounts
-        var data = [
-            (
-                use: "training", files: configuration.data.train, examples: batches.dataset.count,
-                counts: batches.dataset.counts
-            )
-        ]
-        if let validation {
-            data.append(("validation", configuration.data.validation, validation.count, validation.counts))
-        }
-        return ModelCard.Facts(
-            isAdapter: !configuration.deliversModel,
-            mergeObstacle: configuration.deliversModel ? nil : installation.mergeObstacle,
-            trainableCount: counts.trainable, totalCount: counts.total, steps: progress.step, tokens: progress.tokens,
-            elapsedSeconds: progress.elapsedSeconds, peakMemoryBytes: peakMemory(), data: data)
-    }
-
-    /// What trains, and the parameters of the base model with those that the method adds.
-    private var parameterCounts: (trainable: Int, total: Int) {
-        let trainable = installation.trainable
-        let own = Set(base.model.parameters.map { ObjectIdentifier($0.value) })
-        let added = trainable.filter { !own.contains(ObjectIdentifier($0.tensor)) }
-        return (
-            trainable.reduce(0) { $0 + $1.count },
-            base.model.parameters.reduce(0) { $0 + $1.count } + added.reduce(0) { $0 + $1.count }
-        )
-    }
-
     /// What is known of a run that needs no more steps.
     private func finishedBefore(_ folder: RunFolder) throws -> TrainingSummary {
         var progress = TrainingProgress()
@@ -434,40 +405,7 @@ public final class Trainer {
         observer.foundFinished(summary)
         return summary
     }
-
-    private func plan(firstStep: Int, folder: String) -> TrainingPlan {
-        let counts = parameterCounts
-        return TrainingPlan(
-            method: configuration.methodName, groups: TrainingPlan.groups(installation.trainable),
-            trainableCount: counts.trainable, totalCount: counts.total,
-            dataSummaries: [
-                "training: \(batches.dataset.summary)", validation.map { "validation: \($0.summary)" },
-                batches.dataset.targetSummary(base.labels),
-            ].compactMap { $0 }, stepCount: stepCount, stepsPerEpoch: stepsPerEpoch, firstStep: firstStep,
-            outputFolder: folder, threadCount: WorkerPool.shared.threadCount, learningRate: settings.learningRate,
-            hasDefaultRate: settings.hasDefaultRate, schedule: settings.schedule,
-            warmupSteps: settings.schedule == .constant ? 0 : settings.warmupSteps(of: stepCount),
-            loggingSteps: settings.loggingSteps, warnings: warnings)
-    }
 }
 
 /// Ends an evaluation before its end.
 private struct Stopped: Error {}
-
-extension TrainingPlan {
-    /// Trainable parameters by their names with the layers' numbers left open.
-    static func groups(_ parameters: [TrainableParameter]) -> [Group] {
-        var order: [String] = []
-        var counts: [String: (tensors: Int, parameters: Int)] = [:]
-        for parameter in parameters {
-            let pattern = parameter.name.split(separator: ".").map { Int($0) == nil ? String($0) : "*" }
-                .joined(separator: ".")
-            if counts[pattern] == nil { order.append(pattern) }
-            let before = counts[pattern] ?? (0, 0)
-            counts[pattern] = (before.tensors + 1, before.parameters + parameter.count)
-        }
-        return order.map {
-            Group(pattern: $0, tensorCount: counts[$0]?.tensors ?? 0, parameterCount: counts[$0]?.parameters ?? 0)
-        }
-    }
-}
