@@ -80,7 +80,8 @@ public final class KeyValueCache {
     ///
     /// The rows offsets[s]..<offsets[s + 1] of `input` are sequence s; returns [rows, output width].
     public func attend(
-        _ input: AttentionInput, layer: Int, offsets: [Int], heads: AttentionHeads, scale: Float, window: Int? = nil
+        _ input: AttentionInput, layer: Int, offsets: [Int], heads: AttentionHeads, scale: Float, window: Int? = nil,
+        bias: AttentionBias? = nil
     ) -> Tensor {
         require(
             offsets.count == sequences.count + 1 && layer >= 0 && layer < layerCount
@@ -106,7 +107,7 @@ public final class KeyValueCache {
             for index in sequences.indices { sequences[index].length = calls[index].length }
         }
         return withExtendedLifetime(sequences) {
-            attendCached(input.queries, sequences: calls, heads: heads, scale: scale, window: window)
+            attendCached(input.queries, sequences: calls, heads: heads, scale: scale, window: window, bias: bias)
         }
     }
 }

@@ -28,10 +28,7 @@ public final class Linear {
     public var outputSize: Int { weight.shape[isInputByOutput ? 1 : 0] }
 
     /// The weight as the product needs it.
-    public var base: any BaseWeight {
-        if let halves = weight.value as? HalfTensor { return HalfWeight(halves, isInputByOutput: isInputByOutput) }
-        return DenseWeight(weight.tensor, isInputByOutput: isInputByOutput)
-    }
+    public var base: any BaseWeight { weight.value.weight(isInputByOutput: isInputByOutput) }
 
     /// x [rows, inputs] → y [rows, outputs].
     ///

@@ -138,6 +138,11 @@ private let misuses: [ShapeCheckTests.Misuse] = [
     ) {
         _ = attention(.packed(tensor(2, 16)), offsets: [0, 3, 2], heads: heads, scale: 1, isCausal: true, dropout: nil)
     },
+    .init("attention: a bias [2, 3] from 1 for AttentionHeads(count: 2, keyValueCount: 1, size: 4)") {
+        _ = attention(
+            .packed(tensor(3, 16)), offsets: [0, 3], heads: heads, scale: 1, isCausal: true,
+            bias: AttentionBias(table: tensor(2, 3), origin: 1), dropout: nil)
+    },
     .init("attention: a prefix [2, 8] for AttentionHeads(count: 2, keyValueCount: 1, size: 4)") {
         _ = attention(
             .packed(tensor(2, 16)), prefix: KeyValuePrefix(keys: tensor(2, 8), values: tensor(2, 8)), offsets: [0, 2],

@@ -8,6 +8,21 @@ struct AttentionHeadGradient {
     /// Per query, as the forward pass left them.
     var logSums: UnsafePointer<Float>
     var queryGradient: MutableRows
+    /// That of the head's `bias`, distance by distance, to which is added.
+    var biasGradient: UnsafeMutablePointer<Float>?
+
+    /// Adds the gradients of a band's scores to the bias's, each to that of its distance.
+    @inline(__always) func addBiasGradient(
+        of scoreGradients: UnsafePointer<Float>, query: Int, key: Int, band: KeyBand
+    ) {
+        guard let biasGradient else { return }
+        for row in 0..<min(band.rows.count, head.queries.count - query) {
+            let target = biasGradient + (key - head.past - query - row)
+            addRows(
+                target, scoreGradients + row * AttentionBlock.keys, into: target,
+                count: band.visibleKeys(query: query + row, head: head, key: key))
+        }
+    }
 }
 
 /// Rows of a gradient, somewhere in memory.
@@ -18,8 +33,9 @@ struct MutableRows {
 
 /// The gradients of the heads of one group, which share their keys and values.
 ///
-/// With P = exp(scale · Q Kᵀ − logSums), F the dropout factors and D = rowsum(dO ∘ O):
-/// dV = (P ∘ F)ᵀ dO, dS = P ∘ (F ∘ (dO Vᵀ) − D), dQ = scale · dS K, dK = scale · dSᵀ Q, again block by block.
+/// With P = exp(scale · Q Kᵀ + bias − logSums), F the dropout factors and D = rowsum(dO ∘ O):
+/// dV = (P ∘ F)ᵀ dO, dS = P ∘ (F ∘ (dO Vᵀ) − D), dQ = scale · dS K, dK = scale · dSᵀ Q, and the bias's gradient is the sum of dS at
+/// each distance, again block by block.
 ///
 /// All three gradients are added to what they hold where `adding`.
 func attentionBackward(
@@ -133,10 +149,12 @@ private func queryBlockBackward(
                 workspace.outputGradients + row * width, rowStep: width, depthStep: 1,
                 workspace.valuesTransposed + key * width, panelStride: width * Panel.width, into: scoreGradients,
                 stride: blockKeys, rows: band.rows.count, columns: band.paddedKeys, depth: headSize, adding: false)
+            head.addBias(probabilities, query: first + row, key: key, band: band)
             head.hideKeysBeforeWindow(probabilities, query: first + row, key: key, band: band)
             softmaxBackward(
                 head, probabilities: probabilities, scoreGradients: scoreGradients, query: first + row, key: key,
                 band: band, logSums: logSums + row, dots: dots + row)
+            member.addBiasGradient(of: scoreGradients, query: first + row, key: key, band: band)
             panelProduct(
                 scoreGradients, rowStep: blockKeys, depthStep: 1, workspace.keys + key * Panel.width,
                 panelStride: workspace.paddedKeys * Panel.width, into: workspace.queryGradient + row * width,

@@ -14,6 +14,8 @@ struct AttentionHead {
     /// With `isCausal` a query sees only the last so many of these keys, its own included.
     var window = Int.max
     var scale: Float
+    /// What is added to the score of a key as far behind its query's own place, or before it.
+    var bias: UnsafePointer<Float>?
     /// Names the elements of the probability matrix for dropout: element (i, j) has the number
     /// `firstElement + i * elementStride + j`.
     var dropout: Dropout?
@@ -44,6 +46,17 @@ struct AttentionHead {
         return head
     }
 
+    /// Adds the bias to a band's scores, the first of which is that of `query` and `key`.
+    @inline(__always) func addBias(
+        _ scores: UnsafeMutablePointer<Float>, query: Int, key: Int, band: KeyBand
+    ) {
+        guard let bias else { return }
+        for row in 0..<min(band.rows.count, queries.count - query) {
+            let start = scores + row * AttentionBlock.keys
+            addRows(start, bias + (key - past - query - row), into: start, count: band.keys)
+        }
+    }
+
     /// Takes the keys in front of each query's window out of a band's scores, the first of which is that of `query` and
     /// `key`.
     @inline(__always) func hideKeysBeforeWindow(
@@ -65,7 +78,7 @@ enum AttentionBlock {
     static let partQueries = 256
 }
 
-/// out = softmax(scale · Q Kᵀ + mask) V for the queries in `range`, block by block with a running maximum and sum
+/// out = softmax(scale · Q Kᵀ + bias + mask) V for the queries in `range`, block by block with a running maximum and sum
 /// (Milakov and Gimelshein 2018; Dao et al. 2022), and per query the logarithm of the sum of exponentials.
 ///
 /// `logSums` may be nil. `output` is the row of query 0.
@@ -109,6 +122,7 @@ func attentionForward(
                     queries + row * width, rowStep: width, depthStep: 1, keys + key * width,
                     panelStride: width * Panel.width, into: scores + row * blockKeys, stride: blockKeys,
                     rows: band.rows.count, columns: band.paddedKeys, depth: head.queries.width, adding: false)
+                head.addBias(scores + row * blockKeys, query: first + row, key: key, band: band)
                 head.hideKeysBeforeWindow(scores + row * blockKeys, query: first + row, key: key, band: band)
                 softmaxStep(
                     head, scores: scores + row * blockKeys, query: first + row, key: key, band: band,

@@ -9,8 +9,6 @@ package struct Matrix {
     /// The distance in elements from one stored row to the next.
     package var stride: Int
     package var isTransposed: Bool
-    /// Whether `data` really points to the upper halves of floats (BF16), which only the products of few rows read.
-    var isHalf = false
 
     package init(
         _ data: UnsafePointer<Float>, rows: Int, columns: Int, stride: Int? = nil, isTransposed: Bool = false
@@ -23,7 +21,6 @@ package struct Matrix {
     }
 
     package func block(row: Int, rows: Int, column: Int, columns: Int) -> Matrix {
-        require(!isHalf, "Matrix: a block of halves")
         let start = isTransposed ? column * stride + row : row * stride + column
         return Matrix(data + start, rows: rows, columns: columns, stride: stride, isTransposed: isTransposed)
     }
@@ -52,8 +49,8 @@ package func multiply(
     require(a.columns == b.rows, "multiply: [\(a.rows), \(a.columns)] by [\(b.rows), \(b.columns)]")
     let (m, n, k) = (a.rows, b.columns, a.columns)
     if m == 0 || n == 0 { return }
-    if SkinnyProduct.suits(a, b) {
-        return SkinnyProduct.run(a, b, into: c, stride: stride, alpha: alpha, beta: beta, epilogue: epilogue)
+    if SkinnyProduct.suits(a, by: SkinnyOperand(b)) {
+        return SkinnyProduct.run(a, SkinnyOperand(b), into: c, stride: stride, alpha: alpha, beta: beta, epilogue: epilogue)
     }
     let grid = TileGrid(rows: m, columns: n, depth: k)
     let parts = DepthSplitProduct.parts(grid, depth: k)
@@ -93,7 +90,7 @@ package func gemm(
 package func gemmByRow(
     _ a: Matrix, _ b: Matrix, into c: UnsafeMutablePointer<Float>, stride: Int, alpha: Float, beta: Float
 ) {
-    SkinnyProduct.run(a, b, into: c, stride: stride, alpha: alpha, beta: beta, epilogue: nil)
+    SkinnyProduct.run(a, SkinnyOperand(b), into: c, stride: stride, alpha: alpha, beta: beta, epilogue: nil)
 }
 
 /// How a result is cut: tiles large enough that packing the operands doesn't show, small enough to stay in the second

@@ -1,6 +1,28 @@
 import CVectors
 import Diagnostics
 
+/// The large matrix of such a product, [rows, columns] as `Matrix` has it: 32-bit floats, or the upper halves of such (BF16).
+struct SkinnyOperand {
+    let data: UnsafeRawPointer
+    let isHalf: Bool
+    let rows: Int
+    let columns: Int
+    let stride: Int
+    let isTransposed: Bool
+
+    init(_ matrix: Matrix) {
+        (data, isHalf) = (UnsafeRawPointer(matrix.data), false)
+        (rows, columns, stride) = (matrix.rows, matrix.columns, matrix.stride)
+        isTransposed = matrix.isTransposed
+    }
+
+    init(upperHalves: UnsafePointer<UInt16>, rows: Int, columns: Int, isTransposed: Bool) {
+        (data, isHalf) = (UnsafeRawPointer(upperHalves), true)
+        (self.rows, self.columns, stride) = (rows, columns, isTransposed ? rows : columns)
+        self.isTransposed = isTransposed
+    }
+}
+
 /// Products of a few rows with a large matrix, as a language model makes for each new token: the time goes into reading
 /// the matrix once from memory, in the order in which it lies there, on all threads.
 ///
@@ -13,13 +35,13 @@ package enum SkinnyProduct {
     package static let promptLimit = 128
 
     /// Whether `multiply` leaves this product to `run`.
-    static func suits(_ a: Matrix, _ b: Matrix) -> Bool {
+    static func suits(_ a: Matrix, by b: SkinnyOperand) -> Bool {
         !a.isTransposed && a.rows <= (b.isTransposed ? rowLimit : promptLimit)
     }
 
     /// C ← α · A · B + β · C; `epilogue` as in `multiply`.
     static func run(
-        _ a: Matrix, _ b: Matrix, into c: UnsafeMutablePointer<Float>, stride: Int, alpha: Float, beta: Float,
+        _ a: Matrix, _ b: SkinnyOperand, into c: UnsafeMutablePointer<Float>, stride: Int, alpha: Float, beta: Float,
         epilogue: ((Tile) -> Void)?
     ) {
         if b.isTransposed {
@@ -35,7 +57,7 @@ package enum SkinnyProduct {
     // MARK: B stored by columns: every column is a row of memory, and an element of C is the product of two of them.
 
     private static func byColumns(
-        _ a: Matrix, _ b: Matrix, into c: UnsafeMutablePointer<Float>, stride: Int, alpha: Float, beta: Float,
+        _ a: Matrix, _ b: SkinnyOperand, into c: UnsafeMutablePointer<Float>, stride: Int, alpha: Float, beta: Float,
         epilogue: ((Tile) -> Void)?
     ) {
         // Large matrices in 128 parts or so: each waits for memory when it begins.
@@ -50,13 +72,13 @@ package enum SkinnyProduct {
 
     /// What the kernels need to know for one tile of C.
     private static func part(
-        of a: Matrix, _ b: Matrix, _ tile: Tile, into c: UnsafeMutablePointer<Float>, stride: Int, alpha: Float,
+        of a: Matrix, _ b: SkinnyOperand, _ tile: Tile, into c: UnsafeMutablePointer<Float>, stride: Int, alpha: Float,
         beta: Float
     ) -> peft_product {
         let (row, column) = (tile.rows.lowerBound, tile.columns.lowerBound)
         let start = column * (b.isTransposed ? b.stride : 1) * (b.isHalf ? 2 : 4)
         return peft_product(
-            a: a.data + row * a.stride, a_stride: a.stride, b: UnsafeRawPointer(b.data) + start, b_stride: b.stride,
+            a: a.data + row * a.stride, a_stride: a.stride, b: b.data + start, b_stride: b.stride,
             b_is_half: b.isHalf ? 1 : 0, c: c + row * stride + column, c_stride: stride, rows: tile.rows.count,
             columns: tile.columns.count, depth: a.columns, alpha: alpha, beta: beta)
     }
@@ -67,7 +89,7 @@ package enum SkinnyProduct {
     private static let depthParts = 16
 
     private static func byDepth(
-        _ a: Matrix, _ b: Matrix, into c: UnsafeMutablePointer<Float>, stride: Int, alpha: Float, beta: Float,
+        _ a: Matrix, _ b: SkinnyOperand, into c: UnsafeMutablePointer<Float>, stride: Int, alpha: Float, beta: Float,
         epilogue: ((Tile) -> Void)?
     ) {
         let (n, k) = (b.columns, a.columns)
@@ -104,7 +126,7 @@ package enum SkinnyProduct {
 
     /// The same sums for several rows: each part sums all steps of the depth for a block of C.
     private static func byBlocks(
-        _ a: Matrix, _ b: Matrix, into c: UnsafeMutablePointer<Float>, stride: Int, alpha: Float, beta: Float,
+        _ a: Matrix, _ b: SkinnyOperand, into c: UnsafeMutablePointer<Float>, stride: Int, alpha: Float, beta: Float,
         step: Int, epilogue: ((Tile) -> Void)?
     ) {
         let (m, n) = (a.rows, b.columns)
@@ -124,17 +146,17 @@ package enum SkinnyProduct {
     /// sums ← the rows `range` of B, weighed by A's one row; eight rows at a time, so that the sums are seldom touched,
     /// while memory sends what comes next.
     private static func sumRows(
-        _ a: Matrix, _ b: Matrix, _ range: Range<Int>, into sums: UnsafeMutablePointer<Float>
+        _ a: Matrix, _ b: SkinnyOperand, _ range: Range<Int>, into sums: UnsafeMutablePointer<Float>
     ) {
         if b.isHalf {
-            let data = UnsafeRawPointer(b.data)
+            let data = b.data
             sumRows(a, b, range, into: sums, prefetch: { peft_prefetch(data + 2 * $0) }) {
                 Lanes(upperHalves: data + 2 * $0)
             } element: {
                 Float(bitPattern: UInt32(data.loadUnaligned(fromByteOffset: 2 * $0, as: UInt16.self)) << 16)
             }
         } else {
-            let data = b.data
+            let data = b.data.assumingMemoryBound(to: Float.self)
             sumRows(a, b, range, into: sums, prefetch: { peft_prefetch(data + $0) }) {
                 data.lanes($0)
             } element: {
@@ -145,7 +167,7 @@ package enum SkinnyProduct {
 
     @inline(__always)
     private static func sumRows(
-        _ a: Matrix, _ b: Matrix, _ range: Range<Int>, into sums: UnsafeMutablePointer<Float>,
+        _ a: Matrix, _ b: SkinnyOperand, _ range: Range<Int>, into sums: UnsafeMutablePointer<Float>,
         prefetch: (Int) -> Void, lanes: (Int) -> Lanes, element: (Int) -> Float
     ) {
         let n = b.columns

@@ -24,7 +24,7 @@ public struct AttentionHeads: Sendable, Hashable {
     var groupSize: Int { count / keyValueCount }
 }
 
-/// softmax(scale · Q Kᵀ) V for every head of every sequence.
+/// softmax(scale · Q Kᵀ + bias) V for every head of every sequence.
 ///
 /// The sequence s is the rows offsets[s]..<offsets[s + 1] of the queries and of the result, and the rows
 /// keyOffsets[s]..<keyOffsets[s + 1] of keys and values, so nothing is padded; without `keyOffsets` they are the same.
@@ -35,7 +35,8 @@ public struct AttentionHeads: Sendable, Hashable {
 /// The probabilities are never stored: besides the input and the result only one number per row and head is kept.
 public func attention(
     _ input: AttentionInput, prefix: KeyValuePrefix? = nil, offsets: [Int], keyOffsets: [Int]? = nil,
-    heads: AttentionHeads, scale: Float, isCausal: Bool, window: Int? = nil, dropout: Dropout?
+    heads: AttentionHeads, scale: Float, isCausal: Bool, window: Int? = nil, bias: AttentionBias? = nil,
+    dropout: Dropout?
 ) -> Tensor {
     let keyOffsets = keyOffsets ?? offsets
     require(
@@ -49,11 +50,12 @@ public func attention(
         queries: parts.queries.detached(), keys: layout?.prepended(to: parts.keys, .keys) ?? parts.keys.detached(),
         values: layout?.prepended(to: parts.values, .values) ?? parts.values.detached(), offsets: offsets,
         keyOffsets: layout?.wholeOffsets ?? keyOffsets, heads: heads, scale: scale, isCausal: isCausal,
-        window: window ?? .max, dropout: dropout.flatMap { $0.probability > 0 ? $0 : nil })
+        window: window ?? .max, bias: bias, dropout: dropout.flatMap { $0.probability > 0 ? $0 : nil })
+    require(plan.isBiasCovering, "attention: a bias \(bias?.table.shape ?? []) from \(bias?.origin ?? 0) for \(heads)")
     let y = Tensor(uninitialized: [rows, heads.outputWidth])
     let isRecorded =
         input.tensors.contains { $0.needsGradient }
-        || [prefix?.keys, prefix?.values].contains { $0?.needsGradient == true }
+        || [prefix?.keys, prefix?.values, bias?.table].contains { $0?.needsGradient == true }
     let logSums = isRecorded ? Tensor(uninitialized: [heads.count, rows]) : nil
     let work = plan.forwardParts
     WorkerPool.shared.run(work.count) { index in
@@ -66,13 +68,13 @@ public func attention(
     }
     guard let logSums else { return y }
     let output = y.detached()
-    if layout == nil, case .packed(let qkv) = input {
+    if layout == nil, bias?.table.needsGradient != true, case .packed(let qkv) = input {
         return y.record([
             pullback(for: qkv) { dy, gradient in
                 let (target, isFresh) = gradient.accumulator(shape: qkv.shape)
                 plan.backward(
                     output: output, dy, logSums: logSums, into: AttentionInput.packed(target).parts(heads),
-                    adding: !isFresh)
+                    biasGradients: nil, adding: !isFresh)
             }
         ])
     }
@@ -83,15 +85,21 @@ public func attention(
             keys: Tensor(uninitialized: [plan.keyOffsets.last ?? 0, heads.keyValueWidth]),
             values: Tensor(uninitialized: [plan.keyOffsets.last ?? 0, heads.keyValueWidth])
         ).parts(heads)
-        plan.backward(output: output, dy, logSums: logSums, into: gradients, adding: false)
-        return gradients
+        let terms = bias.flatMap { $0.table.needsGradient ? plan.biasGradients(of: $0) : nil }
+        plan.backward(output: output, dy, logSums: logSums, into: gradients, biasGradients: terms, adding: false)
+        return (parts: gradients, biasTerms: terms)
     }
     func keyGradient(_ gradients: AttentionParts, _ part: KeyPath<AttentionParts, AttentionPart>) -> Tensor {
         layout?.rows(of: gradients[keyPath: part].tensor) ?? gradients[keyPath: part].tensor
     }
-    let prefixPullbacks = [
-        pullback(for: prefix?.keys) { dy, gradient in layout?.addPrefix(of: whole(dy).keys.tensor, to: &gradient) },
-        pullback(for: prefix?.values) { dy, gradient in layout?.addPrefix(of: whole(dy).values.tensor, to: &gradient) },
+    let otherPullbacks = [
+        pullback(for: prefix?.keys) { dy, gradient in layout?.addPrefix(of: whole(dy).parts.keys.tensor, to: &gradient) },
+        pullback(for: prefix?.values) { dy, gradient in
+            layout?.addPrefix(of: whole(dy).parts.values.tensor, to: &gradient)
+        },
+        pullback(for: bias?.table) { dy, gradient in
+            if let bias, let terms = whole(dy).biasTerms { sumOverSequences(terms, bias.table, into: &gradient) }
+        },
     ]
     switch input {
     case .packed(let qkv):
@@ -99,19 +107,19 @@ public func attention(
             [
                 pullback(for: qkv) { dy, gradient in
                     let (target, isFresh) = gradient.accumulator(shape: qkv.shape)
-                    let (gradients, places) = (whole(dy), AttentionInput.packed(target).parts(heads))
+                    let (gradients, places) = (whole(dy).parts, AttentionInput.packed(target).parts(heads))
                     places.queries.add(gradients.queries.tensor, isFresh: isFresh)
                     places.keys.add(keyGradient(gradients, \.keys), isFresh: isFresh)
                     places.values.add(keyGradient(gradients, \.values), isFresh: isFresh)
                 }
-            ] + prefixPullbacks)
+            ] + otherPullbacks)
     case .separate(let queries, let keys, let values):
         return y.record(
             [
-                pullback(for: queries) { dy, gradient in gradient.add(whole(dy).queries.tensor) },
-                pullback(for: keys) { dy, gradient in gradient.add(keyGradient(whole(dy), \.keys)) },
-                pullback(for: values) { dy, gradient in gradient.add(keyGradient(whole(dy), \.values)) },
-            ] + prefixPullbacks)
+                pullback(for: queries) { dy, gradient in gradient.add(whole(dy).parts.queries.tensor) },
+                pullback(for: keys) { dy, gradient in gradient.add(keyGradient(whole(dy).parts, \.keys)) },
+                pullback(for: values) { dy, gradient in gradient.add(keyGradient(whole(dy).parts, \.values)) },
+            ] + otherPullbacks)
     }
 }
 
@@ -127,7 +135,21 @@ private struct AttentionPlan {
     let scale: Float
     let isCausal: Bool
     let window: Int
+    let bias: AttentionBias?
     let dropout: Dropout?
+
+    /// Whether the bias, where there is one, has a term for each pair of a query and a key.
+    var isBiasCovering: Bool {
+        guard let bias else { return true }
+        return (0..<offsets.count - 1).allSatisfy {
+            bias.covers(heads, queryCount: length($0), keyCount: keyCount($0))
+        }
+    }
+
+    /// Room for the gradient of the bias from each sequence, [sequences, heads, distances].
+    func biasGradients(of bias: AttentionBias) -> Tensor {
+        Tensor(zeros: [offsets.count - 1, heads.count, bias.table.columnCount])
+    }
 
     struct Part {
         var sequence: Int
@@ -166,12 +188,16 @@ private struct AttentionPlan {
             keys: keys.rows(keyOffsets[sequence], keyCount(sequence), head: index / heads.groupSize, of: heads.size),
             values: values.rows(
                 keyOffsets[sequence], keyCount(sequence), head: index / heads.groupSize, of: heads.size),
-            past: past(sequence), isCausal: isCausal, window: window, scale: scale, dropout: dropout,
-            firstElement: (index * (offsets.last ?? 0) + offsets[sequence]) * longest, elementStride: longest)
+            past: past(sequence), isCausal: isCausal, window: window, scale: scale,
+            bias: bias?.center(head: index), dropout: dropout, firstElement: (index * (offsets.last ?? 0) + offsets[sequence]) * longest,
+            elementStride: longest)
     }
 
     /// One part for each sequence and each head of keys and values: nobody else adds to the part's gradients.
-    func backward(output: Tensor, _ dy: Tensor, logSums: Tensor, into gradients: AttentionParts, adding: Bool) {
+    func backward(
+        output: Tensor, _ dy: Tensor, logSums: Tensor, into gradients: AttentionParts, biasGradients: Tensor?,
+        adding: Bool
+    ) {
         let sequences = (0..<offsets.count - 1).sorted { length($0) > length($1) }
         let (width, size) = (heads.outputWidth, heads.size)
         WorkerPool.shared.run(sequences.count * heads.keyValueCount) { index in
@@ -191,11 +217,23 @@ private struct AttentionPlan {
                 AttentionHeadGradient(
                     head: self.head(head, sequence: sequence), output: rows(output, head),
                     outputGradient: rows(dy, head), logSums: logSums.data + head * output.rowCount + start,
-                    queryGradient: target(gradients.queries, start, head: head))
+                    queryGradient: target(gradients.queries, start, head: head),
+                    biasGradient: biasGradients.flatMap { terms in
+                        bias.map { terms.data + (sequence * heads.count + head) * terms.columnCount + $0.origin }
+                    })
             }
             attentionBackward(
                 members, keyGradient: target(gradients.keys, keyOffsets[sequence], head: group),
                 valueGradient: target(gradients.values, keyOffsets[sequence], head: group), adding: adding)
         }
+    }
+}
+
+/// The bias's gradient, from what each sequence has for each head and distance.
+private func sumOverSequences(_ terms: Tensor, _ table: Tensor, into gradient: inout Gradient) {
+    let (target, isFresh) = gradient.accumulator(shape: table.shape)
+    if isFresh { target.data.update(repeating: 0, count: table.count) }
+    for sequence in 0..<terms.shape[0] {
+        addRows(target.data, terms.data + sequence * table.count, into: target.data, count: table.count)
     }
 }

@@ -28,13 +28,17 @@ public struct CachedSequence {
 /// Returns [rows, count · size]. Several tokens of a sequence may be new at
 /// once; each sees itself and those before it. Works for one token a sequence without copying keys or values.
 public func attendCached(
-    _ queries: Tensor, sequences: [CachedSequence], heads: AttentionHeads, scale: Float, window: Int? = nil
+    _ queries: Tensor, sequences: [CachedSequence], heads: AttentionHeads, scale: Float, window: Int? = nil,
+    bias: AttentionBias? = nil
 ) -> Tensor {
     require(
         queries.columnCount >= heads.outputWidth
             && sequences.allSatisfy { $0.rows.lowerBound >= 0 && $0.rows.upperBound <= queries.rowCount },
         "attendCached: queries \(queries.shape) for \(heads), rows \(sequences.map(\.rows))")
     require((window ?? 1) > 0, "attendCached: a window of \(window ?? 0) tokens")
+    require(
+        sequences.allSatisfy { bias?.covers(heads, queryCount: $0.rows.count, keyCount: $0.length) ?? true },
+        "attendCached: a bias \(bias?.table.shape ?? []) from \(bias?.origin ?? 0) for \(sequences.map(\.length)) tokens")
     let y = Tensor(uninitialized: [queries.rowCount, heads.outputWidth])
     let stride = heads.keyValueCount * heads.size
     // A row of scores for each part of the work.
@@ -52,7 +56,8 @@ public func attendCached(
                 count: count, width: heads.size),
             keys: Rows(data: sequence.keys + column, stride: stride, count: sequence.length, width: heads.size),
             values: Rows(data: sequence.values + column, stride: stride, count: sequence.length, width: heads.size),
-            past: sequence.length - count, isCausal: true, window: window ?? .max, scale: scale, dropout: nil)
+            past: sequence.length - count, isCausal: true, window: window ?? .max, scale: scale,
+            bias: bias?.center(head: head), dropout: nil)
         let output = y.data + first * heads.outputWidth + head * heads.size
         if count < fewQueries {
             attendDirectly(
@@ -86,6 +91,7 @@ private func attendDirectly(
             b_stride: head.keys.stride, b_is_half: 0, c: scores, c_stride: visible, rows: 1, columns: visible,
             depth: width, alpha: head.scale, beta: 0)
         peft_product_by_columns(&product)
+        if let bias = head.bias { addRows(scores, bias + (first - head.past - row), into: scores, count: visible) }
         let padded = (visible + 7) & ~7
         for key in visible..<padded { scores[key] = -.infinity }
         var largest = Lanes(repeating: -.infinity)

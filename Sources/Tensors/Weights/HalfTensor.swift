@@ -23,6 +23,8 @@ public final class HalfTensor: StoredTensor, @unchecked Sendable {
         return tensor
     }
 
+    public func weight(isInputByOutput: Bool) -> any BaseWeight { HalfWeight(self, isInputByOutput: isInputByOutput) }
+
     public func releasePages() {
         (owner as? any MemoryLender)?.releasePages(of: UnsafeRawBufferPointer(start: data, count: 2 * count))
     }

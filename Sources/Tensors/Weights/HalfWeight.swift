@@ -33,12 +33,10 @@ public final class HalfWeight: BaseWeight {
     ) {
         if tensor.format == .bfloat16, rows > 0, outputSize > 0 {
             // A few rows are multiplied straight from the file's numbers: half the reading from memory.
-            var right = Matrix(
-                UnsafePointer(OpaquePointer(tensor.data)), rows: inputSize, columns: outputSize,
-                isTransposed: !isInputByOutput)
-            right.isHalf = true
+            let right = SkinnyOperand(
+                upperHalves: tensor.data, rows: inputSize, columns: outputSize, isTransposed: !isInputByOutput)
             let left = Matrix(x, rows: rows, columns: inputSize)
-            if SkinnyProduct.suits(left, right) {
+            if SkinnyProduct.suits(left, by: right) {
                 return SkinnyProduct.run(
                     left, right, into: y, stride: outputSize, alpha: 1, beta: beta, epilogue: epilogue)
             }

@@ -28,23 +28,21 @@ public struct NonFiniteElement: Sendable, Hashable, CustomStringConvertible {
     }
 }
 
-extension StoredTensor {
-    /// The first element that is NaN or infinite; nil where all are finite numbers.
+extension Tensor {
     public var firstNonFinite: NonFiniteElement? {
-        if let halves = self as? HalfTensor {
-            return Tensors.firstNonFinite(halves.data, count: count, exponent: halves.format.exponentMask).map {
-                index in
-                var value: Float = 0
-                halves.format.convert(halves.data + index, to: &value, count: 1)
-                return NonFiniteElement(index: index, shape: shape, value: value)
-            }
+        let bits = UnsafeRawPointer(data).assumingMemoryBound(to: UInt32.self)
+        return Tensors.firstNonFinite(bits, count: count, exponent: 0x7F80_0000).map {
+            NonFiniteElement(index: $0, shape: shape, value: data[$0])
         }
-        let floats = floats
-        let bits = UnsafeRawPointer(floats.data).assumingMemoryBound(to: UInt32.self)
-        return withExtendedLifetime(floats) {
-            Tensors.firstNonFinite(bits, count: count, exponent: 0x7F80_0000).map {
-                NonFiniteElement(index: $0, shape: shape, value: floats.data[$0])
-            }
+    }
+}
+
+extension HalfTensor {
+    public var firstNonFinite: NonFiniteElement? {
+        Tensors.firstNonFinite(data, count: count, exponent: format.exponentMask).map { index in
+            var value: Float = 0
+            format.convert(data + index, to: &value, count: 1)
+            return NonFiniteElement(index: index, shape: shape, value: value)
         }
     }
 }

@@ -8,6 +8,12 @@ public protocol StoredTensor: AnyObject {
     /// The elements as floats: the tensor itself where it is one, otherwise converted anew at each call.
     var floats: Tensor { get }
 
+    /// A linear layer's weight that reads the elements as they are kept, [inputs, outputs] or [outputs, inputs].
+    func weight(isInputByOutput: Bool) -> any BaseWeight
+
+    /// The first element that is NaN or infinite; nil where all are finite numbers.
+    var firstNonFinite: NonFiniteElement? { get }
+
     /// Gives memory back that can be had again, where the elements lie in a mapped file: for whoever has copied them.
     func releasePages()
 
@@ -49,6 +55,8 @@ extension StoredTensor {
 
 extension Tensor: StoredTensor {
     public var floats: Tensor { self }
+
+    public func weight(isInputByOutput: Bool) -> any BaseWeight { DenseWeight(self, isInputByOutput: isInputByOutput) }
 
     public func releasePages() {
         (storage.owner as? any MemoryLender)?.releasePages(of: UnsafeRawBufferPointer(start: data, count: 4 * count))

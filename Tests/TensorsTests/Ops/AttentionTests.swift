@@ -13,10 +13,20 @@ struct AttentionTests {
         /// Keys and values in front of every sequence's own.
         var prefix = 0
         var window: Int?
+        var hasBias = false
 
         var testDescription: String {
             "\(lengths) \(heads.count)/\(heads.keyValueCount)×\(heads.size) \(isCausal) behind \(prefix)"
-                + (window.map { " within \($0)" } ?? "")
+                + (window.map { " within \($0)" } ?? "") + (hasBias ? ", biased" : "")
+        }
+        /// The longest sequence of keys.
+        var longest: Int { (lengths.max() ?? 0) + prefix }
+        /// Terms for all distances, and two more on either side.
+        var distanceCount: Int { 2 * longest + 3 }
+        var bias: Tensor { Tensor(noise(heads.count * distanceCount, seed: 6), shape: [heads.count, distanceCount]) }
+
+        func bias(_ table: Tensor) -> AttentionBias? {
+            hasBias ? AttentionBias(table: table, origin: longest + 1) : nil
         }
         var offsets: [Int] { lengths.reduce(into: [0]) { $0.append($0[$0.count - 1] + $1) } }
     }
@@ -51,6 +61,16 @@ struct AttentionTests {
         Case(
             lengths: [200], heads: AttentionHeads(count: 1, keyValueCount: 1, size: 8),
             dropout: Dropout(probability: 0.2, key: 78), prefix: 5, window: 130),
+        Case(lengths: [1], heads: AttentionHeads(count: 1, keyValueCount: 1, size: 4), hasBias: true),
+        Case(lengths: [5, 1, 0, 9], heads: AttentionHeads(count: 2, keyValueCount: 2, size: 8), hasBias: true),
+        Case(
+            lengths: [70, 3], heads: AttentionHeads(count: 4, keyValueCount: 2, size: 5), isCausal: false,
+            hasBias: true),
+        Case(
+            lengths: [150, 20], heads: AttentionHeads(count: 2, keyValueCount: 1, size: 7),
+            dropout: Dropout(probability: 0.3, key: 77), prefix: 5, hasBias: true),
+        Case(
+            lengths: [300, 70], heads: AttentionHeads(count: 2, keyValueCount: 2, size: 8), window: 65, hasBias: true),
     ]
 
     @Test("output and gradients match the formula in double precision", arguments: cases)
@@ -67,12 +87,14 @@ struct AttentionTests {
                     .packed(inputs[0]),
                     prefix: given.prefix > 0 ? KeyValuePrefix(keys: inputs[1], values: inputs[2]) : nil,
                     offsets: given.offsets, heads: given.heads, scale: 0.37, isCausal: given.isCausal,
-                    window: given.window, dropout: given.dropout)
+                    window: given.window, bias: given.bias(inputs[inputs.count - 1]), dropout: given.dropout)
             },
             from: { inputs in
-                reference(inputs[0], prefix: Array(inputs.dropFirst()), given, scale: 0.37, factors: factors)
+                reference(
+                    inputs[0], prefix: Array(inputs.dropFirst()), bias: inputs[inputs.count - 1], given, scale: 0.37,
+                    factors: factors)
             },
-            at: [qkv] + (given.prefix > 0 ? prefix : []), elementsPerInput: 120)
+            at: [qkv] + (given.prefix > 0 ? prefix : []) + (given.hasBias ? [given.bias] : []), elementsPerInput: 120)
         #expect(found.forward < 1e-5)
         #expect(found.backward < 1e-4)
     }
@@ -87,14 +109,15 @@ struct AttentionTests {
                 noise(rows * given.heads.packedWidth, seed: 3, scale: 20), shape: [rows, given.heads.packedWidth])
             let shape = [given.prefix, given.heads.keyValueCount * given.heads.size]
             let prefix = [4, 5].map { Tensor(noise(shape[0] * shape[1], seed: $0, scale: 20), shape: shape) }
-            for input in [qkv] + prefix { input.track() }
+            let bias = given.bias
+            for input in [qkv, bias] + prefix { input.track() }
             let y = attention(
                 .packed(qkv), prefix: given.prefix > 0 ? KeyValuePrefix(keys: prefix[0], values: prefix[1]) : nil,
                 offsets: given.offsets, heads: given.heads, scale: 0.37, isCausal: given.isCausal,
-                window: given.window, dropout: given.dropout)
+                window: given.window, bias: given.bias(bias), dropout: given.dropout)
             let values = y.values
             y.backward(seed: Tensor(noise(y.count, seed: 4), shape: y.shape))
-            return ([values] + ([qkv] + prefix).map { $0.gradient?.values ?? [] }).map { $0.map(\.bitPattern) }
+            return ([values] + ([qkv, bias] + prefix).map { $0.gradient?.values ?? [] }).map { $0.map(\.bitPattern) }
         }
         #expect(wide == narrow && wide[1].count == rows * given.heads.packedWidth)
     }
@@ -116,14 +139,15 @@ struct AttentionTests {
         ]
         func run(_ input: AttentionInput, tracking tensors: [Tensor]) -> (y: [Float], gradients: [Tensor]) {
             let prefix = [4, 5].map { Tensor(noise(shape[0] * shape[1], seed: $0, scale: 2), shape: shape) }
-            for tensor in tensors + prefix { tensor.track() }
+            let bias = given.bias
+            for tensor in tensors + prefix + [bias] { tensor.track() }
             let y = attention(
                 input, prefix: given.prefix > 0 ? KeyValuePrefix(keys: prefix[0], values: prefix[1]) : nil,
                 offsets: given.offsets, heads: heads, scale: 0.37, isCausal: given.isCausal, window: given.window,
-                dropout: given.dropout)
+                bias: given.bias(bias), dropout: given.dropout)
             let values = y.values
             y.backward(seed: Tensor(noise(y.count, seed: 4), shape: y.shape))
-            return (values, (tensors + (given.prefix > 0 ? prefix : [])).compactMap(\.gradient))
+            return (values, (tensors + (given.prefix > 0 ? prefix : []) + [bias]).compactMap(\.gradient))
         }
         let parts = ranges.map { columns(qkv, $0) }
         let packed = run(.packed(qkv), tracking: [qkv])
@@ -193,7 +217,7 @@ struct AttentionTests {
 
     /// Plain attention, one row after the other.
     private func reference(
-        _ qkv: [Double], prefix: [[Double]], _ given: Case, scale: Double,
+        _ qkv: [Double], prefix: [[Double]], bias: [Double], _ given: Case, scale: Double,
         factors: (_ head: Int, _ query: Int, _ key: Int) -> Double
     ) -> [Double] {
         let (heads, size, width) = (given.heads, given.heads.size, given.heads.packedWidth)
@@ -201,6 +225,9 @@ struct AttentionTests {
         for (start, end) in zip(given.offsets, given.offsets.dropFirst()) {
             for head in 0..<heads.count {
                 let group = head / (heads.count / heads.keyValueCount)
+                func term(_ head: Int, _ distance: Int) -> Double {
+                    bias[head * given.distanceCount + distance + given.longest + 1]
+                }
                 // Key or value `row` of the sequence, those of the prefix first.
                 func number(_ part: Int, _ row: Int, _ i: Int) -> Double {
                     if row < given.prefix {
@@ -215,7 +242,7 @@ struct AttentionTests {
                     let scores = keys.map { key in
                         (0..<size).reduce(0.0) {
                             $0 + qkv[query * width + head * size + $1] * number(0, key, $1)
-                        } * scale
+                        } * scale + (given.hasBias ? term(head, key - given.prefix - (query - start)) : 0)
                     }
                     let largest = scores.max() ?? 0
                     let exponentials = scores.map { exp($0 - largest) }

@@ -10,16 +10,20 @@ struct CachedAttentionTests {
 
     @Test("the last tokens attend as they do in the whole sequence", arguments: layouts, [1, 2, 5, 6, 40])
     func matchesWhole(heads: AttentionHeads, new: Int) {
-        for window in [nil, 1, 13, 60] { matchesWhole(heads, new: new, window: window) }
+        for window in [nil, 1, 13, 60] {
+            matchesWhole(heads, new: new, window: window, bias: nil)
+            let table = Tensor(noise(heads.count * 250, seed: 9, scale: 2), shape: [heads.count, 250])
+            matchesWhole(heads, new: new, window: window, bias: AttentionBias(table: table, origin: 120))
+        }
     }
 
-    private func matchesWhole(_ heads: AttentionHeads, new: Int, window: Int?) {
+    private func matchesWhole(_ heads: AttentionHeads, new: Int, window: Int?, bias: AttentionBias?) {
         let lengths = [new, new + 3, new + 70]
         let offsets = lengths.reduce(into: [0]) { $0.append($0[$0.count - 1] + $1) }
         let qkv = Tensor(noise(offsets[3] * heads.packedWidth, scale: 2), shape: [offsets[3], heads.packedWidth])
         let whole = attention(
             .packed(qkv), offsets: offsets, heads: heads, scale: 0.4, isCausal: true, window: window,
-            dropout: nil)
+            bias: bias, dropout: nil)
 
         let (width, cached) = (heads.packedWidth, heads.keyValueCount * heads.size)
         func columns(_ start: Int, _ count: Int, rows: Range<Int>) -> Tensor {
@@ -42,7 +46,7 @@ struct CachedAttentionTests {
                 rows: i * new..<(i + 1) * new, keys: caches[i].keys.data, values: caches[i].values.data,
                 length: lengths[i])
         }
-        let found = attendCached(queries, sequences: sequences, heads: heads, scale: 0.4, window: window)
+        let found = attendCached(queries, sequences: sequences, heads: heads, scale: 0.4, window: window, bias: bias)
         withExtendedLifetime(caches) {}
         let expected = ranges.flatMap {
             whole.values[($0.upperBound - new) * heads.outputWidth..<$0.upperBound * heads.outputWidth]
