@@ -84,7 +84,8 @@ struct PreparedWorkload {
             let dataset = try run.data.dataset(
                 paths: run.data.train, codec: base.codec(), lengthLimit: base.model.maximumLength)
             let batches = BatchSequence(dataset: dataset, batchSize: size, shuffles: false, seed: 1)
-            batch = { try batches.batch(epoch: $0 / batches.count, index: $0 % batches.count) }
+            let model = base.model
+            batch = { model.batch(try batches.examples(epoch: $0 / batches.count, index: $0 % batches.count)) }
         } else {
             let vocabulary = Int32(base.model.vocabularySize)
             batch = { Self.randomBatch(step: $0, sequences: size, length: length, vocabulary: vocabulary) }

@@ -26,15 +26,14 @@ public final class BatchSequence: Sendable {
     public var count: Int { (dataset.count + batchSize - 1) / batchSize }
 
     /// The examples of batch `index` of `epoch`, both counted from 0, as indices into the data set.
-    public func examples(epoch: Int, index: Int) -> [Int] {
+    public func indices(epoch: Int, index: Int) -> [Int] {
         require(index >= 0 && index < count, "BatchSequence: batch \(index) of \(count)")
         return order(of: epoch)[index * batchSize..<min((index + 1) * batchSize, dataset.count)].map { Int($0) }
     }
 
-    /// Batch `index` of `epoch`, both counted from 0. Throws a `Problem` with file and line where a record can't be used
-    /// any more.
-    public func batch(epoch: Int, index: Int) throws -> TokenBatch {
-        TokenBatch(try examples(epoch: epoch, index: index).map { try dataset.example($0) })
+    /// The examples themselves. Throws a `Problem` with file and line where a record can't be used any more.
+    public func examples(epoch: Int, index: Int) throws -> [Example] {
+        try indices(epoch: epoch, index: index).map { try dataset.example($0) }
     }
 
     private func order(of epoch: Int) -> [Int32] {
@@ -47,41 +46,5 @@ public final class BatchSequence: Sendable {
             order = (epoch, indices)
             return indices
         }
-    }
-}
-
-extension TokenBatch {
-    /// The examples one behind the other; last tokens from which nothing is predicted are no rows.
-    public init(_ examples: [Example]) {
-        let rows = examples.reduce(0) { $0 + $1.rowCount }
-        var tokens: [Int32] = []
-        var positions: [Int32] = []
-        var labels: [Int32] = []
-        var offsets = [0]
-        var values: [Float] = []
-        tokens.reserveCapacity(rows)
-        positions.reserveCapacity(rows)
-        labels.reserveCapacity(rows)
-        for example in examples {
-            let length = example.rowCount
-            tokens += example.tokens.prefix(length)
-            positions += 0..<Int32(length)
-            for span in example.targets {
-                labels += repeatElement(Self.ignored, count: (offsets.last ?? 0) + span.lowerBound - 1 - labels.count)
-                labels += example.tokens[span]
-            }
-            if let label = example.label {
-                labels += repeatElement(Self.ignored, count: length - 1)
-                switch label {
-                case .category(let number): labels.append(number)
-                case .value(let value):
-                    labels.append(0)
-                    values.append(value)
-                }
-            }
-            offsets.append(tokens.count)
-        }
-        self.init(tokens: tokens, positions: positions, offsets: offsets, labels: labels)
-        self.values = values
     }
 }

@@ -1,3 +1,4 @@
+public import Batches
 public import Diagnostics
 import JSONText
 

@@ -1,3 +1,5 @@
+package import Batches
+
 /// Examples in one array of tokens and one of targets.
 package struct ExampleCache {
     private var tokens: [Int32] = []

@@ -1,3 +1,4 @@
+import Batches
 import Diagnostics
 
 /// How examples are made from records.

@@ -158,6 +158,8 @@ extension DecoderModel {
 
     public var maximumLength: Int { promptShape.positionCount - (decoder.prompt?.positionOffset ?? 0) }
 
+    public func batch(_ examples: [Example]) -> TokenBatch { TokenBatch(examples) }
+
     public func states(_ batch: TokenBatch, rows: [Int]?, _ context: ForwardContext) -> Tensor {
         let prompted = PromptedBatch(batch, rows: rows, decoder.prompt, context)
         let (batch, rows) = (prompted.batch, prompted.rows)

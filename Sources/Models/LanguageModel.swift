@@ -16,6 +16,9 @@ public protocol LanguageModel: AdaptableModel {
     /// The output layer: h [rows, width] → logits [rows, vocabulary], or a task's outputs.
     var head: Linear { get }
 
+    /// Examples as the model reads them, in one pass.
+    func batch(_ examples: [Example]) -> TokenBatch
+
     /// The hidden states that the output layer reads, [rows wanted, width].
     ///
     /// - Parameter rows: The rows of the batch that are wanted, in ascending order; nil for all. What only the others

@@ -129,7 +129,7 @@ public func evaluateLabels(
         }
         let scores = endings.map { ending in
             let example = Example(tokens: question + ending, firstTarget: question.count)
-            return -base.model.loss(TokenBatch([example]), scale: 1, .inference()).sum
+            return -base.model.loss(base.model.batch([example]), scale: 1, .inference()).sum
         }
         if !scores.allSatisfy(\.isFinite) { throw nonFiniteResult("the loss", of: base.model) }
         answers.add(scores, Int(number))

@@ -106,7 +106,7 @@ func measureLabels(
 ) throws -> LabelAnswers {
     var answers = LabelAnswers()
     try forEachPass(over: dataset, rowsPerPass: rowsPerPass, examplesPerPass: examplesPerPass) { examples in
-        let batch = TokenBatch(examples)
+        let batch = model.batch(examples)
         let rows = batch.labels.indices.filter { batch.labels[$0] != TokenBatch.ignored }
         answers.add(model.logits(batch, rows: rows, .inference()), batch)
         try onProgress(answers.count)

@@ -40,18 +40,19 @@ public func tellLabels(
     of texts: [[Int32]], by base: BaseModel, onAnswer: (Int, ToldLabel) throws -> Void
 ) throws {
     guard let labels = base.labels else { defect("tellLabels: a model without a task's head") }
-    // In a pass of more rows than this, a row's bits would depend on the others.
-    let rowsOfPass = 128
+    let limit = SharedPass(base.model)
     let leading = base.model.prompt?.leadingCount ?? 0
     var next = 0
     while next < texts.count {
         var end = next
         var rows = 0
-        while end < texts.count, end == next || rows + texts[end].count + leading <= rowsOfPass {
+        while end < texts.count, end - next < limit.outputs,
+            end == next || rows + texts[end].count + leading <= limit.rows
+        {
             rows += texts[end].count + leading
             end += 1
         }
-        let batch = TokenBatch(texts[next..<end].map { Example(tokens: $0, label: .category(0)) })
+        let batch = base.model.batch(texts[next..<end].map { Example(tokens: $0, label: .category(0)) })
         let ends = batch.offsets.dropFirst().map { $0 - 1 }
         let outputs = base.model.logits(batch, rows: ends, .inference())
         for row in ends.indices {

@@ -42,7 +42,7 @@ func measureLoss(
 ) throws -> LossSummary {
     var summary = LossSummary()
     try forEachPass(over: dataset, rowsPerPass: rowsPerPass, examplesPerPass: examplesPerPass) { examples in
-        let loss = model.loss(TokenBatch(examples), scale: 1, .inference())
+        let loss = model.loss(model.batch(examples), scale: 1, .inference())
         summary.sum += loss.sum
         summary.tokens += loss.count
         summary.examples += examples.count

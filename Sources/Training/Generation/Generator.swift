@@ -73,11 +73,7 @@ public final class Generator {
         self.endIDs = endIDs
         self.settings = settings
         self.batchSize = batchSize
-        let liesByInputs = model.modules.allSatisfy { module in
-            guard case .linear(let layer) = module.kind, module.path != model.outputLayerPath else { return true }
-            return layer.isInputByOutput
-        }
-        rowsOfPass = liesByInputs ? SkinnyProduct.promptLimit : SkinnyProduct.rowLimit
+        rowsOfPass = SharedPass(model).rows
     }
 
     /// One sequence under way.

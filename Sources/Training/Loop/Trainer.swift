@@ -228,13 +228,14 @@ public final class Trainer {
         let first = index * settings.accumulation
         let indices = first..<min(first + settings.accumulation, batches.count)
         let result = runner.step(
-            try indices.map { try batches.batch(epoch: epoch, index: $0) }, firstPass: epoch * batches.count + first,
+            try indices.map { runner.model.batch(try batches.examples(epoch: epoch, index: $0)) },
+            firstPass: epoch * batches.count + first,
             learningRate: settings.learningRate
                 * settings.schedule.factor(
                     step: step, warmup: settings.warmupSteps(of: stepCount), total: stepCount))
         guard result.isFinite else {
             try base.weights?.requireFinite()
-            let places = places(indices.flatMap { batches.examples(epoch: epoch, index: $0) })
+            let places = places(indices.flatMap { batches.indices(epoch: epoch, index: $0) })
             throw Problem(
                 "the loss or a gradient of step \(step + 1) is no finite number (loss \(result.loss), gradient norm "
                     + "\(result.gradientNorm)), on \(places). " + Self.divergenceAdvice)

@@ -11,13 +11,15 @@ public struct Example: Sendable, Hashable {
     }
 
     public let tokens: [Int32]
+    /// What an encoder reads, where `tokens` are what its decoder says of it; nil where the tokens stand alone.
+    public let source: [Int32]?
     /// The tokens that take part in the loss, as spans that neither meet nor go backwards: from 1 on, because nothing
     /// predicts the first token. Empty where the whole has a label.
     public let targets: [Range<Int>]
     /// nil where tokens are predicted.
     public let label: Label?
 
-    public init(tokens: [Int32], targets: [Range<Int>]) {
+    public init(source: [Int32]? = nil, tokens: [Int32], targets: [Range<Int>]) {
         var end = 0
         for span in targets {
             require(
@@ -26,6 +28,7 @@ public struct Example: Sendable, Hashable {
             end = span.upperBound
         }
         require(end > 0, "Example: no target among \(tokens.count) tokens")
+        self.source = source
         self.tokens = tokens
         self.targets = targets
         label = nil
@@ -41,7 +44,7 @@ public struct Example: Sendable, Hashable {
         require(!tokens.isEmpty, "Example: no tokens")
         self.tokens = tokens
         self.label = label
-        targets = []
+        (source, targets) = (nil, [])
     }
 
     /// The number of predictions that take part in the loss.
@@ -49,40 +52,4 @@ public struct Example: Sendable, Hashable {
 
     /// The rows that go through the model: without the last tokens, from which nothing is predicted.
     public var rowCount: Int { targets.last.map { $0.upperBound - 1 } ?? tokens.count }
-}
-
-/// What becomes of a record that is longer than `max_length`.
-public enum LengthPolicy: String, CaseIterable, Sendable {
-    /// It is left out.
-    case drop
-    /// Tokens are taken from the prompt's end; from the end of a `text`.
-    case keepPromptStart = "keep_prompt_start"
-    /// Tokens are taken from the prompt's start; from the start of a `text`.
-    case keepPromptEnd = "keep_prompt_end"
-    /// It stops the run.
-    case error
-}
-
-/// What records become examples by.
-public enum ExampleTemplates: Sendable, Hashable {
-    /// The loss is taken on the completion and the end-of-text token.
-    case completion(prompt: Template, completion: Template)
-    /// The loss is taken on all tokens.
-    case text(Template)
-    /// The loss is taken on the label of the text.
-    case labelled(text: Template, label: LabelTemplate)
-
-    /// What is learned by them.
-    public var task: LearningTask { if case .labelled = self { .sequenceClassification } else { .causalLM } }
-
-    var fields: [Template.Field] { all.flatMap(\.fields) }
-
-    /// What is given and what is wanted of it, or a text alone.
-    var all: [Template] {
-        switch self {
-        case .completion(let prompt, let completion): [prompt, completion]
-        case .text(let template): [template]
-        case .labelled(let text, let label): [text, label.template]
-        }
-    }
 }

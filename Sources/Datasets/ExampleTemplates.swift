@@ -1,0 +1,35 @@
+/// What becomes of a record that is longer than `max_length`.
+public enum LengthPolicy: String, CaseIterable, Sendable {
+    /// It is left out.
+    case drop
+    /// Tokens are taken from the prompt's end; from the end of a `text`.
+    case keepPromptStart = "keep_prompt_start"
+    /// Tokens are taken from the prompt's start; from the start of a `text`.
+    case keepPromptEnd = "keep_prompt_end"
+    /// It stops the run.
+    case error
+}
+
+/// What records become examples by.
+public enum ExampleTemplates: Sendable, Hashable {
+    /// The loss is taken on the completion and the end-of-text token.
+    case completion(prompt: Template, completion: Template)
+    /// The loss is taken on all tokens.
+    case text(Template)
+    /// The loss is taken on the label of the text.
+    case labelled(text: Template, label: LabelTemplate)
+
+    /// What is learned by them.
+    public var task: LearningTask { if case .labelled = self { .sequenceClassification } else { .causalLM } }
+
+    var fields: [Template.Field] { all.flatMap(\.fields) }
+
+    /// What is given and what is wanted of it, or a text alone.
+    var all: [Template] {
+        switch self {
+        case .completion(let prompt, let completion): [prompt, completion]
+        case .text(let template): [template]
+        case .labelled(let text, let label): [text, label.template]
+        }
+    }
+}

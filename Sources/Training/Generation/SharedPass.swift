@@ -1,0 +1,19 @@
+import Layers
+import Models
+import Tensors
+
+/// How much one pass through a model may hold for each sequence in it to have the bits that it has alone.
+struct SharedPass {
+    /// The most rows beside each other; a sequence of more goes alone.
+    let rows: Int
+    /// The most rows of the output layer, which lies as [outputs, inputs] in every family.
+    let outputs = SkinnyProduct.rowLimit
+
+    init(_ model: any LanguageModel) {
+        let liesByInputs = model.modules.allSatisfy { module in
+            guard case .linear(let layer) = module.kind, module.path != model.outputLayerPath else { return true }
+            return layer.isInputByOutput
+        }
+        rows = liesByInputs ? SkinnyProduct.promptLimit : SkinnyProduct.rowLimit
+    }
+}
