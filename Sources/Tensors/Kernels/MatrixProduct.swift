@@ -49,8 +49,9 @@ package func multiply(
     require(a.columns == b.rows, "multiply: [\(a.rows), \(a.columns)] by [\(b.rows), \(b.columns)]")
     let (m, n, k) = (a.rows, b.columns, a.columns)
     if m == 0 || n == 0 { return }
-    if SkinnyProduct.suits(a, by: SkinnyOperand(b)) {
-        return SkinnyProduct.run(a, SkinnyOperand(b), into: c, stride: stride, alpha: alpha, beta: beta, epilogue: epilogue)
+    let operand = SkinnyOperand(b)
+    if SkinnyProduct.suits(a, by: operand) {
+        return SkinnyProduct.run(a, operand, into: c, stride: stride, alpha: alpha, beta: beta, epilogue: epilogue)
     }
     let grid = TileGrid(rows: m, columns: n, depth: k)
     let parts = DepthSplitProduct.parts(grid, depth: k)

@@ -51,7 +51,8 @@ public func attention(
         values: layout?.prepended(to: parts.values, .values) ?? parts.values.detached(), offsets: offsets,
         keyOffsets: layout?.wholeOffsets ?? keyOffsets, heads: heads, scale: scale, isCausal: isCausal,
         window: window ?? .max, bias: bias, dropout: dropout.flatMap { $0.probability > 0 ? $0 : nil })
-    require(plan.isBiasCovering, "attention: a bias \(bias?.table.shape ?? []) from \(bias?.origin ?? 0) for \(heads)")
+    require(
+        plan.isBiasCovering, "attention: a bias \(bias?.table.shape ?? []) from \(bias?.origin ?? 0) for \(heads)")
     let y = Tensor(uninitialized: [rows, heads.outputWidth])
     let isRecorded =
         input.tensors.contains { $0.needsGradient }
@@ -93,7 +94,8 @@ public func attention(
         layout?.rows(of: gradients[keyPath: part].tensor) ?? gradients[keyPath: part].tensor
     }
     let otherPullbacks = [
-        pullback(for: prefix?.keys) { dy, gradient in layout?.addPrefix(of: whole(dy).parts.keys.tensor, to: &gradient) },
+        pullback(for: prefix?.keys) { dy, gradient in layout?.addPrefix(of: whole(dy).parts.keys.tensor, to: &gradient)
+        },
         pullback(for: prefix?.values) { dy, gradient in
             layout?.addPrefix(of: whole(dy).parts.values.tensor, to: &gradient)
         },
@@ -189,7 +191,8 @@ private struct AttentionPlan {
             values: values.rows(
                 keyOffsets[sequence], keyCount(sequence), head: index / heads.groupSize, of: heads.size),
             past: past(sequence), isCausal: isCausal, window: window, scale: scale,
-            bias: bias?.center(head: index), dropout: dropout, firstElement: (index * (offsets.last ?? 0) + offsets[sequence]) * longest,
+            bias: bias?.center(head: index), dropout: dropout,
+            firstElement: (index * (offsets.last ?? 0) + offsets[sequence]) * longest,
             elementStride: longest)
     }
 

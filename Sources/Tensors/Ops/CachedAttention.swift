@@ -38,7 +38,8 @@ public func attendCached(
     require((window ?? 1) > 0, "attendCached: a window of \(window ?? 0) tokens")
     require(
         sequences.allSatisfy { bias?.covers(heads, queryCount: $0.rows.count, keyCount: $0.length) ?? true },
-        "attendCached: a bias \(bias?.table.shape ?? []) from \(bias?.origin ?? 0) for \(sequences.map(\.length)) tokens")
+        "attendCached: a bias \(bias?.table.shape ?? []) from \(bias?.origin ?? 0) for \(sequences.map(\.length)) tokens"
+    )
     let y = Tensor(uninitialized: [queries.rowCount, heads.outputWidth])
     let stride = heads.keyValueCount * heads.size
     // A row of scores for each part of the work.
