@@ -31,9 +31,9 @@ check: setup ## what must hold before a change lands: layout, declared imports, 
 format: ## lay the sources out
 	swift format format --in-place --recursive $(SOURCES)
 
-bench: build ## measure speed and memory; REF=DIR the reference too, ONLY=lora,start a part, PAGE=1 into docs/speed.md
+bench: build ## measure speed and memory; REF=DIR the reference too, ONLY=lora,start a part, SHAPE=smollm2-135m another model, PAGE=1 into docs/speed.md
 	swift build -c release --static-swift-stdlib --product peft-bench --scratch-path .build-static
-	REF=$(REF) ONLY=$(ONLY) TEXT=$(TEXT) LARGE=$(LARGE) PAGE=$(PAGE) \
+	REF=$(REF) ONLY=$(ONLY) TEXT=$(TEXT) SHAPE=$(SHAPE) LARGE=$(LARGE) PAGE=$(PAGE) \
 		Benchmarks/run.sh .build-static/release/peft-bench $(PEFT)
 
 fuzz: setup ## 10,000 broken safetensors files and adapters under the address sanitizer

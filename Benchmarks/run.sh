@@ -8,10 +8,12 @@
 #   REF=DIR       the reference environment
 #   ONLY=a,b      some parts only: ONLY=? names them
 #   TEXT=FILE     the text for the tokenizer; by default this project's own texts and sources
+#   SHAPE=NAME    the shape of another family instead of GPT-2's: smollm2-135m or qwen2.5-0.5b
 #   LARGE=1       make the models of 355M and 774M parameters and measure them too
-#   PAGE=1      put a complete run's tables into docs/speed.md
+#   PAGE=1        put a complete run's tables into docs/speed.md
 #
-# Results: benchmarks-out/results.json and results.md; the run before in results-before.json.
+# Results: benchmarks-out/results.json and results.md, of another shape in benchmarks-out/NAME-results; the run before in
+# results-before.json.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -25,8 +27,15 @@ mkdir -p $out
 make_model() { # FOLDER OPTION...
     [[ -f $1/model.safetensors ]] || "$bench" model --merges Tests/Fixtures/tokenizers/gpt2/merges.u16 "${@:2}" "$1"
 }
-make_model $model
-make_model $model-bf16 --type bf16
+page=docs/speed.md
+if [[ -n ${SHAPE:-} ]]; then
+    model=$out/$SHAPE
+    make_model $model --shape $SHAPE
+    set -- --output $out/$SHAPE-results --marker "bench $SHAPE" "$@"
+else
+    make_model $model
+    make_model $model-bf16 --type bf16
+fi
 if [[ -n ${LARGE:-} ]]; then
     make_model $model-355m --shape 355m
     make_model $model-774m --shape 774m
@@ -37,4 +46,4 @@ if [[ -z ${TEXT:-} ]]; then
 fi
 exec "$bench" compare --model $model --data embedded/e2e/train.jsonl --evaluation-data embedded/e2e/dev.jsonl \
     --text "$text" --peft "$peft" ${REF:+--reference "$REF/bin/python"} ${ONLY:+--only "$ONLY"} \
-    ${PAGE:+--into docs/speed.md} "$@"
+    ${PAGE:+--into $page} "$@"

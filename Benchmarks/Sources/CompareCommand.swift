@@ -10,7 +10,7 @@ struct CompareCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "compare", abstract: "Measure everything in turn and write a report.")
 
-    @Option(help: "A model folder; both sides load it. Next to it lie FOLDER-bf16, FOLDER-355m and FOLDER-774m.")
+    @Option(help: "A model folder; both sides load it. Next to it may lie FOLDER-bf16, FOLDER-355m and FOLDER-774m.")
     var model: String
 
     @Option(help: "The reference's Python, with torch, transformers and peft; without it only our side is measured.")
@@ -54,12 +54,15 @@ struct CompareCommand: ParsableCommand {
         let all = Measurement.all(
             paths, threads: size.threads, steps: steps, batch: size.batch, length: size.length)
         let names = only.flatMap { $0.split(separator: ",").map(String.init) }
-        let chosen = try select(all, names)
+        let model = String(model.split(separator: "/").last ?? "")
+        let isFamily = !Results.isGPT2(model)
+        let chosen = try select(all, names.isEmpty && isFamily ? Measurement.ofFamilies : names)
         let isSet = Self.kernelVariables.contains { ProcessInfo.processInfo.environment[$0] != nil }
         // As the environment has it, and, where that says something, as it is without.
         let settings: [[String]] = isSet ? [[], Self.kernelVariables] : [[]]
         var results = Results(
-            processor: processorName(), threads: size.threads, batch: size.batch, length: size.length)
+            processor: processorName(), model: model, threads: size.threads,
+            batch: size.batch, length: size.length)
         for round in 1...max(1, rounds) {
             for group in Self.groups(chosen.filter { round <= $0.rounds }) {
                 for removing in settings.prefix(group[0].dependsOnKernels ? settings.count : 1) {

@@ -35,6 +35,9 @@ struct BenchPaths {
 }
 
 extension Measurement {
+    /// What is measured of other families than GPT-2.
+    static let ofFamilies = ["lora", "pair-ceiling", "records", "decode"]
+
     /// Everything there is to measure, in the order of the report.
     static func all(_ paths: BenchPaths, threads: Int, steps: Int, batch: Int, length: Int) -> [Measurement] {
         let model = ["--model", paths.model]
@@ -139,12 +142,17 @@ extension Measurement {
             -> Measurement
         {
             Measurement(
-                id: id, part: "generation", ours: [command] + common + arguments,
+                id: id, part: command == "decode" ? "decode" : "generation", ours: [command] + common + arguments,
                 reference: [script, "--mode", mode] + common + arguments, rounds: rounds)
         }
-        return ["1", "16"].map { batch in
-            measurement(
-                "decode-\(batch)", "decode", mode: "decode", ["--batch", batch, "--new-tokens", "32"], rounds: 2)
+        return ["1", "16"].flatMap { batch in
+            [
+                measurement(
+                    "decode-\(batch)", "decode", mode: "decode", ["--batch", batch, "--new-tokens", "32"], rounds: 2),
+                measurement(
+                    "prompt-\(batch)", "decode", mode: "decode",
+                    ["--batch", batch, "--prompt-length", "512", "--new-tokens", "1", "--rounds", "1"], rounds: 2),
+            ]
         } + [
             measurement(
                 "generation", "generate", mode: "records",

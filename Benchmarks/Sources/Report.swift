@@ -9,8 +9,8 @@ struct Report {
     var markdown: String {
         let kernels = results.kernels
         var text =
-            "Measured on \(results.processor), \(results.threads) cores, in one run of `make bench`: a random GPT-2 124M "
-            + "in float32, dropouts active, dense batches of \(results.batch) × \(results.length) tokens, E2E records 8 at "
+            "Measured on \(results.processor), \(results.threads) cores, in one run of `make bench`: a random \(name) "
+            + "in float32, \(isGPT2 ? "dropouts active, " : "")dense batches of \(results.batch) × \(results.length) tokens, E2E records 8 at "
             + "a time with labels on the completion; sides in turn, medians, of ratios the median over rounds. \(versions)\n"
         if kernels.count > 1 {
             text +=
@@ -24,6 +24,18 @@ struct Report {
             text += "\n" + section
         }
         return text
+    }
+
+    private var isGPT2: Bool { Results.isGPT2(results.model) }
+
+    /// What the measured model is.
+    private var name: String {
+        switch results.model {
+        case "gpt2-124m": "GPT-2 124M"
+        case "smollm2-135m": "model of SmolLM2-135M's shape"
+        case "qwen2.5-0.5b": "model of Qwen2.5-0.5B's shape"
+        default: results.model
+        }
     }
 
     private var versions: String {
@@ -43,7 +55,7 @@ struct Report {
 
     private var targets: String {
         let kernels = results.kernels
-        let rows = Target.all.compactMap { target -> [String]? in
+        let rows = (isGPT2 ? Target.gpt2 : Target.families).compactMap { target -> [String]? in
             let reached = kernels.map { kernel in target.value(results, kernel).map { target.text($0) } ?? "" }
             guard reached.contains(where: { !$0.isEmpty }) else { return nil }
             let last = before.flatMap { before in
@@ -58,7 +70,8 @@ struct Report {
 
     private func steps(_ kernel: String) -> String {
         let names = [
-            ("lora", "LoRA r 8 on c_attn"), ("all-linear", "LoRA r 8 on all linear layers"), ("bias", "biases alone"),
+            ("lora", isGPT2 ? "LoRA r 8 on c_attn" : "LoRA r 8 on q_proj, v_proj"),
+            ("all-linear", "LoRA r 8 on all linear layers"), ("bias", "biases alone"),
             ("full", "full tuning"), ("long", "LoRA, 1 × \(results.batch * results.length)"),
             ("records", "LoRA, E2E records"),
         ]
@@ -116,9 +129,10 @@ struct Report {
     /// Larger models, weights in BF16, and activation checkpointing.
     private var sizes: String {
         guard let kernel = results.kernels.first else { return "" }
+        let size = results.model.split(separator: "-").last.map { $0.uppercased() } ?? ""
         let names = [
-            ("lora", "ceiling", "124M"), ("checkpointing", "ceiling", "124M, activation checkpointing"),
-            ("bfloat16", "ceiling", "124M, weights in BF16"), ("lora-355m", "ceiling-355m", "355M"),
+            ("lora", "ceiling", size), ("checkpointing", "ceiling", "\(size), activation checkpointing"),
+            ("bfloat16", "ceiling", "\(size), weights in BF16"), ("lora-355m", "ceiling-355m", "355M"),
             ("lora-774m", "ceiling-774m", "774M"),
         ]
         let rows = names.compactMap { id, ceiling, name -> [String]? in
@@ -162,8 +176,10 @@ struct Report {
         guard let kernel = results.kernels.first else { return "" }
         let names = [
             ("decode-1", "prefill_tokens_per_second", "prompt, batch 1"),
+            ("prompt-1", "prefill_tokens_per_second", "prompt of 512 tokens, batch 1"),
             ("decode-1", "tokens_per_second", "new tokens, batch 1"),
             ("decode-16", "prefill_tokens_per_second", "prompt, batch 16"),
+            ("prompt-16", "prefill_tokens_per_second", "prompt of 512 tokens, batch 16"),
             ("decode-16", "tokens_per_second", "new tokens, batch 16"),
             ("generation", "tokens_per_second", "new tokens for E2E dev prompts, batch 16"),
         ]

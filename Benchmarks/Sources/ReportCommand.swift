@@ -22,8 +22,11 @@ struct ReportOptions: ParsableArguments {
     @Option(help: "The folder for results.json and results.md; a run of some parts only writes partial.json there.")
     var output = "benchmarks-out"
 
-    @Option(help: "A Markdown file that gets the report between its lines <!-- bench --> and <!-- /bench -->.")
+    @Option(help: "A Markdown file that gets the report between its lines <!-- MARKER --> and <!-- /MARKER -->.")
     var into: String?
+
+    @Option(help: "What these lines say.")
+    var marker = "bench"
 
     func path(_ name: String) -> String { FileSystem.join(output, name) }
 
@@ -45,11 +48,11 @@ struct ReportOptions: ParsableArguments {
         let text = Report(results: results, before: before).markdown
         try AtomicFile.write(text, to: path(name))
         print(text, terminator: "")
-        if let into { try Self.insert(text, into: into) }
+        if let into { try insert(text, into: into) }
     }
 
-    private static func insert(_ text: String, into path: String) throws {
-        let (first, last) = ("<!-- bench -->\n", "<!-- /bench -->\n")
+    private func insert(_ text: String, into path: String) throws {
+        let (first, last) = ("<!-- \(marker) -->\n", "<!-- /\(marker) -->\n")
         let whole = try String(contentsOfFile: path, encoding: .utf8)
         guard let start = whole.firstRange(of: first), let end = whole.firstRange(of: last),
             start.upperBound <= end.lowerBound

@@ -39,10 +39,15 @@ struct Figure {
 /// All that a run measured, as its JSON file keeps it.
 struct Results {
     var processor: String
+    /// The folder's name of the model that was measured.
+    var model: String
     var threads: Int
     var batch: Int
     var length: Int
     var samples: [Sample] = []
+
+    /// Whether a model of that name has everything measured that there is, and GPT-2's figures to reach.
+    static func isGPT2(_ model: String) -> Bool { model.hasPrefix("gpt2") }
 
     /// OpenBLAS's kernels that were measured, the environment's own choice first.
     var kernels: [String] {
@@ -90,7 +95,8 @@ struct Results {
 
     var json: JSONValue {
         [
-            "processor": .string(processor), "threads": .integer(threads), "batch": .integer(batch),
+            "processor": .string(processor), "model": .string(model), "threads": .integer(threads),
+            "batch": .integer(batch),
             "length": .integer(length),
             "samples": .array(
                 samples.map {
@@ -110,6 +116,7 @@ extension Results {
     init(path: String) throws {
         let node = try JSONNode.load(path: path)
         processor = try node.string("processor")
+        model = try node.optionalString("model") ?? "gpt2-124m"
         threads = try node.integer("threads")
         batch = try node.integer("batch")
         length = try node.integer("length")
