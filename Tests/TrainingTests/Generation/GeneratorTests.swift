@@ -190,18 +190,4 @@ import Training
         #expect(seen == found.map(\.tokens))
         #expect(found.indices.allSatisfy { finished[$0] == found[$0] } && finished.count == found.count)
     }
-
-    @Test("sorts as minGPT's trained sorter does", .enabled(if: sharedData("models/gpt2-nano-sort") != nil))
-    func nanoSort() throws {
-        let folder = try #require(sharedData("models/gpt2-nano-sort")).path()
-        let model = try BaseModel.load(folder, randomSeed: nil, warn: { _ in }).model
-        let reference = try JSONNode.load(path: folder + "/reference.json")
-        for entry in try reference.array("cases") {
-            let prompt = try entry.array("input_ids").map { Int32(try $0.asInteger()) }
-            let expected = try entry.array("greedy_ids").map { Int32(try $0.asInteger()) }
-            let settings = GenerationSettings(maximumNewTokens: expected.count, sampling: nil)
-            let found = try Generator(model: model, endIDs: [], settings: settings).generate([prompt], firstIndex: 0)
-            #expect(found.map(\.tokens) == [expected])
-        }
-    }
 }
