@@ -50,26 +50,30 @@ let package = Package(
         source("Tensors", ["COpenBLAS", "CVectors", "Host", "Diagnostics"], settings: vectorised),
         source("Patterns", []),
         source("Batches", ["Diagnostics"]),
-        source("JSONText", ["Diagnostics"]),
-        source("Configuration", ["Host", "Diagnostics", "JSONText", "Yams"]),
-        source("Tokenizers", ["Diagnostics", "JSONText"]),
-        source("Checkpoints", ["Tensors", "JSONText", "Host", "Diagnostics"]),
+        source("Files", ["Diagnostics"]),
+        source("JSONText", ["Files", "Diagnostics"]),
+        source("Configuration", ["Files", "Host", "Diagnostics", "JSONText", "Yams"]),
+        source("Tokenizers", ["Files", "Diagnostics", "JSONText"]),
+        source("Checkpoints", ["Files", "Tensors", "JSONText", "Host", "Diagnostics"]),
         source("Layers", ["Tensors", "Batches", "Checkpoints", "Diagnostics"]),
         source("Models", ["Layers", "Tensors", "Batches", "Configuration", "Diagnostics"]),
         source(
             "Methods", ["Layers", "Tensors", "Configuration", "Checkpoints", "Patterns", "Diagnostics", "JSONText"]),
-        source("Datasets", ["Tokenizers", "Batches", "Configuration", "Patterns", "Host", "Diagnostics", "JSONText"]),
+        source(
+            "Datasets",
+            ["Files", "Tokenizers", "Batches", "Configuration", "Patterns", "Host", "Diagnostics", "JSONText"]),
         source("Metrics", ["Diagnostics"]),
         source(
             "Training",
             [
-                "Tensors", "Layers", "Models", "Methods", "Datasets", "Metrics", "Checkpoints", "Configuration",
+                "Files", "Tensors", "Layers", "Models", "Methods", "Datasets", "Metrics", "Checkpoints",
+                "Configuration",
                 "Tokenizers", "Batches", "Patterns", "JSONText", "Host", "Diagnostics",
             ]),
         .executableTarget(
             name: "peft",
             dependencies: [
-                "Training", "Tensors", "Layers", "Models", "Methods", "Datasets", "Metrics", "Checkpoints",
+                "Training", "Files", "Tensors", "Layers", "Models", "Methods", "Datasets", "Metrics", "Checkpoints",
                 "Configuration", "Tokenizers", "Batches", "JSONText", "Host", "Diagnostics",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
@@ -78,7 +82,7 @@ let package = Package(
         .executableTarget(
             name: "peft-bench",
             dependencies: [
-                "COpenBLAS", "Training", "Tensors", "Layers", "Models", "Methods", "Datasets", "Checkpoints",
+                "COpenBLAS", "Training", "Files", "Tensors", "Layers", "Models", "Methods", "Datasets", "Checkpoints",
                 "Configuration",
                 "Tokenizers", "Batches", "JSONText", "Diagnostics",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
@@ -91,30 +95,33 @@ let package = Package(
         tests("Diagnostics", []),
         tests("Patterns", []),
         tests("Tensors", ["CVectors", "Diagnostics"]),
-        tests("JSONText", ["Diagnostics"]),
+        tests("Files", ["Diagnostics"]),
+        tests("JSONText", ["Files", "Diagnostics"]),
         tests("Configuration", ["Diagnostics", "JSONText"]),
         tests("Tokenizers", ["Diagnostics", "JSONText"]),
-        tests("Checkpoints", ["Tensors", "JSONText", "Diagnostics"]),
+        tests("Checkpoints", ["Files", "Tensors", "JSONText", "Diagnostics"]),
         tests("Layers", ["Tensors", "Batches", "Checkpoints", "Diagnostics"]),
         tests("Models", ["Layers", "Tensors", "Batches", "Checkpoints", "Configuration", "JSONText", "Diagnostics"]),
         tests(
             "Methods",
             [
-                "Models", "Layers", "Tensors", "Batches", "Configuration", "Checkpoints", "Diagnostics", "JSONText",
+                "Files", "Models", "Layers", "Tensors", "Batches", "Configuration", "Checkpoints", "Diagnostics",
+                "JSONText",
             ]),
         tests("Datasets", ["Tokenizers", "Batches", "Configuration", "Diagnostics", "JSONText"]),
         tests("Metrics", ["JSONText"]),
         tests(
             "Training",
             [
-                "Models", "Methods", "Layers", "Tensors", "Batches", "Datasets", "Tokenizers", "Metrics",
+                "Files", "Models", "Methods", "Layers", "Tensors", "Batches", "Datasets", "Tokenizers", "Metrics",
                 "Configuration", "Checkpoints", "Diagnostics", "JSONText",
             ]),
         // The tool as its users run it: the built binary on real files.
         .testTarget(
             name: "CommandTests",
             dependencies: [
-                "peft", "TestSupport", "Training", "Methods", "JSONText", "Checkpoints", "Tensors", "Configuration",
+                "peft", "TestSupport", "Files", "Training", "Methods", "JSONText", "Checkpoints", "Tensors",
+                "Configuration",
                 "Diagnostics",
             ],
             swiftSettings: strict),

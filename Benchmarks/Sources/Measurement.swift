@@ -1,5 +1,6 @@
 import Checkpoints
 import Diagnostics
+import Files
 
 /// Something that is measured in a process of its own, on our side and where there is one on the reference's.
 struct Measurement {

@@ -2,6 +2,7 @@ import ArgumentParser
 import Checkpoints
 import Datasets
 import Diagnostics
+import Files
 import JSONText
 import Tensors
 import Tokenizers

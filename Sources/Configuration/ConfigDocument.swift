@@ -1,4 +1,5 @@
 public import Diagnostics
+import Files
 public import JSONText
 
 /// A configuration as it is being read: what was asked for, what it said, and everything that is wrong with it.

@@ -1,4 +1,5 @@
 import Diagnostics
+import Files
 import JSONText
 
 /// Rows of fields between separators, quoted as RFC 4180 has it: `"a ""quoted"" field, with\nline breaks"`.

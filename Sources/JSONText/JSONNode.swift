@@ -1,4 +1,5 @@
 public import Diagnostics
+import Files
 
 /// A JSON value with the place where it stands in its file.
 public struct JSONNode: Sendable {

@@ -1,4 +1,5 @@
 import Diagnostics
+import Files
 
 extension JSONReader {
     mutating func skipSpace() {

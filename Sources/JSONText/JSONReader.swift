@@ -1,4 +1,5 @@
 public import Diagnostics
+import Files
 
 /// The kinds of JSON value, as told by their first byte.
 public enum JSONKind: Sendable { case null, boolean, number, string, array, object }

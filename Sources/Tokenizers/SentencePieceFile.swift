@@ -1,4 +1,5 @@
 import Diagnostics
+import Files
 import JSONText
 
 /// What a model of SentencePiece (Kudo and Richardson, 2018) holds: tokenizer.model of LLaMA and Mistral, spiece.model of T5.

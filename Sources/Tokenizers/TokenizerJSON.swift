@@ -1,4 +1,5 @@
 import Diagnostics
+import Files
 import JSONText
 
 /// Reads tokenizer.json, the file of the Hugging Face tokenizers library, where it holds a byte-pair encoding.

@@ -1,4 +1,5 @@
 import Diagnostics
+import Files
 import JSONText
 
 /// Reads vocab.json and merges.txt, the files of GPT-2's original tokenizer.

@@ -1,5 +1,4 @@
 import ArgumentParser
-import Checkpoints
 import Configuration
 import Datasets
 import Diagnostics

@@ -3,6 +3,7 @@ import Checkpoints
 import Configuration
 import Datasets
 import Diagnostics
+import Files
 import JSONText
 import Layers
 import Methods

@@ -1,4 +1,5 @@
 import Checkpoints
+import Files
 import JSONText
 import Tensors
 import Testing

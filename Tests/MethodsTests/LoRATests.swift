@@ -1,5 +1,6 @@
 import Checkpoints
 import Configuration
+import Files
 import FoundationEssentials
 import JSONText
 import Layers

@@ -1,4 +1,5 @@
 import Diagnostics
+import Files
 import JSONText
 
 /// A head in the folder of an AdapterHub adapter: `model_head.safetensors`, with `head_config.json` beside it.

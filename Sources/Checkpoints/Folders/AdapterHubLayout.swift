@@ -1,4 +1,5 @@
 import Diagnostics
+import Files
 import JSONText
 
 /// A bottleneck adapter as AdapterHub's `adapters` library saves it with `use_safetensors=True`: `adapter_config.json`

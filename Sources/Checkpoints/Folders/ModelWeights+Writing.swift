@@ -1,4 +1,5 @@
 import Diagnostics
+public import Files
 import JSONText
 
 extension ModelWeights {

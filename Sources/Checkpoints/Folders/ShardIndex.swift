@@ -1,4 +1,5 @@
 import Diagnostics
+import Files
 import JSONText
 
 /// `model.safetensors.index.json`: which file of the folder holds which tensor.

@@ -1,6 +1,7 @@
 import Checkpoints
 import Configuration
 public import Diagnostics
+import Files
 import JSONText
 import Layers
 import Methods

@@ -1,4 +1,3 @@
-import Checkpoints
 import Configuration
 import Diagnostics
 import JSONText

@@ -1,4 +1,5 @@
 public import Diagnostics
+import Files
 import JSONText
 
 /// Texts to be scored, read from JSON lines: objects with `prediction`, and `reference` or `references`. Where they are of

@@ -1,4 +1,3 @@
-import Checkpoints
 public import Datasets
 import Diagnostics
 import Layers

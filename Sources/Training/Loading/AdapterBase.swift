@@ -1,5 +1,6 @@
 public import Checkpoints
 import Diagnostics
+import Files
 import Glibc
 import JSONText
 

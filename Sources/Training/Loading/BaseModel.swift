@@ -3,6 +3,7 @@ public import Checkpoints
 import Configuration
 public import Datasets
 public import Diagnostics
+import Files
 import Layers
 public import Models
 import Tensors

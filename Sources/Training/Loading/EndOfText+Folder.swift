@@ -1,7 +1,7 @@
-import Checkpoints
 import Configuration
 public import Datasets
 public import Diagnostics
+import Files
 import Models
 import Tokenizers
 

@@ -2,6 +2,7 @@ public import Checkpoints
 import Configuration
 public import Datasets
 import Diagnostics
+import Files
 import JSONText
 import Layers
 import Models

@@ -1,6 +1,7 @@
 import Checkpoints
 public import Configuration
 import Diagnostics
+import Files
 
 /// The task and the templates over records that what a folder holds was trained with.
 ///

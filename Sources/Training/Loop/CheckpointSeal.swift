@@ -1,5 +1,5 @@
-import Checkpoints
 import Diagnostics
+import Files
 import JSONText
 
 /// Checksums over the files of a checkpoint, which its state's file holds beside one of its own at the end, so that a bit

@@ -1,5 +1,6 @@
 import Checkpoints
 import Datasets
+import Files
 import Layers
 import Methods
 import Models

@@ -1,4 +1,4 @@
-import Checkpoints
+import Files
 import JSONText
 
 /// What `metrics.jsonl` tells of a run's losses from its first step on, interruptions or not.

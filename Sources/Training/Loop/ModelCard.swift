@@ -1,7 +1,7 @@
 import Diagnostics
-import Checkpoints
 import Configuration
 import Datasets
+import Files
 import JSONText
 import Methods
 

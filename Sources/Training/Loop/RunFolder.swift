@@ -2,6 +2,7 @@ import Checkpoints
 import Configuration
 import Datasets
 import Diagnostics
+import Files
 import Glibc
 import JSONText
 import Methods

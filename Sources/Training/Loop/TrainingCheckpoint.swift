@@ -1,6 +1,7 @@
 import Checkpoints
 import Configuration
 import Diagnostics
+import Files
 import Glibc
 import JSONText
 import Methods

@@ -1,4 +1,5 @@
 import Checkpoints
+import Files
 import JSONText
 
 /// Copies what lies beside a model's weights: the configuration, changed where the weights' form changed, the tokenizer

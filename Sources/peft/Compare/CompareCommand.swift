@@ -1,6 +1,7 @@
 import ArgumentParser
 import Checkpoints
 import Diagnostics
+import Files
 import JSONText
 
 /// Trains several methods on the same data, and says what each takes and gives.

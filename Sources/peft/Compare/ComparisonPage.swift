@@ -1,4 +1,5 @@
 import Diagnostics
+import Files
 import JSONText
 
 /// A comparison as a page that needs nothing else: the table, and the curves of the losses as SVG.

@@ -1,7 +1,7 @@
-import Checkpoints
 import Configuration
 import Datasets
 import Diagnostics
+import Files
 import Methods
 import Training
 

@@ -1,4 +1,4 @@
-import Checkpoints
+import Files
 import JSONText
 
 /// One row of a comparison: a method's run, or the base model as it is.

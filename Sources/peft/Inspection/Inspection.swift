@@ -1,5 +1,6 @@
 import Checkpoints
 import Diagnostics
+import Files
 import JSONText
 
 /// What a file or folder holds.

@@ -1,4 +1,4 @@
-import Checkpoints
+import Files
 import JSONText
 
 /// How far a run came, as its output folder tells.

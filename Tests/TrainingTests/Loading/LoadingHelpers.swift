@@ -1,6 +1,7 @@
 import Batches
 import Checkpoints
 import Configuration
+import Files
 import FoundationEssentials
 import JSONText
 import Layers

@@ -1,6 +1,7 @@
 import Checkpoints
 import Configuration
 import Diagnostics
+import Files
 import Foundation
 import JSONText
 import Tensors

@@ -1,5 +1,6 @@
 import Checkpoints
 import Datasets
+import Files
 import FoundationEssentials
 import JSONText
 import Tensors

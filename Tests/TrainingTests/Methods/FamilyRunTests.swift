@@ -1,5 +1,6 @@
 import Batches
 import Checkpoints
+import Files
 import FoundationEssentials
 import JSONText
 import Layers

@@ -2,6 +2,7 @@ import Batches
 import Checkpoints
 import Configuration
 import Datasets
+import Files
 import FoundationEssentials
 import JSONText
 import Layers

@@ -2,6 +2,7 @@ import Batches
 import Checkpoints
 import FoundationEssentials
 import Configuration
+import Files
 import JSONText
 import Layers
 import Methods

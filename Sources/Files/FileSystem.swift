@@ -1,6 +1,5 @@
 import Diagnostics
 import Glibc
-import JSONText
 
 /// What the tool asks of the file system, with `Problem`s as errors.
 public enum FileSystem {

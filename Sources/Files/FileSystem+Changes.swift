@@ -1,6 +1,5 @@
 import Diagnostics
 import Glibc
-import JSONText
 
 /// Changes, which throw `Problem`s with the exit statuses `cannotCreate` and `inputOutput`.
 extension FileSystem {
