@@ -114,7 +114,7 @@ def run_decode(model):
         end = time.perf_counter()
         if round > 0:
             prefill.append(clock.times[0] - start)
-            steps.append((end - clock.times[0]) / (count - 1))
+            steps.append((end - clock.times[0]) / max(1, count - 1))
     write(texts)
     emit(measurement="decode", prompt_length=arguments.prompt_length, new_tokens=count,
          prefill_seconds=statistics.median(prefill),
