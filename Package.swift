@@ -90,7 +90,7 @@ let package = Package(
             path: "Benchmarks/Sources", swiftSettings: strict),
 
         .target(
-            name: "TestSupport", dependencies: ["Tensors"], path: "Tests/TestSupport", swiftSettings: strict),
+            name: "TestSupport", dependencies: ["Tensors", "Files"], path: "Tests/TestSupport", swiftSettings: strict),
         tests("Host", []),
         tests("Diagnostics", []),
         tests("Patterns", []),

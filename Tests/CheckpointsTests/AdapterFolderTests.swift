@@ -3,6 +3,7 @@ import Diagnostics
 import Files
 import JSONText
 import Tensors
+import TestSupport
 import Testing
 
 @Suite("An adapter folder") struct AdapterFolderTests {

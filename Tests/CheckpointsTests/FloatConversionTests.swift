@@ -1,5 +1,6 @@
 import Checkpoints
 import Tensors
+import TestSupport
 import Testing
 
 @Suite("Half-precision numbers") struct FloatConversionTests {

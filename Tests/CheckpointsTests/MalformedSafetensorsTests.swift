@@ -1,5 +1,6 @@
 import Checkpoints
 import Diagnostics
+import TestSupport
 import Testing
 
 /// A broken file, and all that is said about it.

@@ -2,6 +2,7 @@ import Checkpoints
 import Files
 import JSONText
 import Tensors
+import TestSupport
 import Testing
 
 @Suite("A weight in a mapped file") struct MappedMemoryTests {

@@ -3,6 +3,7 @@ import Diagnostics
 import Files
 import FoundationEssentials
 import Tensors
+import TestSupport
 import Testing
 
 @Suite("The weights of a model folder") struct ModelWeightsTests {

@@ -2,6 +2,7 @@ import Checkpoints
 import Diagnostics
 import JSONText
 import Tensors
+import TestSupport
 import Testing
 
 @Suite("A safetensors file") struct SafetensorsFileTests {
@@ -113,7 +114,7 @@ import Testing
             let header = #"{"w":{"dtype":"\#(type)","shape":[2,2],"data_offsets":[0,\#(4 * size)]}}"#
             let whole = [UInt8](repeating: 0, count: 3 * size) + bytes
             let file = try SafetensorsFile(bytes: safetensors(header) + whole, path: "x.safetensors", warn: { _ in })
-            return CheckpointsTests.complaint { try file.raw(named: "w").requireFinite() }
+            return TestSupport.complaint { try file.raw(named: "w").requireFinite() }
         }
         func text(_ value: String) -> String {
             "x.safetensors: error: w: holds \(value) in row 1, column 1, with which nothing can be computed: the training "

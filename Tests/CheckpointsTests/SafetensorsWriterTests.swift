@@ -2,6 +2,7 @@ import Checkpoints
 import Diagnostics
 import Files
 import Tensors
+import TestSupport
 import Testing
 
 @Suite("Written safetensors files") struct SafetensorsWriterTests {

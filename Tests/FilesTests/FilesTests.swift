@@ -1,8 +1,8 @@
-import Checkpoints
 import Diagnostics
 import Files
 import FoundationEssentials
 import Glibc
+import TestSupport
 import Testing
 
 @Suite("An atomic file") struct AtomicFileTests {
@@ -132,7 +132,7 @@ import Testing
     @Test("can be a copy")
     func copy() throws {
         let folder = try TemporaryFolder()
-        let path = fixturePath("safetensors/floats.safetensors")
+        let path = fixture("safetensors/floats.safetensors").path()
         try FileSystem.copyFile(from: path, to: folder.file("copy"))
         #expect(try content(folder.file("copy")) == content(path))
     }
@@ -201,7 +201,7 @@ import Testing
                     something that no earlier run left there, such as a link; remove that
                     """)
         }
-        try StagedFolder.removeUnfinished(in: folder.path, warn: noWarnings)
+        try StagedFolder.removeUnfinished(in: folder.path, warn: { Issue.record("unexpected: \($0)") })
         #expect(try FileSystem.text(of: thesis) == "thesis")
         #expect(FileSystem.isLink(folder.file(".x.partial")))
     }
@@ -239,7 +239,7 @@ import Testing
             warnings == ["an earlier run ended while it replaced this folder: what it held before is in place again"])
         #expect(try FileSystem.names(in: folder.path) == ["x"])
         try folder.write("new", to: ".x.replaced/old")
-        try StagedFolder.removeUnfinished(in: folder.path, warn: noWarnings)
+        try StagedFolder.removeUnfinished(in: folder.path, warn: { Issue.record("unexpected: \($0)") })
         #expect(try FileSystem.names(in: folder.path) == ["x"])
         #expect(
             complaint(in: folder.path) {
@@ -271,7 +271,7 @@ import Testing
         try folder.write("x", to: "crashed")
         try FileManager.default.moveItem(atPath: folder.file("crashed"), toPath: folder.file(".b.partial"))
         let living = try StagedFolder(path: folder.file("c"))
-        try StagedFolder.removeUnfinished(in: folder.path, warn: noWarnings)
+        try StagedFolder.removeUnfinished(in: folder.path, warn: { Issue.record("unexpected: \($0)") })
         withExtendedLifetime(living) {
             #expect((try? FileSystem.names(in: folder.path)) == [".c.partial", "kept"])
         }

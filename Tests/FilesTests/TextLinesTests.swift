@@ -1,5 +1,4 @@
 import Files
-import JSONText
 import Testing
 
 @Suite("The lines of a text") struct TextLinesTests {

@@ -1,5 +1,5 @@
 import Diagnostics
-public import Files
+import Files
 import JSONText
 
 extension ModelWeights {

@@ -2,6 +2,7 @@ import Checkpoints
 import Diagnostics
 import Files
 import Glibc
+import TestSupport
 import Testing
 
 @Suite("A file for results") struct OutputFileTests {

@@ -1,4 +1,5 @@
 import Diagnostics
+import Files
 
 /// A file that a command was asked to write its results to: never one of its own inputs, and an existing one only where
 /// that may be replaced.
