@@ -32,7 +32,7 @@ struct ProblemTests {
             ("{{ x", "1:1: error: '{{' has no end; write '}}' behind it"),
             ("{% if x", "1:1: error: '{%' has no end; write '%}' behind it"),
             ("x {# y", "1:3: error: the comment has no end; write '#}' behind it"),
-            ("{% raw %}", "1:1: error: 'raw' has no end; write {% endraw %} behind it"),
+            ("{% raw %}x", "1:1: error: 'raw' has no end; write {% endraw %} behind it"),
             ("{{ 'a }}", "1:4: error: the string has no end; write ' behind it"),
             ("{{ (1] }}", "1:6: error: found ']' where ')' has to close first"),
             ("{{ 1) }}", "1:5: error: ')' closes nothing"),

@@ -42,7 +42,7 @@ extension Library {
             let isCaseSensitive = parts[1]?.isTrue ?? false
             let paths = try attributePaths(parts[2])
             let elements = try renderer.elements(of: value)
-            let order = try sorted(elements, parts[0]?.isTrue ?? false, renderer) { element in
+            let order = try sorted(elements, try flag(parts[0], "reverse"), renderer) { element in
                 try .list(
                     try paths.map { foldingCase(try renderer.value(at: $0, of: element), unless: isCaseSensitive) })
             }
@@ -59,7 +59,7 @@ extension Library {
             }
             let pairs = try DictionaryView(kind: .items, dictionary: dictionary).elements()
             let keys = by == "key" ? dictionary.keys : dictionary.values
-            let order = try sorted(keys, parts[2]?.isTrue ?? false, renderer) {
+            let order = try sorted(keys, try flag(parts[2], "reverse"), renderer) {
                 foldingCase($0, unless: isCaseSensitive)
             }
             return try .list(order.map { pairs[$0] })
@@ -68,9 +68,8 @@ extension Library {
             let parts = try bind(arguments, "unique", ["case_sensitive", "attribute"])
             let isCaseSensitive = parts[0]?.isTrue ?? false
             let path = try attributePath(parts[1])
-            var elements = try ElementSequence(of: value)
             var seen: Set<DictionaryKey> = []
-            return try renderer.newIterator("generator", depth: value.depth + 1) { [unowned renderer] in
+            return try renderer.newIterator(over: value) { [unowned renderer] elements in
                 while let element = try elements.next() {
                     try renderer.spend(1)
                     let key = foldingCase(try renderer.value(at: path, of: element), unless: isCaseSensitive)
@@ -136,29 +135,34 @@ extension Library {
     }
 
     private static let map: Filter = { value, arguments, renderer in
-        var elements = value.isTrue ? try ElementSequence(of: value) : ElementSequence([])
+        // Of what is empty or zero it isn't asked whether it has elements.
+        let source = value.isTrue ? value : .undefined(Undefined("nothing"))
         var arguments = arguments
         if arguments.positional.isEmpty, arguments.keywords.contains(where: { $0.name == "attribute" }) {
-            let parts = try bind(arguments, "map", ["attribute", "default"])
-            let path = try attributePath(parts[0])
-            let otherwise = parts[1].flatMap { $0.isNone ? nil : $0 }
-            return try renderer.newIterator("generator", depth: value.depth + 1) { [unowned renderer] in
+            let given = arguments
+            var path: [Value]?
+            var otherwise: Value?
+            return try renderer.newIterator(over: source) { [unowned renderer] elements in
+                if path == nil {
+                    let parts = try bind(given, "map", ["attribute", "default"])
+                    path = try attributePath(parts[0])
+                    otherwise = parts[1].flatMap { $0.isNone ? nil : $0 }
+                }
                 guard let element = try elements.next() else { return nil }
                 try renderer.spend(1)
-                return try renderer.value(at: path, of: element, otherwise: otherwise)
+                return try renderer.value(at: path ?? [], of: element, otherwise: otherwise)
             }
         }
         let name = arguments.positional.isEmpty ? nil : arguments.positional.removeFirst()
-        let depth =
-            1
-            + max(
-                value.depth, arguments.positional.map(\.depth).max() ?? 0,
-                arguments.keywords.map(\.value.depth).max() ?? 0)
-        return try renderer.newIterator("generator", depth: depth) { [unowned renderer] in
-            guard let element = try elements.next() else { return nil }
-            guard let name else { throw Failure("the filter 'map' needs the name of a filter, or 'attribute'") }
+        let depth = (arguments.positional + arguments.keywords.map(\.value)).map(\.depth).max() ?? 0
+        let given = arguments
+        return try renderer.newIterator(over: source, depth: depth) { [unowned renderer] elements in
+            if value.isTrue, name == nil {
+                throw Failure("the filter 'map' needs the name of a filter, or 'attribute'")
+            }
+            guard let element = try elements.next(), let name else { return nil }
             try renderer.spend(1)
-            return try renderer.nested { try filter(try named(name, "filter"), element, arguments, renderer) }
+            return try renderer.nested { try filter(try named(name, "filter"), element, given, renderer) }
         }
     }
 
@@ -172,22 +176,22 @@ extension Library {
 
     private static func selection(_ name: String, byAttribute: Bool, keeps: Bool) -> Filter {
         { value, arguments, renderer in
-            var elements = value.isTrue ? try ElementSequence(of: value) : ElementSequence([])
+            let source = value.isTrue ? value : .undefined(Undefined("nothing"))
             var arguments = arguments
-            var path: [Value]?
-            if byAttribute, !arguments.positional.isEmpty {
-                path = try attributePath(arguments.positional.removeFirst())
-            }
+            let attribute = byAttribute && !arguments.positional.isEmpty ? arguments.positional.removeFirst() : nil
             let test = arguments.positional.isEmpty ? nil : arguments.positional.removeFirst()
-            let depth = 1 + max(value.depth, arguments.positional.map(\.depth).max() ?? 0)
-            return try renderer.newIterator("generator", depth: depth) { [unowned renderer] in
+            let depth = arguments.positional.map(\.depth).max() ?? 0
+            let given = arguments
+            let lacksAttribute = byAttribute && attribute == nil && value.isTrue
+            return try renderer.newIterator(over: source, depth: depth) { [unowned renderer] elements in
+                if lacksAttribute { throw Failure("the filter '\(name)' needs the name of an attribute") }
+                let path = try attributePath(attribute)
                 while let element = try elements.next() {
                     try renderer.spend(1)
-                    if byAttribute, path == nil { throw Failure("the filter '\(name)' needs the name of an attribute") }
-                    let candidate = try renderer.value(at: path ?? [], of: element)
+                    let candidate = try renderer.value(at: path, of: element)
                     let holds: Bool
                     if let test {
-                        holds = try Library.test(try named(test, "test"), candidate, arguments, renderer)
+                        holds = try Library.test(try named(test, "test"), candidate, given, renderer)
                     } else {
                         holds = candidate.isTrue
                     }
@@ -218,48 +222,57 @@ extension Library {
 
     // Groups of elements.
 
-    private static let batch: Filter = { value, arguments, renderer in
-        let parts = try bind(arguments, "batch", ["linecount", "fill_with"], required: 1)
-        let count = try integer(parts[0], "linecount", otherwise: 0)
-        let filler = parts[1].flatMap { $0.isNone ? nil : $0 }
+    /// A filter whose groups are made when the first is asked for.
+    private static func grouping(
+        _ name: String, _ parameter: String,
+        _ groups: @escaping @Sendable ([Value], Int, Value?, Renderer) throws -> [[Value]]
+    ) -> Filter {
+        { value, arguments, renderer in
+            let parts = try bind(arguments, name, [parameter, "fill_with"], required: 1)
+            let filler = parts[1].flatMap { $0.isNone ? nil : $0 }
+            var found: ElementSequence?
+            return try renderer.newIterator("generator", depth: max(value.depth, filler?.depth ?? 0) + 2) {
+                [unowned renderer] in
+                if found == nil {
+                    let count = try integer(parts[0], parameter, otherwise: 0)
+                    let items = try renderer.elements(of: value)
+                    found = ElementSequence(try groups(items, count, filler, renderer).map { try .list($0) })
+                }
+                return try found?.next()
+            }
+        }
+    }
+
+    private static let batch = grouping("batch", "linecount") { items, count, filler, renderer in
         var groups: [[Value]] = []
         var group: [Value] = []
-        for element in try renderer.elements(of: value) {
+        for element in items {
             if group.count == count {
                 groups.append(group)
                 group = []
             }
             group.append(element)
         }
-        if !group.isEmpty {
-            if let filler, group.count < count {
-                try renderer.spend(count)
-                group += Array(repeating: filler, count: count - group.count)
-            }
-            groups.append(group)
+        if group.isEmpty { return groups }
+        if let filler, group.count < count {
+            try renderer.spend(count)
+            group += Array(repeating: filler, count: count - group.count)
         }
-        var elements = ElementSequence(try groups.map { try .list($0) })
-        return try renderer.newIterator("generator", depth: value.depth + 2) { try elements.next() }
+        return groups + [group]
     }
 
-    private static let slice: Filter = { value, arguments, renderer in
-        let parts = try bind(arguments, "slice", ["slices", "fill_with"], required: 1)
-        let count = try integer(parts[0], "slices", otherwise: 0)
-        let filler = parts[1].flatMap { $0.isNone ? nil : $0 }
-        let items = try renderer.elements(of: value)
+    private static let slice = grouping("slice", "slices") { items, count, filler, renderer in
         if count == 0 { throw Failure("division by zero") }
         try renderer.spend(max(0, count))
-        var groups: [Value] = []
+        var groups: [[Value]] = []
         var start = 0
         for index in 0..<max(0, count) {
             let hasMore = index < items.count % count
             let end = start + items.count / count + (hasMore ? 1 : 0)
-            let padding = filler.flatMap { hasMore ? nil : [$0] } ?? []
-            groups.append(try .list(Array(items[start..<end]) + padding))
+            groups.append(Array(items[start..<end]) + (filler.flatMap { hasMore ? nil : [$0] } ?? []))
             start = end
         }
-        var elements = ElementSequence(groups)
-        return try renderer.newIterator("generator", depth: value.depth + 2) { try elements.next() }
+        return groups
     }
 
     private static let groupBy: Filter = { value, arguments, renderer in

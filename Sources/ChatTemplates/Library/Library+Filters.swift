@@ -125,15 +125,16 @@ extension Library {
         let length = try integer(parts[0], "length", otherwise: 255)
         let end = parts[2] ?? .string("...")
         let leeway = parts[3].map { $0.isNone } == true ? 5 : try integer(parts[3], "leeway", otherwise: 5)
-        if value.isUndefined { return value }
-        guard let text = value.text, let ending = end.text else {
-            throw Failure(
-                "the filter 'truncate' needs a string, not \(value.text == nil ? value.kindName : end.kindName)")
+        guard let ending = end.text else {
+            throw Failure("'end' of the filter 'truncate' needs a string, not \(end.kindName)")
         }
         if length < ending.scalarCount || leeway < 0 {
             throw Failure("the filter 'truncate' needs a length that its end fits into")
         }
-        if text.scalarCount - leeway <= length { return value }
+        if try count(value, "the filter 'truncate'") - leeway <= length { return value }
+        guard let text = value.text else {
+            throw Failure("the filter 'truncate' needs a string, not \(value.kindName)")
+        }
         var kept = String(text.unicodeScalars.prefix(length - ending.scalarCount))
         if !(parts[1]?.isTrue ?? false) { kept = kept.split(at: " ", limit: 1, fromEnd: true)[0] }
         return .text(kept + (value.isMarkup && !end.isMarkup ? ending.escapedForHTML : ending), like: value)

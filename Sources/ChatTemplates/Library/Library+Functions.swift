@@ -43,6 +43,7 @@ extension Library {
         let result = DictionaryValue()
         if arguments.positional.count > 1 { throw Failure("\(owner) takes at most one argument without a name") }
         if let source = arguments.positional.first {
+            if case .undefined(let undefined) = source { throw Failure(undefined.reason) }
             if case .dictionary(let members) = source {
                 for (key, value) in zip(members.keys, members.values) { try result.set(key, value) }
             } else {

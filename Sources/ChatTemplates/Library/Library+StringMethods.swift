@@ -96,7 +96,7 @@ private struct StringMethod {
     }
 
     func splitLines(_ renderer: Renderer) throws -> Value {
-        let keepsEnds = try bound(["keepends"])[0]?.isTrue ?? false
+        let keepsEnds = try Library.flag(try bound(["keepends"])[0], "keepends")
         let lines = text.splitLines(keepingEnds: keepsEnds)
         try renderer.spend(lines.count)
         return try .list(lines.map(like))

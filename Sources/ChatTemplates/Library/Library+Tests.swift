@@ -20,9 +20,8 @@ extension Library {
             "upper": kind("upper") { try $0.printed().isPythonUpper },
             "filter": kind("filter") { $0.text.map { filters[$0] != nil } ?? false },
             "test": kind("test") { $0.text.map { Library.tests[$0] != nil } ?? false },
-            "odd": kind("odd") { try remainder($0, .integer(2), is: 1) },
-            "even": kind("even") { try remainder($0, .integer(2), is: 0) },
-            "divisibleby": pair("divisibleby", "num") { value, number, _ in try remainder(value, number, is: 0) },
+            "odd": parity("odd", 1), "even": parity("even", 0),
+            "divisibleby": pair("divisibleby", "num") { try remainder($0, $1, is: 0, $2) },
             "sameas": pair("sameas", "other") { value, other, _ in isSame(value, other) },
             "in": pair("in", "seq") { value, other, renderer in
                 try Operators.holds(.contained, value, other, renderer)
@@ -44,6 +43,13 @@ extension Library {
         { value, arguments, _ in
             _ = try arguments.bound(to: [], of: "the test '\(name)'")
             return try body(value)
+        }
+    }
+
+    private static func parity(_ name: String, _ expected: Int) -> Test {
+        { value, arguments, renderer in
+            _ = try arguments.bound(to: [], of: "the test '\(name)'")
+            return try remainder(value, .integer(2), is: expected, renderer)
         }
     }
 
@@ -78,18 +84,10 @@ extension Library {
         }
     }
 
-    private static func remainder(_ value: Value, _ divisor: Value, is expected: Int) throws -> Bool {
-        if case .undefined(let undefined) = value { throw Failure(undefined.reason) }
-        guard let a = value.asDouble, let b = divisor.asDouble else {
-            throw Failure("only numbers can be divided, not \(value.kindName) by \(divisor.kindName)")
-        }
-        if b == 0 { throw Failure("division by zero") }
-        if let a = value.index, let b = divisor.index {
-            let rest = b == -1 ? 0 : a % b
-            return (rest != 0 && (rest < 0) != (b < 0) ? rest + b : rest) == expected
-        }
-        let rest = a - b * (a / b).rounded(.down)
-        return rest == Double(expected)
+    private static func remainder(
+        _ value: Value, _ divisor: Value, is expected: Int, _ renderer: Renderer
+    ) throws -> Bool {
+        try Operators.apply(.remainder, value, divisor, renderer).isEqual(.integer(expected))
     }
 
     /// Whether two values are one, as far as values of that kind are one in Python.

@@ -42,15 +42,22 @@ extension Library {
         },
         "items": { value, arguments, renderer in
             _ = try bind(arguments, "items", [])
-            switch value {
-            case .undefined: return try renderer.newIterator("generator", depth: 1) { nil }
-            case .dictionary(let dictionary):
-                var elements = ElementSequence(try DictionaryView(kind: .items, dictionary: dictionary).elements())
-                return try renderer.newIterator("generator", depth: value.depth + 1) { try elements.next() }
-            default: throw Failure("the filter 'items' needs an object, not \(value.kindName)")
+            var elements: ElementSequence?
+            return try renderer.newIterator("generator", depth: value.depth + 1) {
+                if elements == nil { elements = try items(of: value) }
+                return try elements?.next()
             }
         },
     ]
+
+    private static func items(of value: Value) throws -> ElementSequence {
+        switch value {
+        case .undefined: return ElementSequence([])
+        case .dictionary(let dictionary):
+            return ElementSequence(try DictionaryView(kind: .items, dictionary: dictionary).elements())
+        default: throw Failure("the filter 'items' needs an object, not \(value.kindName)")
+        }
+    }
 
     private static func fallback(_ name: String) -> Filter {
         { value, arguments, _ in

@@ -53,6 +53,9 @@ enum Library {
         return integer
     }
 
+    /// A switch that Python wants an integer for.
+    static func flag(_ value: Value?, _ name: String) throws -> Bool { try integer(value, name, otherwise: 0) != 0 }
+
     /// The text of a string, or what is printed of another value, of the same kind.
     static func softText(_ value: Value) throws -> Value { value.text == nil ? .string(try value.printed()) : value }
 

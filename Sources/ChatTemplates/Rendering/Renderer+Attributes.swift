@@ -3,7 +3,10 @@ import Diagnostics
 extension Renderer {
     /// What `value.name` gives: an attribute or a method before a member.
     func attribute(_ name: String, of value: Value) throws -> Value {
-        if case .undefined(let undefined) = value { throw Failure(undefined.reason) }
+        if case .undefined(let undefined) = value {
+            if name == "__class__" { return .undefined(Undefined("'__class__' can't be used in a template")) }
+            throw Failure(undefined.reason)
+        }
         if let own = try ownAttribute(name, of: value) { return own }
         if case .dictionary(let dictionary) = value, let member = dictionary.value(name) { return member }
         return .undefined(Undefined("\(value.kindName) has no \(noun(value)) '\(name)'"))

@@ -82,7 +82,7 @@ extension Renderer {
             let text = try captured { ending = try run(body) }
             return ending == .finished ? try evaluate(filter, block: text) : .string("")
         }
-        try write(try printed(value))
+        try writeText(value, "a filter")
         return ending
     }
 
@@ -101,7 +101,15 @@ extension Renderer {
         var given = try evaluate(arguments)
         position = call.position
         given.keywords.append(("caller", caller))
-        try write(try printed(try self.call(function, given)))
+        try writeText(try self.call(function, given), "a call")
+    }
+
+    /// Writes what a block was made into, which isn't turned into text.
+    private func writeText(_ value: Value, _ owner: String) throws {
+        guard let text = value.text else {
+            throw Failure("\(owner) of a block has to give text, not \(value.kindName)")
+        }
+        try write(text)
     }
 
     private func runGeneration(_ macro: Statement.Macro) throws {

@@ -116,6 +116,18 @@ final class Renderer {
         return .iterator(iterator)
     }
 
+    /// An iterator over what `next` makes of a value's elements, which are asked for only once it is.
+    func newIterator(
+        over value: Value, depth: Int = 0, _ next: @escaping (inout ElementSequence) throws -> Value?
+    ) throws -> Value {
+        var elements: ElementSequence?
+        return try newIterator("generator", depth: max(depth, value.depth) + 1) {
+            var current = try elements ?? ElementSequence(of: value)
+            defer { elements = current }
+            return try next(&current)
+        }
+    }
+
     // Variables.
 
     func enterFrame(_ number: Int) {

@@ -147,7 +147,9 @@ struct TemplateLexer {
     }
 
     private mutating func readComment(_ tag: Int) throws {
-        for index in offset..<max(offset, bytes.count) {
+        // As Jinja has it, nothing needs no end.
+        if offset == bytes.count { return }
+        for index in offset..<bytes.count {
             if let end = endOfTag(index, UInt8(ascii: "#")) {
                 offset = end
                 return
@@ -167,6 +169,7 @@ struct TemplateLexer {
 
     private mutating func readRaw(_ tag: Int) throws {
         let start = offset
+        if start == bytes.count { return }
         var index = start
         while index + 1 < bytes.count {
             if has("{%", at: index) {
