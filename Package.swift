@@ -54,7 +54,7 @@ let package = Package(
         source("JSONText", ["Files", "Diagnostics"]),
         source("Configuration", ["Files", "Host", "Diagnostics", "JSONText", "Yams"]),
         source("Tokenizers", ["Files", "Diagnostics", "JSONText"]),
-        source("ChatTemplates", ["Diagnostics", "JSONText"]),
+        source("ChatTemplates", ["Files", "Diagnostics", "JSONText"]),
         source("Checkpoints", ["Files", "Tensors", "JSONText", "Host", "Diagnostics"]),
         source("Layers", ["Tensors", "Batches", "Checkpoints", "Diagnostics"]),
         source("Models", ["Layers", "Tensors", "Batches", "Configuration", "Diagnostics"]),
