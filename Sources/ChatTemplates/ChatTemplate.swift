@@ -25,7 +25,7 @@ public struct ChatTemplate: Sendable {
         return Problem(failure.message, file: file, position: failure.position)
     }
 
-    /// The names of variables that the template mentions.
+    /// Whether the template mentions a variable.
     public func mentions(_ name: String) -> Bool { program.names.contains { sameName($0, name) } }
 
     /// The text of a conversation.
@@ -74,7 +74,10 @@ public struct ChatTemplate: Sendable {
         guard let thought = thoughts.lazy.compactMap({ name in result.last { $0.key == name }?.value }).first else {
             return .object(result)
         }
-        if !result.contains(where: { $0.key == "thinking" }) { result.insert(.init("thinking", thought), at: 0) }
+        // Python's `{"thinking": thought, **message}`: in front, with the message's own value.
+        let own = result.last { $0.key == "thinking" }?.value
+        result.removeAll { $0.key == "thinking" }
+        result.insert(.init("thinking", own ?? thought), at: 0)
         if let index = result.firstIndex(where: { $0.key == "reasoning_content" }) {
             result[index].value = thought
         } else {

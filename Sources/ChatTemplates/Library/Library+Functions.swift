@@ -76,8 +76,8 @@ extension Library {
         localtime_r(&time, &parts)
         // A text that isn't empty is told from one that didn't fit.
         var buffer = [CChar](repeating: 0, count: 16_384)
-        let length = strftime(&buffer, buffer.count, format + "x", &parts)
+        let length = strftime(&buffer, buffer.count, "x" + format, &parts)
         if length == 0 { throw Failure("'strftime_now' can't make a date of \(format.debugDescription)") }
-        return String(decoding: buffer[..<(length - 1)].map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        return String(decoding: buffer[1..<length].map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }
 }

@@ -72,13 +72,16 @@ extension Library {
     }
 
     private static func callNumber(_ name: String, _ receiver: Value, _ arguments: CallArguments) throws -> Value {
+        if ["conjugate", "is_integer", "bit_length", "bit_count"].contains(name) {
+            _ = try arguments.bound(to: [], of: "the method '\(name)'")
+        }
         switch (name, receiver) {
-        case ("conjugate", .boolean): .integer(receiver.index ?? 0)
-        case ("conjugate", _): receiver
-        case ("is_integer", .number(let number)): .boolean(number.isFinite && number == number.rounded())
+        case ("conjugate", .boolean): return .integer(receiver.index ?? 0)
+        case ("conjugate", _): return receiver
+        case ("is_integer", .number(let number)): return .boolean(number.isFinite && number == number.rounded())
         case ("bit_length", _):
-            .integer(Int.bitWidth - (receiver.index ?? 0).magnitude.leadingZeroBitCount)
-        case ("bit_count", _): .integer((receiver.index ?? 0).magnitude.nonzeroBitCount)
+            return .integer(Int.bitWidth - (receiver.index ?? 0).magnitude.leadingZeroBitCount)
+        case ("bit_count", _): return .integer((receiver.index ?? 0).magnitude.nonzeroBitCount)
         default: throw unsupported(name, receiver)
         }
     }
