@@ -51,7 +51,7 @@ extension Library {
         "dictsort": { value, arguments, renderer in
             let parts = try bind(arguments, "dictsort", ["case_sensitive", "by", "reverse"])
             let isCaseSensitive = parts[0]?.isTrue ?? false
-            let by = parts[1]?.text ?? "key"
+            let by = parts[1].map { $0.text ?? "" } ?? "key"
             guard by == "key" || by == "value" else { throw Failure("'by' of the filter 'dictsort' is key or value") }
             if case .undefined(let undefined) = value { throw Failure(undefined.reason) }
             guard case .dictionary(let dictionary) = value else {

@@ -69,6 +69,7 @@ private struct StringMethod {
 
     /// A string that is escaped where the text itself is markup.
     private func escaped(_ value: Value?) throws -> String {
+        if receiver.isMarkup, let value, value.text == nil { return try value.printed().escapedForHTML }
         let text = try string(value)
         return receiver.isMarkup && value?.isMarkup != true ? text.escapedForHTML : text
     }
@@ -125,8 +126,8 @@ private struct StringMethod {
         var (result, isFirst) = ("", true)
         while let element = try elements.next() {
             let part: String
-            if receiver.isMarkup, element.text == nil {
-                part = try element.printed().escapedForHTML
+            if receiver.isMarkup {
+                part = try escaped(element)
             } else {
                 guard element.text != nil else {
                     throw Failure("\(owner) needs strings to join, not \(element.kindName)")

@@ -113,7 +113,7 @@ extension Library {
 
     private static let round: Filter = { value, arguments, _ in
         let parts = try bind(arguments, "round", ["precision", "method"])
-        let method = parts[1]?.text ?? "common"
+        let method = parts[1].map { $0.text ?? $0.kindName } ?? "common"
         guard ["common", "ceil", "floor"].contains(method) else {
             throw Failure("'method' of the filter 'round' is common, ceil or floor, not \(method.debugDescription)")
         }

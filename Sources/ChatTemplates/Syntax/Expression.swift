@@ -94,6 +94,9 @@ struct Expression: Sendable {
     /// The expressions right below this one, in the order of Jinja's visitors.
     var parts: [Expression] { Self.parts(of: kind) }
 
+    /// Whether a variable is read.
+    var hasNames: Bool { if case .name = kind { true } else { parts.contains(where: \.hasNames) } }
+
     private static func parts(of kind: Kind) -> [Expression] {
         switch kind {
         case .literal, .name: []

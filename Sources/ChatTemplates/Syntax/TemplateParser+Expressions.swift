@@ -78,10 +78,20 @@ extension TemplateParser {
             case "and": left = try Expression(.and(left, right), place)
             default:
                 guard let operation = Expression.BinaryOperator(rawValue: text) else { throw unexpected("an operator") }
-                left = try Expression(.binary(operation, left, right), symbol)
+                left = try binary(operation, left, right, symbol)
             }
         }
         return left
+    }
+
+    private func binary(
+        _ operation: Expression.BinaryOperator, _ left: Expression, _ right: Expression, _ place: TextPosition
+    ) throws -> Expression {
+        // Jinja writes a constant's sign before Python's **, which binds more, unless it can compute all of it.
+        if operation == .power, case .unary(.minus, let base) = left.kind, case .literal = base.kind, right.hasNames {
+            return try Expression(.unary(.minus, try Expression(.binary(operation, base, right), place)), left.position)
+        }
+        return try Expression(.binary(operation, left, right), place)
     }
 
     private mutating func parseNot() throws -> Expression {
