@@ -125,15 +125,10 @@ private struct StringMethod {
         var elements = try ElementSequence(of: try bound(["iterable"], required: 1)[0] ?? .none)
         var (result, isFirst) = ("", true)
         while let element = try elements.next() {
-            let part: String
-            if receiver.isMarkup {
-                part = try escaped(element)
-            } else {
-                guard element.text != nil else {
-                    throw Failure("\(owner) needs strings to join, not \(element.kindName)")
-                }
-                part = try escaped(element)
+            guard receiver.isMarkup || element.text != nil else {
+                throw Failure("\(owner) needs strings to join, not \(element.kindName)")
             }
+            let part = try escaped(element)
             try renderer.spend(1 + (part.utf8.count + text.utf8.count) / 32)
             try checkLength(result.utf8.count, adding: 1, part.utf8.count + text.utf8.count)
             result += (isFirst ? "" : text) + part
