@@ -54,7 +54,7 @@ struct ThreadTests {
             let same = isIndependentOfThreads {
                 let y = Tensor(uninitialized: [rows, outputs])
                 let dx = Tensor(uninitialized: [rows, inputs])
-                weight.multiply(x.data, rows: rows, into: y.data, beta: 0, epilogue: nil)
+                weight.multiply(x.data, rows: rows, into: y.data, beta: 0, byRow: true, epilogue: nil)
                 weight.multiplyTransposed(dy, rows: rows, into: dx.data, beta: 0)
                 return [y.values, dx.values]
             }

@@ -42,15 +42,17 @@ public struct Tile {
 /// C is cut into tiles by its shape alone and each tile is one single-threaded sgemm over the whole of k, so the bits
 /// of the result don't depend on the number of threads. `epilogue` is called for each tile right after it is done, by
 /// the thread that computed it.
+///
+/// - Parameter byRow: Whether a row of C has the same bits whatever rows are beside it, as long as they are few.
 package func multiply(
     _ a: Matrix, _ b: Matrix, into c: UnsafeMutablePointer<Float>, stride: Int, alpha: Float, beta: Float,
-    epilogue: ((Tile) -> Void)? = nil
+    byRow: Bool = true, epilogue: ((Tile) -> Void)? = nil
 ) {
     require(a.columns == b.rows, "multiply: [\(a.rows), \(a.columns)] by [\(b.rows), \(b.columns)]")
     let (m, n, k) = (a.rows, b.columns, a.columns)
     if m == 0 || n == 0 { return }
     let operand = SkinnyOperand(b)
-    if SkinnyProduct.suits(a, by: operand) {
+    if SkinnyProduct.suits(a, by: operand, byRow: byRow) {
         return SkinnyProduct.run(a, operand, into: c, stride: stride, alpha: alpha, beta: beta, epilogue: epilogue)
     }
     let grid = TileGrid(rows: m, columns: n, depth: k)

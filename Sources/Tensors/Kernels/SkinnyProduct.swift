@@ -35,8 +35,10 @@ package enum SkinnyProduct {
     package static let promptLimit = 128
 
     /// Whether `multiply` leaves this product to `run`.
-    static func suits(_ a: Matrix, by b: SkinnyOperand) -> Bool {
-        !a.isTransposed && a.rows <= (b.isTransposed ? rowLimit : promptLimit)
+    ///
+    /// - Parameter byRow: Whether a row's bits must not depend on others, for which alone a prompt's rows are multiplied here.
+    static func suits(_ a: Matrix, by b: SkinnyOperand, byRow: Bool) -> Bool {
+        !a.isTransposed && a.rows <= (b.isTransposed || !byRow ? rowLimit : promptLimit)
     }
 
     /// C ← α · A · B + β · C; `epilogue` as in `multiply`.

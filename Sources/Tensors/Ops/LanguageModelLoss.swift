@@ -20,8 +20,14 @@ public struct Loss {
 public func languageModelLoss(
     _ hidden: Tensor, labels: [Int32], head: any BaseWeight, lowRank: LowRankTerm?, scale: Float
 ) -> Loss {
-    languageModelLoss(hidden, labels: labels, head: head, lowRank: lowRank, scale: scale, chunkBytes: 70 << 20)
+    languageModelLoss(
+        hidden, labels: labels, head: head, lowRank: lowRank, scale: scale,
+        chunkBytes: max(70 << 20, 4 * leastRows * head.outputSize))
 }
+
+/// Rows of a chunk of logits, however large the vocabulary is: with fewer the products would mostly wait for the head's
+/// weights, which each chunk reads twice.
+private let leastRows = 256
 
 /// The same with the most memory that a chunk of logits may take.
 package func languageModelLoss(
@@ -47,7 +53,7 @@ package func languageModelLoss(
             let count = min(chunk, rows - start)
             let h = hidden.rows(start, count)
             let term = lowRank.map { LowRankTerm(u: $0.u.rows(start, count), b: $0.b) }
-            head.multiply(h.data, rows: count, into: logits.data, beta: 0) { tile in
+            head.multiply(h.data, rows: count, into: logits.data, beta: 0, byRow: !isRecorded) { tile in
                 if let term { addLowRank(term, to: logits.data, stride: vocabulary, tile, byRow: false) }
             }
             OpTimer.lap("languageModelLoss, logits")

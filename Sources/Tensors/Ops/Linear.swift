@@ -37,7 +37,10 @@ public func linear(
     // What lives longer comes first: memory cut from a larger buffer, which the pool has last, is soon whole again.
     let preActivation = activation != nil && isRecorded ? Tensor(uninitialized: shape) : nil
     let y = Tensor(uninitialized: shape)
-    if !omitsValue { linearForward(x, weight, bias, lowRank, activation, y, preActivation: preActivation) }
+    if !omitsValue {
+        linearForward(
+            x, weight, bias, lowRank, activation, y, preActivation: preActivation, byRow: !isRecorded)
+    }
     let sizes = (x.columnCount, y.columnCount)
     guard isRecorded else { return y.record([], sizes: sizes) }
 
@@ -88,11 +91,10 @@ final class SharedGradient<Result> {
 /// z = x · Wᵀ + u · Bᵀ + bias, y = act(z).
 private func linearForward(
     _ x: Tensor, _ weight: any BaseWeight, _ bias: Tensor?, _ lowRank: LowRankTerm?, _ activation: Activation?,
-    _ y: Tensor, preActivation: Tensor?
+    _ y: Tensor, preActivation: Tensor?, byRow: Bool
 ) {
     let z = preActivation ?? y
     let stride = weight.outputSize
-    let byRow = lowRank.map { !$0.u.needsGradient && !$0.b.needsGradient } ?? false
     let needsEpilogue = bias != nil || lowRank != nil || activation != nil
     let epilogue: ((Tile) -> Void)? = { tile in
         if let lowRank { addLowRank(lowRank, to: z.data, stride: stride, tile, byRow: byRow) }
@@ -104,7 +106,8 @@ private func linearForward(
             applyBias(bias.data, to: z.data, stride: stride, tile: tile)
         }
     }
-    weight.multiply(x.data, rows: x.rowCount, into: z.data, beta: 0, epilogue: needsEpilogue ? epilogue : nil)
+    weight.multiply(
+        x.data, rows: x.rowCount, into: z.data, beta: 0, byRow: byRow, epilogue: needsEpilogue ? epilogue : nil)
 }
 
 /// z ← z + u · Bᵀ within one tile, `byRow` as `gemmByRow` does.

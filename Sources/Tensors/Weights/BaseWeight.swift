@@ -10,9 +10,11 @@ public protocol BaseWeight: AnyObject {
     var trainable: Tensor? { get }
 
     /// y ← x · Wᵀ + β · y for x [rows, inputs], y [rows, outputs]; `epilogue` is called for each finished tile of y.
+    ///
+    /// - Parameter byRow: Whether a row of y has the same bits whatever rows are beside it, as long as they are few.
     func multiply(
         _ x: UnsafePointer<Float>, rows: Int, into y: UnsafeMutablePointer<Float>, beta: Float,
-        epilogue: ((Tile) -> Void)?)
+        byRow: Bool, epilogue: ((Tile) -> Void)?)
 
     /// dx ← dy · W + β · dx for dy [rows, outputs], dx [rows, inputs].
     func multiplyTransposed(
@@ -37,11 +39,11 @@ public final class DenseWeight: BaseWeight {
 
     public func multiply(
         _ x: UnsafePointer<Float>, rows: Int, into y: UnsafeMutablePointer<Float>, beta: Float,
-        epilogue: ((Tile) -> Void)?
+        byRow: Bool, epilogue: ((Tile) -> Void)?
     ) {
         Tensors.multiply(
             Matrix(x, rows: rows, columns: inputSize), logical(isTransposed: true), into: y, stride: outputSize,
-            alpha: 1, beta: beta, epilogue: epilogue)
+            alpha: 1, beta: beta, byRow: byRow, epilogue: epilogue)
     }
 
     public func multiplyTransposed(
@@ -49,7 +51,7 @@ public final class DenseWeight: BaseWeight {
     ) {
         Tensors.multiply(
             Matrix(dy, rows: rows, columns: outputSize), logical(isTransposed: false), into: dx, stride: inputSize,
-            alpha: 1, beta: beta)
+            alpha: 1, beta: beta, byRow: false)
     }
 
     /// W [outputs, inputs], or Wᵀ.

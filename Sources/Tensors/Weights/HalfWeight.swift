@@ -29,21 +29,21 @@ public final class HalfWeight: BaseWeight {
 
     public func multiply(
         _ x: UnsafePointer<Float>, rows: Int, into y: UnsafeMutablePointer<Float>, beta: Float,
-        epilogue: ((Tile) -> Void)?
+        byRow: Bool, epilogue: ((Tile) -> Void)?
     ) {
         if tensor.format == .bfloat16, rows > 0, outputSize > 0 {
             // A few rows are multiplied straight from the file's numbers: half the reading from memory.
             let right = SkinnyOperand(
                 upperHalves: tensor.data, rows: inputSize, columns: outputSize, isTransposed: !isInputByOutput)
             let left = Matrix(x, rows: rows, columns: inputSize)
-            if SkinnyProduct.suits(left, by: right) {
+            if SkinnyProduct.suits(left, by: right, byRow: byRow) {
                 return SkinnyProduct.run(
                     left, right, into: y, stride: outputSize, alpha: 1, beta: beta, epilogue: epilogue)
             }
         }
         if let whole {
             return withExtendedLifetime(whole) {
-                whole.multiply(x, rows: rows, into: y, beta: beta, epilogue: epilogue)
+                whole.multiply(x, rows: rows, into: y, beta: beta, byRow: byRow, epilogue: epilogue)
             }
         }
         if rows == 0 { return }

@@ -95,7 +95,7 @@ import Testing
         let y = Tensor(uninitialized: [rows, outputs])
         let seen = Mutex([Int](repeating: 0, count: rows))
         withExtendedLifetime((x, y)) {
-            half.multiply(x.data, rows: rows, into: y.data, beta: 0) { tile in
+            half.multiply(x.data, rows: rows, into: y.data, beta: 0, byRow: true) { tile in
                 seen.withLock { for row in tile.rows { $0[row] += tile.columns.count } }
             }
         }
@@ -104,7 +104,7 @@ import Testing
 
     private func outputs(of weight: any BaseWeight, _ x: Tensor) -> [Float] {
         let y = Tensor(uninitialized: [x.rowCount, weight.outputSize])
-        weight.multiply(x.data, rows: x.rowCount, into: y.data, beta: 0, epilogue: nil)
+        weight.multiply(x.data, rows: x.rowCount, into: y.data, beta: 0, byRow: true, epilogue: nil)
         return y.values
     }
 
