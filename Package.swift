@@ -62,19 +62,24 @@ let package = Package(
             "Methods", ["Layers", "Tensors", "Configuration", "Checkpoints", "Patterns", "Diagnostics", "JSONText"]),
         source(
             "Datasets",
-            ["Files", "Tokenizers", "Batches", "Configuration", "Patterns", "Host", "Diagnostics", "JSONText"]),
+            [
+                "ChatTemplates", "Files", "Tokenizers", "Batches", "Configuration", "Patterns", "Host", "Diagnostics",
+                "JSONText",
+            ]),
         source("Metrics", ["Diagnostics"]),
         source(
             "Training",
             [
-                "Files", "Tensors", "Layers", "Models", "Methods", "Datasets", "Metrics", "Checkpoints",
+                "ChatTemplates", "Files", "Tensors", "Layers", "Models", "Methods", "Datasets", "Metrics",
+                "Checkpoints",
                 "Configuration",
                 "Tokenizers", "Batches", "Patterns", "JSONText", "Host", "Diagnostics",
             ]),
         .executableTarget(
             name: "peft",
             dependencies: [
-                "Training", "Files", "Tensors", "Layers", "Models", "Methods", "Datasets", "Metrics", "Checkpoints",
+                "Training", "ChatTemplates", "Files", "Tensors", "Layers", "Models", "Methods", "Datasets", "Metrics",
+                "Checkpoints",
                 "Configuration", "Tokenizers", "Batches", "JSONText", "Host", "Diagnostics",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
@@ -110,7 +115,8 @@ let package = Package(
                 "Files", "Models", "Layers", "Tensors", "Batches", "Configuration", "Checkpoints", "Diagnostics",
                 "JSONText",
             ]),
-        tests("Datasets", ["Tokenizers", "Batches", "Configuration", "Diagnostics", "JSONText"]),
+        tests(
+            "Datasets", ["ChatTemplates", "Files", "Tokenizers", "Batches", "Configuration", "Diagnostics", "JSONText"]),
         tests("Metrics", ["JSONText"]),
         tests(
             "Training",

@@ -6,13 +6,15 @@ import Glibc
 public struct ChatTemplate: Sendable {
     /// The path that problems name.
     public let file: String
+    /// The template itself.
+    public let source: String
     private let program: TemplateProgram
 
     /// Takes a template apart.
     ///
     /// - Throws: `Problem` with line and column for what isn't well formed or isn't known.
     public init(_ source: String, file: String) throws(Problem) {
-        self.file = file
+        (self.file, self.source) = (file, source)
         do {
             program = try TemplateProgram(source)
         } catch {

@@ -31,6 +31,13 @@ public struct DataSettings: Sendable, Hashable {
         let completion = Self.template(section, "completion")
         let text = Self.template(section, "text")
         let label = Self.template(section, "label")
+        let messages = section.optionalString("messages")
+        let chatTemplate = section.optionalString("chat_template")
+        let chatLoss =
+            section.optionalChoice("loss_on", of: ChatLoss.allCases.map(\.rawValue))
+            .flatMap(ChatLoss.init(rawValue:)) ?? .assistant
+        let format = section.optionalChoice("format", of: RecordForm.allCases.map(\.rawValue))
+            .flatMap(RecordForm.init(rawValue:))
         let labelPattern = section.optionalString("label_pattern")
         labels = section.optionalStrings("labels")
         let types = LabelSet.problemTypes
@@ -51,10 +58,26 @@ public struct DataSettings: Sendable, Hashable {
         for key in Self.labelKeys where section.has(key) {
             section.record("goes with task: sequence_classification, which isn't set", at: key)
         }
-        if let text {
+        for key in ["chat_template", "loss_on"] where section.has(key) && messages == nil {
+            section.record("goes with messages, which isn't set", at: key)
+        }
+        if let messages {
+            templates = .conversation(.init(field: messages, loss: chatLoss, template: chatTemplate))
+            for key in ["prompt", "completion", "text", "format", "block_size"] where section.has(key) {
+                section.record("can't be used together with messages", at: key)
+            }
+        } else if let text {
             templates = .text(text)
-            for key in ["prompt", "completion"] where section.has(key) {
+            for key in ["prompt", "completion", "format"] where section.has(key) {
                 section.record("can't be used together with text, on which all tokens are learned", at: key)
+            }
+        } else if let format {
+            templates = format.templates
+            for key in ["prompt", "completion"] where section.has(key) {
+                section.record("stands beside format: \(format.rawValue), which says it", at: key)
+            }
+            if blockSize != nil {
+                section.record("blocks are cut from text, not from prompts and completions", at: "block_size")
             }
         } else if let prompt, let completion {
             templates = .completion(prompt: prompt, completion: completion)
@@ -67,19 +90,20 @@ public struct DataSettings: Sendable, Hashable {
         } else if !section.has("prompt"), !section.has("text"),
             !(train + validation).allSatisfy({ $0.lowercased().hasSuffix(".txt") })
         {
-            section.record("missing: give prompt and completion, or text", at: "prompt")
+            section.record("missing: give prompt and completion, text, or messages", at: "prompt")
         }
         if blockSize != nil, section.has("max_length") {
             section.record("can't be used together with block_size, which is every example's length", at: "max_length")
         }
     }
 
+    private static let chatKeys = ["messages", "chat_template", "loss_on", "format"]
     private static let labelKeys = ["label", "label_pattern", "labels", "problem_type"]
 
     private mutating func readClassification(
         _ section: ConfigSection, text: Template?, label: Template?, pattern: String?
     ) {
-        for key in ["prompt", "completion", "block_size"] where section.has(key) {
+        for key in ["prompt", "completion", "block_size"] + Self.chatKeys where section.has(key) {
             section.record("has no place in sequence_classification: give text and label", at: key)
         }
         if !section.has("text") { section.record("missing: the template of what is to be classified", at: "text") }
@@ -144,13 +168,14 @@ public struct DataSettings: Sendable, Hashable {
     public func dataset(
         paths: [String], codec: TextCodec, lengthLimit: Int?,
         limitName: String = ExampleEncoder.limitName(besideVirtualTokens: 0), labels: LabelSet? = nil,
-        paddingID: Int32? = nil
+        paddingID: Int32? = nil, chat: ChatFormat? = nil
     ) throws -> Dataset {
         try check(codec.virtualTokens)
         let length = [maximumLength, lengthLimit].compactMap { $0 }.min()
         var encoder = ExampleEncoder(templates: templates, codec: codec, maximumLength: length, policy: policy)
         encoder.labels = labels
         encoder.paddingID = paddingID
+        encoder.chat = chat
         if let length, length != maximumLength { encoder.limitName = limitName }
         if let blockSize, let lengthLimit, blockSize > lengthLimit {
             throw Problem("\(blockSize) is more than what the model takes (\(lengthLimit))", key: "data.block_size")

@@ -1,4 +1,5 @@
 public import Batches
+import ChatTemplates
 public import Diagnostics
 import JSONText
 
@@ -74,7 +75,7 @@ public final class Dataset: Sendable {
             count = records.count
             return
         }
-        if kept.isEmpty, encoder.maximumLength == nil || encoder.policy != .drop {
+        if kept.isEmpty, case .labelled = encoder.templates, encoder.maximumLength == nil || encoder.policy != .drop {
             throw Problem(
                 "data.label_pattern matches none of the \(records.count) records", file: records.files[0].path)
         }
@@ -149,6 +150,11 @@ public final class Dataset: Sendable {
     public var endSummary: String? {
         if hasLabels || isInBlocks { return nil }
         let codec = encoder.codec
+        if let chat = encoder.chat {
+            let end = chat.turnEnd
+            return end.isEmpty
+                ? "nothing ends the assistant's turns" : "each of the assistant's turns ends with \(end)"
+        }
         guard let end = codec.ending.first else { return "nothing ends the texts: the model names no token for it" }
         return "each text ends with the token \(end) (\(codec.spelling(of: end)))"
     }
@@ -158,8 +164,10 @@ public final class Dataset: Sendable {
     /// - Parameter isParallel: Whether all cores take part, or only this thread.
     public func contentHash(isParallel: Bool) throws -> UInt64 {
         let fields = encoder.templates.fields
+        let conversation = encoder.templates.conversation?.field
         @Sendable func hash(_ file: RecordFile, _ index: Int) -> UInt64 {
             var hash = ContentHash()
+            if let conversation { hash.add((try? file.conversation(in: conversation, at: index))?.text ?? "") }
             // A record that can't be used is reported where it is.
             for text in (try? file.texts(of: fields, at: index)) ?? [] { hash.add(text) }
             return hash.value
@@ -205,12 +213,22 @@ public final class Dataset: Sendable {
     /// empty for a text that is learned as a whole.
     public func texts(of index: Int) throws -> (given: String, wanted: String) {
         let (file, local) = records.locate(kept.map { Int($0[index]) } ?? index)
+        if case .conversation(let source) = encoder.templates {
+            let text = try encoder.chatText(source, file, local)
+            let start = text.learned.last?.lowerBound ?? 0
+            let bytes = text.text.utf8
+            return (
+                String(decoding: bytes.prefix(start), as: UTF8.self),
+                String(decoding: bytes.dropFirst(start), as: UTF8.self)
+            )
+        }
         let values = try file.texts(of: encoder.templates.fields, at: local)
         switch encoder.templates {
         case .completion(let prompt, let completion):
             let count = prompt.fields.count
             return (encoder.given(prompt, values[..<count]), completion.render(values[count...]))
         case .text(let text): return ("", text.render(values))
+        case .conversation: return ("", "")
         case .labelled(let text, let label):
             let count = text.fields.count
             return (encoder.given(text, values[..<count]), label.label(values[count...]) ?? "")

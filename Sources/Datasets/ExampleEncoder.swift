@@ -14,6 +14,8 @@ public struct ExampleEncoder: Sendable {
     /// The token that texts are filled up with elsewhere. At the end of one that has a label it is left out, because the
     /// last other token is the one that tells the label.
     public var paddingID: Int32?
+    /// How conversations are written; needed where the templates name one.
+    public var chat: ChatFormat?
     /// Solved records in front of every prompt, and what ends their completions as it ends this one's.
     public var shots: Shots?
     /// Whether a language model is asked for the labels, which begins an empty text as it begins any: behind the end of
@@ -56,11 +58,14 @@ public struct ExampleEncoder: Sendable {
     /// Whether how many examples there are is known only after all records were encoded.
     var mayDrop: Bool {
         if case .labelled(_, let label) = templates, label.isPartial { return true }
+        // A cut may take away all that a conversation teaches.
+        if case .conversation = templates, policy != .error { return maximumLength != nil }
         return policy == .drop && maximumLength != nil
     }
 
     /// Prompt and completion are tokenized apart, as generation will see them. Throws a `Problem` with file and line.
     func encode(_ file: RecordFile, _ index: Int) throws -> Outcome {
+        if case .conversation(let source) = templates { return try encode(source, file, index) }
         let values = try file.texts(of: templates.fields, at: index)
         let start = shots?.tokens ?? codec.prefix
         let end = shots?.ending ?? codec.ending
@@ -76,6 +81,7 @@ public struct ExampleEncoder: Sendable {
             completion = codec.ids(of: text, isContinuation: shots != nil || prompt.contains { $0 >= 0 }) + end
         case .text(let template):
             completion = codec.ids(of: template.render(values), isContinuation: shots != nil) + end
+        case .conversation: defect("ExampleEncoder: a conversation among templates")
         case .labelled(let textTemplate, let labelTemplate):
             let textFields = textTemplate.fields.count
             guard let name = labelTemplate.label(values[textFields...]) else { return .dropped }

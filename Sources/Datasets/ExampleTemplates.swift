@@ -16,11 +16,18 @@ public enum ExampleTemplates: Sendable, Hashable {
     case completion(prompt: Template, completion: Template)
     /// The loss is taken on all tokens.
     case text(Template)
+    /// The loss is taken on turns of a conversation, which the model's chat template makes a text of.
+    case conversation(ConversationTemplate)
     /// The loss is taken on the label of the text.
     case labelled(text: Template, label: LabelTemplate)
 
     /// What is learned by them.
     public var task: LearningTask { if case .labelled = self { .sequenceClassification } else { .causalLM } }
+
+    /// Where records have a conversation; nil where they have texts.
+    public var conversation: ConversationTemplate? {
+        if case .conversation(let template) = self { template } else { nil }
+    }
 
     var fields: [Template.Field] { all.flatMap(\.fields) }
 
@@ -29,7 +36,23 @@ public enum ExampleTemplates: Sendable, Hashable {
         switch self {
         case .completion(let prompt, let completion): [prompt, completion]
         case .text(let template): [template]
+        case .conversation: []
         case .labelled(let text, let label): [text, label.template]
         }
+    }
+}
+
+/// Where a record's conversation is, and what of it is learned.
+public struct ConversationTemplate: Sendable, Hashable {
+    /// The field that holds the messages.
+    public let field: String
+    public let loss: ChatLoss
+    /// A file with a chat template, or the name of a known one; nil for the model's own.
+    public let template: String?
+
+    public init(field: String, loss: ChatLoss, template: String?) {
+        self.field = field
+        self.loss = loss
+        self.template = template
     }
 }

@@ -119,7 +119,7 @@ extension ExampleTemplates {
         switch self {
         case .completion(let prompt, _): (prompt, "data.prompt")
         case .labelled(let text, _): (text, "data.text")
-        case .text: nil
+        case .text, .conversation: nil
         }
     }
 }

@@ -1,3 +1,4 @@
+public import ChatTemplates
 public import Diagnostics
 public import JSONText
 
@@ -45,6 +46,16 @@ public struct Record: Sendable {
 
     /// The template of a record that is nothing but a text; nil for others.
     public var wholeTextTemplate: Template? { file.format == .text ? Template(field: "text") : nil }
+
+    /// The text that is all of the record; nil for a record with fields.
+    public var wholeText: String? { file.format == .text ? (try? file.texts(of: ["text"], at: index))?.first : nil }
+
+    /// The conversation in one of its fields.
+    ///
+    /// - Throws: `Problem` with file, line and key where there is none.
+    public func conversation(in field: String) throws -> Conversation {
+        try file.conversation(in: field, at: index, needsAnswer: false)
+    }
 
     /// A problem at the record's place.
     public func problem(_ message: String) -> Problem { file.problem(message, at: index) }

@@ -45,6 +45,11 @@ public struct Template: Sendable, Hashable {
         if fields.isEmpty { throw Problem("names no field of the data; write {field} for one") }
     }
 
+    /// A template that is made rather than read.
+    init(_ pieces: [Piece], fields: [Field], source: String) {
+        (self.pieces, self.fields, self.source) = (pieces, fields, source)
+    }
+
     /// The bare value of one field.
     init(field: String) {
         source = "{\(field)}"

@@ -13,6 +13,8 @@ struct EvaluationData {
     /// The prompts to generate for; empty without --rouge.
     private(set) var groups: [PromptGroup] = []
     private let command: EvalCommand
+    /// The folder of the adapter or model that the templates belong to; nil where they were given.
+    private let owner: String?
     private let settings: DataSettings?
     /// What the configuration calls the labels.
     private let labelNames: [String]?
@@ -23,9 +25,12 @@ struct EvaluationData {
     /// Whether `[P3]` in the templates is a place for virtual tokens, because one of the adapters has some to place.
     var hasPlaces = false
 
-    /// - Parameter owner: The adapter or model that the configuration belongs to, for messages; nil where there is one alone.
-    init(_ command: EvalCommand, _ document: ConfigDocument?, owner: String?) throws {
+    /// - Parameters:
+    ///   - owner: The adapter or model that the configuration belongs to, for messages; nil where there is one alone.
+    ///   - folder: That of the adapter, where one was given.
+    init(_ command: EvalCommand, _ document: ConfigDocument?, owner: String?, folder: String?) throws {
         self.command = command
+        self.owner = folder
         let given = try Self.templates(command)
         let wants = given == nil || command.data.isEmpty || command.shots > 0
         settings = wants ? try document.map(Self.settings) : nil
@@ -73,6 +78,9 @@ struct EvaluationData {
         case (.labelled(_, let mine), .labelled(_, let others)):
             return mine == others
                 ? nil : "take labels from different places, '\(mine.template.source)' and '\(others.template.source)'"
+        case (.conversation(let mine), .conversation(let others)):
+            return mine.field == others.field
+                ? nil : "have conversations in different fields, '\(mine.field)' and '\(others.field)'"
         case (.text(let mine), .text(let others)):
             if Set(mine.fieldNames) == Set(others.fieldNames) { return nil }
             return "learn texts of different fields, \(list(mine)) and \(list(others))"
@@ -94,6 +102,16 @@ struct EvaluationData {
             if command.rouge {
                 return try PromptGroup.load(
                     paths: files, prompt: prompt, completion: completion, limit: command.limit)
+            }
+            if command.savePredictions != nil {
+                throw Problem("--save-predictions writes generated texts: give --rouge too", exitStatus: .usage)
+            }
+        case .conversation(let source):
+            if command.shots > 0 {
+                throw Problem("--shots needs prompts and completions: the data has conversations", exitStatus: .usage)
+            }
+            if command.rouge {
+                return try PromptGroup.load(paths: files, conversationsIn: source.field, limit: command.limit)
             }
             if command.savePredictions != nil {
                 throw Problem("--save-predictions writes generated texts: give --rouge too", exitStatus: .usage)
@@ -170,9 +188,15 @@ struct EvaluationData {
             templates: templates, codec: try base.codec(hasPlaces: hasPlaces), maximumLength: length, policy: policy)
         encoder.labels = labels
         encoder.paddingID = base.paddingID
+        encoder.chat = try chat(for: base)
         encoder.beginsEmptyTexts = base.labels == nil
         try encoder.codec.virtualTokens.check(templates)
         return encoder
+    }
+
+    /// How a model's conversations are written; nil where the data has none.
+    func chat(for base: BaseModel) throws -> ChatFormat? {
+        try templates.conversation.map { try base.chatFormat($0.template, savedIn: owner) }
     }
 
     /// What a configuration says of the data.

@@ -73,7 +73,8 @@ struct EvaluationSession {
         let anyHasPlaces = try tuned.contains(where: hasPlaces)
         for variant in tuned {
             let owner = variant.label ?? variant.base
-            var data = try EvaluationData(command, variant.document, owner: tuned.count > 1 ? owner : nil)
+            var data = try EvaluationData(
+                command, variant.document, owner: tuned.count > 1 ? owner : nil, folder: variant.adapter)
             data.hasPlaces = try hasSharedTemplates ? anyHasPlaces : hasPlaces(variant)
             if let first = sources.first, let conflict = data.conflict(with: first) {
                 throw Problem(
@@ -129,7 +130,9 @@ struct EvaluationSession {
                     }
                     let loss = try loss(questions, label)
                     guard command.rouge else { return EvaluationReport(adapter: variant.label, loss: loss, rouge: nil) }
-                    let codec = try PromptCodec(loaded.base, shots: questions.shots, hasPlaces: data.hasPlaces)
+                    let codec = try PromptCodec(
+                        loaded.base, shots: questions.shots, hasPlaces: data.hasPlaces,
+                        chat: data.chat(for: loaded.base))
                     let (groups, tooLong) = try prompts(questions, data, codec)
                     if tooLong > 0 {
                         note(
@@ -220,7 +223,7 @@ struct EvaluationSession {
             }
             let tokens: [Int32]
             do {
-                tokens = try codec.ids(of: group.prompt)
+                tokens = try group.conversation.map { try codec.ids(of: $0).ids } ?? codec.ids(of: group.prompt)
             } catch let found as Problem where found.file == nil {
                 throw problem(found.message)
             }
@@ -239,7 +242,8 @@ struct EvaluationSession {
         _ label: String
     ) throws -> [ScoredText] {
         let generator = Generator(
-            questions.loaded.base, settings: GenerationSettings(maximumNewTokens: command.maxNewTokens, sampling: nil))
+            model: questions.loaded.base.model, endIDs: codec.stops,
+            settings: GenerationSettings(maximumNewTokens: command.maxNewTokens, sampling: nil))
         var done = 0
         let results = try generator.generate(
             prompts.map(\.tokens), firstIndex: 0,

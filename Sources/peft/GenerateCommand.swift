@@ -19,11 +19,15 @@ struct GenerateCommand: ParsableCommand {
             with --json the record's own fields come out too. What can't be continued gets an error in place of an \
             answer, and the exit status at the end is 65. 'peft predict' tells labels.
 
+            With --chat, or an adapter that was trained on conversations, a prompt is what the user says, and the model's \
+            chat template makes the text; on stdin and in records a JSON object with messages is a whole conversation.
+
             EXAMPLES:
               peft generate --base embedded/base --prompt 'The old man'
               peft generate --adapter runs/demo --as-trained --prompt 'name[The Eagle], food[Chinese]'
               peft generate --adapter runs/demo --data new.jsonl --json > answers.jsonl
               peft generate --adapter runs/demo --temperature 0.8 --top-p 0.95 --seed 7 --json < prompts.txt
+              peft generate --base models/SmolLM2-135M-Instruct --chat --prompt 'What is a compiler?'
               peft generate --base embedded/base --config configs/demo.yaml --shots 2 --prompt 'name[The Eagle]'
             """)
 
@@ -69,6 +73,16 @@ struct GenerateCommand: ParsableCommand {
     var asTrained = false
 
     @Flag(
+        inversion: .prefixedNo,
+        help:
+            "Take each prompt for what the user says in a conversation; by default where the model was trained on such."
+    )
+    var chat: Bool?
+
+    @Option(help: ArgumentHelp("What the system says before the user, with --chat.", valueName: "text"))
+    var system: String?
+
+    @Flag(
         help:
             "Print a JSON object a line: prompt, or the record's fields, and completion; adapter where several are given."
     )
@@ -105,9 +119,13 @@ struct GenerateCommand: ParsableCommand {
         common.apply()
         let selection = try ModelSelection(models)
         let given = data.isEmpty ? nil : try prompt.map { try EvaluationData.template($0, "--prompt") }
-        var session = try GenerationSession(selection, settings: settings, shots: (shots, seed)) { variant in
-            if let given { return given }
-            return data.isEmpty && !asTrained && shots == 0 ? nil : try template(variant)
+        var session = try GenerationSession(selection, settings: settings, shots: (shots, seed)) { variant, base in
+            if let chat = try chatStyle(variant, base) { return .chat(chat) }
+            if system != nil {
+                throw ValidationError("--system goes with --chat, and '\(variant.label ?? base.folder)' has no chat")
+            }
+            if let given { return .template(given) }
+            return data.isEmpty && !asTrained && shots == 0 ? .plain : .template(try template(variant))
         }
         if !data.isEmpty {
             var input = try RecordInput(data)
@@ -129,15 +147,34 @@ struct GenerateCommand: ParsableCommand {
         } else {
             LineInput.announceTerminal("prompts")
             var input = LineInput(name: "stdin")
-            while let lines = try input.next(atMost: 64) { try session.run(lines.map(question), json: json) }
+            while let lines = try input.next(atMost: 64) {
+                try session.run(lines.map { question($0, isChat: session.isChat) }, json: json)
+            }
         }
         if session.failureCount > 0 { throw ExitCode(ExitStatus.badData.rawValue) }
     }
 
-    private func question(_ line: LineInput.Line) -> GenerationSession.Question {
+    private func question(_ line: LineInput.Line, isChat: Bool) -> GenerationSession.Question {
+        if isChat, line.bytes.first(where: { $0 != 0x20 && $0 != 0x09 }) == UInt8(ascii: "{") {
+            do {
+                return .record(try Record.json(line.bytes, file: "stdin", line: line.number))
+            } catch {
+                return .broken(error as? Problem ?? Problem("\(error)", file: "stdin"))
+            }
+        }
         if let text = String(validating: line.bytes, as: UTF8.self) { return .text(text, line: line.number) }
         return .broken(
             Problem("invalid UTF-8", file: "stdin", position: TextPosition(line: line.number, column: 1)))
+    }
+
+    /// How the model's conversations are made; nil where prompts are no parts of one.
+    private func chatStyle(_ variant: ModelSelection.Variant, _ base: BaseModel) throws -> GenerationSession.Chat? {
+        if chat == false { return nil }
+        let settings = try variant.document.map(EvaluationData.settings)
+        let trained = settings?.templates.conversation
+        guard chat == true || trained != nil else { return nil }
+        let format = try base.chatFormat(trained?.template, savedIn: variant.adapter)
+        return GenerationSession.Chat(format: format, field: trained?.field ?? "messages", system: system)
     }
 
     /// The template that a model was trained with.

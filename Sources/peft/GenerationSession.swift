@@ -1,3 +1,4 @@
+import ChatTemplates
 import Checkpoints
 import Datasets
 import Diagnostics
@@ -20,10 +21,38 @@ struct GenerationSession {
 
     /// What a model makes of the questions.
     struct Form {
-        /// nil for texts as they are.
-        var template: Template?
+        var style: Style
         /// Whether `[P3]` in prompts is a place for virtual tokens.
         var hasPlaces: Bool
+    }
+
+    /// How a prompt is made of a question.
+    enum Style {
+        /// A text as it is.
+        case plain
+        case template(Template)
+        case chat(Chat)
+
+        var template: Template? { if case .template(let template) = self { template } else { nil } }
+        var chat: Chat? { if case .chat(let chat) = self { chat } else { nil } }
+    }
+
+    /// How a conversation is made of a question.
+    struct Chat {
+        let format: ChatFormat
+        /// The field of records that holds the messages.
+        let field: String
+        /// What a conversation that begins with a text has in front.
+        let system: String?
+
+        /// The conversation that a text of the user's begins.
+        func conversation(_ text: String) -> Conversation {
+            func message(_ role: String, _ content: String) -> JSONValue {
+                ["role": .string(role), "content": .string(content)]
+            }
+            return Conversation(
+                messages: (system.map { [message("system", $0)] } ?? []) + [message("user", text)], tools: nil)
+        }
     }
 
     /// An adapter, or none, with what it makes of the questions.
@@ -44,14 +73,16 @@ struct GenerationSession {
     private(set) var failureCount = 0
 
     var variantCount: Int { variants.count }
+    /// Whether questions are parts of conversations.
+    var isChat: Bool { variants.contains { $0.form.style.chat != nil } }
     var hasShots: Bool { variants.contains { $0.shots != nil } }
 
     /// - Parameters:
-    ///   - template: What a variant's template is; nil for texts as they are.
+    ///   - style: How a variant's prompts are made.
     ///   - shots: How many records of a variant's training data are shown before each prompt, drawn by a seed.
     init(
         _ selection: ModelSelection, settings: GenerationSettings, shots: (count: Int, seed: UInt64),
-        template: (ModelSelection.Variant) throws -> Template?
+        style: (ModelSelection.Variant, BaseModel) throws -> Style
     ) throws {
         let first = selection.variants[0]
         if let other = selection.variants.first(where: { !ModelSelection.isSame($0.base, first.base) }) {
@@ -72,11 +103,13 @@ struct GenerationSession {
         let places = try adapters.map { try $0?.placesVirtualTokens ?? false }
         variants = try zip(selection.variants, zip(adapters, places)).map { variant, found in
             let (adapter, hasPlaces) = found
-            let template = try template(variant)
-            let shown = try base.with(adapter) { try Self.shots(shots, variant, base, template) }
+            let style = try style(variant, base)
+            let shown = try base.with(adapter) { try Self.shots(shots, variant, base, style.template) }
             if let note = shown?.note { Console.note(note) }
             // A template is that of the adapter alone; a prompt as it is goes to all of them.
-            let form = Form(template: template, hasPlaces: template == nil ? places.contains(true) : hasPlaces)
+            var isPlain = false
+            if case .plain = style { isPlain = true }
+            let form = Form(style: style, hasPlaces: isPlain ? places.contains(true) : hasPlaces)
             return Variant(label: variant.label ?? "", adapter: adapter, form: form, shots: shown)
         }
     }
@@ -104,16 +137,23 @@ struct GenerationSession {
         return try FewShot(wanted.count, for: base, settings, encoder: encoder, seed: wanted.seed)
     }
 
-    private var generator: Generator { Generator(base, settings: settings) }
+    private func codec(_ variant: Variant) throws -> PromptCodec {
+        try PromptCodec(
+            base, shots: variant.shots, hasPlaces: variant.form.hasPlaces, chat: variant.form.style.chat?.format)
+    }
+
+    private func generator(_ codec: PromptCodec) -> Generator {
+        Generator(model: base.model, endIDs: codec.stops, settings: settings)
+    }
 
     /// Prints a completion while it is generated.
     mutating func stream(_ prompt: String) throws {
         let variant = variants[0]
         let results = try base.with(variant.adapter) {
-            let codec = try PromptCodec(base, shots: variant.shots, hasPlaces: variant.form.hasPlaces)
+            let codec = try codec(variant)
             let tokens = try encoded(.text(prompt, line: nil), variant, codec).tokens
             var text = codec.stream(after: tokens)
-            let results = try generator.generate(
+            let results = try generator(codec).generate(
                 [tokens], firstIndex: 0, onToken: { _, token in Console.write(text.append(token)) })
             Console.line(text.finish())
             return results
@@ -137,7 +177,7 @@ struct GenerationSession {
         }
         for (number, variant) in variants.enumerated() {
             try base.with(variant.adapter) {
-                let codec = try PromptCodec(base, shots: variant.shots, hasPlaces: variant.form.hasPlaces)
+                let codec = try codec(variant)
                 let prompts = questions.map { question in
                     Result { () throws(Problem) in try encoded(question, variant, codec) }
                 }
@@ -149,7 +189,7 @@ struct GenerationSession {
                 try printReady()
                 var failure: (any Error)?
                 // One that can't be used keeps its place, because the random draws go by the prompts' numbers.
-                _ = try generator.generate(
+                _ = try generator(codec).generate(
                     prompts.map { (try? $0.get().tokens) ?? [0] }, firstIndex: questionCount,
                     limits: prompts.map { (try? $0.get()) == nil ? 0 : settings.maximumNewTokens },
                     onFinish: { index, generation in
@@ -232,14 +272,30 @@ struct GenerationSession {
     ) throws(Problem) -> (text: String, tokens: [Int32]) {
         func problem(_ message: String) -> Problem { place(message, of: question, severity: .error) }
         do {
-            let prompt = try placed(question, variant)
-            let ids = try codec.ids(of: prompt)
+            let (text, ids) = try written(question, variant, codec)
             if let complaint = codec.complaint(aboutLengthOf: ids) { throw problem(complaint) }
-            return (prompt.source, ids)
+            return (text, ids)
         } catch let found as Problem {
-            throw found.file == nil ? problem(found.message) : found
+            throw found.file == nil || variant.form.style.chat?.format.template.file == found.file
+                ? problem(found.asPart) : found
         } catch {
             throw problem("\(error)")
+        }
+    }
+
+    private func written(
+        _ question: Question, _ variant: Variant, _ codec: PromptCodec
+    ) throws -> (text: String, ids: [Int32]) {
+        guard let chat = variant.form.style.chat else {
+            let prompt = try placed(question, variant)
+            return (prompt.source, try codec.ids(of: prompt))
+        }
+        switch question {
+        case .broken(let problem): throw problem
+        case .text(let text, _): return (text, try codec.ids(of: chat.conversation(text)).ids)
+        case .record(let record):
+            if let text = record.wholeText { return (text, try codec.ids(of: chat.conversation(text)).ids) }
+            return try codec.ids(of: record.conversation(in: chat.field).open)
         }
     }
 
@@ -247,7 +303,7 @@ struct GenerationSession {
         switch question {
         case .broken(let problem): throw problem
         case .text(let text, _):
-            guard let template = variant.form.template else { return PlacedText(text) }
+            guard let template = variant.form.style.template else { return PlacedText(text) }
             guard let filled = template.renderPlaces(filledWith: text) else {
                 throw Problem(
                     "the template has the fields \(template.fieldNames.joined(separator: ", ")), and a text can fill only "
@@ -255,7 +311,7 @@ struct GenerationSession {
             }
             return filled
         case .record(let record):
-            guard let template = variant.form.template else {
+            guard let template = variant.form.style.template else {
                 defect("GenerationSession: a record without a template")
             }
             return try record.rendered(in: template)

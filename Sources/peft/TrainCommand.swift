@@ -1,5 +1,6 @@
 import ArgumentParser
 import Configuration
+import Datasets
 import Diagnostics
 import JSONText
 import Training
@@ -46,10 +47,34 @@ struct TrainCommand: ParsableCommand {
         help: "Load model and data, say what would train, print the configuration with all defaults, and stop.")
     var dryRun = false
 
-    @Flag(help: "Print one JSON object about the run at its end.")
+    @Flag(
+        help:
+            "Print one JSON object about the run at its end; with --dry-run about what it would do, the first records token by token."
+    )
     var json = false
 
     @OptionGroup var common: CommonOptions
+
+    private static func json(_ plan: TrainingPlan, _ samples: [TokenSample]) -> JSONValue {
+        [
+            "output_dir": .string(plan.outputFolder), "method": .string(plan.method), "steps": .integer(plan.stepCount),
+            "trainable_parameters": .integer(plan.trainableCount), "total_parameters": .integer(plan.totalCount),
+            "examples": .array(
+                samples.map { sample in
+                    [
+                        "file": sample.file.map(JSONValue.string) ?? nil,
+                        "line": sample.line.map(JSONValue.integer) ?? nil,
+                        "tokens": .array(
+                            sample.tokens.map {
+                                [
+                                    "id": .integer(Int($0.id)), "text": .string($0.text),
+                                    "learned": .boolean($0.isLearned),
+                                ]
+                            }),
+                    ]
+                }),
+        ]
+    }
 
     private static func json(_ summary: TrainingSummary, _ plan: TrainingPlan) -> JSONValue {
         [
@@ -64,7 +89,6 @@ struct TrainCommand: ParsableCommand {
     }
 
     func validate() throws {
-        if json, dryRun { throw ValidationError("--json tells of a run: leave out --dry-run") }
         if resume, overwrite { throw ValidationError("--resume and --overwrite exclude each other") }
     }
 
@@ -78,8 +102,14 @@ struct TrainCommand: ParsableCommand {
         if otherData { accepted.insert(.data) }
         let trainer = try Trainer(configuration, accepting: accepted, observer: display)
         if dryRun {
-            display.show(trainer.plan())
-            Console.write(trainer.resolvedYAML)
+            let (plan, samples) = (trainer.plan(), try trainer.samples(json ? 8 : 2))
+            display.show(plan)
+            if json {
+                Console.line(Self.json(plan, samples).text(.indented))
+            } else {
+                if configuration.data.templates.conversation != nil { display.show(samples) }
+                Console.write(trainer.resolvedYAML)
+            }
             return
         }
         let existing: Trainer.Existing = resume ? .resume : overwrite ? .overwrite : .refuse

@@ -34,6 +34,34 @@ final class TrainingDisplay: TrainingObserver {
         for warning in plan.warnings { Console.report(warning) }
     }
 
+    /// Shows examples token by token, what is learned of them marked.
+    func show(_ samples: [TokenSample]) {
+        Console.note(
+            Console.errorHasColors
+                ? "the first records token by token; what is learned stands in colour"
+                : "the first records token by token; what is learned stands in brackets")
+        for sample in samples {
+            let place = sample.file.map { "\($0):\(sample.line ?? 1): " } ?? ""
+            Console.note(
+                "\(place)\(sample.tokens.count.grouped) tokens, \(sample.learnedCount.grouped) learned")
+            var line: [(text: String, isMarked: Bool)] = []
+            func end() {
+                if !line.isEmpty { Console.marked("  ", line) }
+                line = []
+            }
+            for token in sample.tokens.prefix(Self.mostTokens) {
+                let shown = token.text.replacing("\r", with: "␍").replacing("\n", with: "⏎").replacing("\t", with: "⇥")
+                line.append((shown, token.isLearned))
+                if token.text.hasSuffix("\n") { end() }
+            }
+            end()
+            let rest = sample.tokens.count - Self.mostTokens
+            if rest > 0 { Console.note("  … and \(rest.grouped) more") }
+        }
+    }
+
+    private static let mostTokens = 400
+
     func progressed(step: Int, of total: Int, loss: Double, tokensPerSecond: Double, secondsLeft: Double) {
         self.secondsLeft = secondsLeft
         // The line of this step comes anyway where it is a logged one.

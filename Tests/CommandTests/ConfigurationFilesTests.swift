@@ -79,6 +79,9 @@ private struct SmallExample {
             """
             {"model_type": "gpt2", "vocab_size": 4300, "n_positions": 512, "n_embd": 32, "n_layer": 2, "n_head": 2}
             """, to: "model/config.json")
+        try folder.write(
+            "{% for m in messages %}{{ m.role }}: {{ m.content }}<|endoftext|>{% endfor %}"
+                + "{% if add_generation_prompt %}assistant: {% endif %}", to: "model/chat_template.jinja")
         for name in ["tokenizer.json", "tokenizer_config.json"] {
             let source = repositoryRoot.appending(path: "embedded/base/\(name)").path(percentEncoded: false)
             try FileManager.default.copyItem(atPath: source, toPath: "\(folder.path)/model/\(name)")
@@ -86,7 +89,8 @@ private struct SmallExample {
         let records = (0..<200).map { number in
             let food = number % 2 == 0 ? "Indian" : "French"
             return #"{"mr": "name[The \#(number)], food[\#(food)]", "ref": "The \#(number) serves \#(food) food.", "#
-                + #""question": "\#(number)?", "answer": "\#(number).", "review": "\#(number)", "label": "\#(food)"}"#
+                + #""question": "\#(number)?", "answer": "\#(number).", "review": "\#(number)", "label": "\#(food)", "#
+                + #""messages": [{"role": "user", "content": "\#(number)?"}, {"role": "assistant", "content": "\#(food)"}]}"#
         }
         try folder.write(records.joined(separator: "\n") + "\n", to: "data.jsonl")
         try folder.write(

@@ -47,7 +47,7 @@ import Testing
             ),
             (
                 "data:\n  train: a.jsonl",
-                "run.yaml:2:3: error: data.prompt: missing: give prompt and completion, or text"
+                "run.yaml:2:3: error: data.prompt: missing: give prompt and completion, text, or messages"
             ),
             ("data: {text: '{t}'}", "run.yaml:1:7: error: data.train: missing: name the file to train on"),
             (
@@ -65,6 +65,22 @@ import Testing
                 "run.yaml:1:49: error: data.max_length: can't be used together with block_size, "
                     + "which is every example's length"
             ),
+            (
+                "data: {train: a.jsonl, messages: m, text: '{t}', format: alpaca}",
+                """
+                run.yaml:1:43: error: data.text: can't be used together with messages
+                run.yaml:1:58: error: data.format: can't be used together with messages
+                """
+            ),
+            (
+                "data: {train: a.jsonl, text: '{t}', loss_on: all}",
+                "run.yaml:1:46: error: data.loss_on: goes with messages, which isn't set"
+            ),
+            (
+                "data: {train: a.jsonl, format: alpaca, prompt: '{p}'}",
+                "run.yaml:1:48: error: data.prompt: stands beside format: alpaca, which says it"
+            ),
+            ("data: {train: a.jsonl, messages: m, loss_on: last_assistant, chat_template: chatml}", ""),
         ])
     func contradictions(yaml: String, expected: String) { #expect(problems(yaml) == expected) }
 

@@ -1,3 +1,4 @@
+public import ChatTemplates
 public import Datasets
 import Diagnostics
 import Layers
@@ -9,20 +10,44 @@ public struct PromptCodec {
     private let base: BaseModel
     private let codec: TextCodec
     private let shots: FewShot?
+    private let chat: ChatFormat?
+    /// What ends the assistant's turn, where that is no token of its own.
+    private let turnEnd: String
+    /// The tokens of which each ends an answer.
+    public let stops: Set<Int32>
     /// What stands in front of every prompt.
     private let context: [Int32]
 
     /// For the model with what is installed in it now.
     ///
-    /// - Parameter hasPlaces: Whether the prompts' places are some, rather than text; they stay empty where the model has
-    ///   no virtual tokens for them.
+    /// - Parameters:
+    ///   - hasPlaces: Whether the prompts' places are some, rather than text; they stay empty where the model has no virtual
+    ///     tokens for them.
+    ///   - chat: How conversations are written, where there are some.
     /// - Throws: `Problem` where the model has no tokenizer.
-    public init(_ base: BaseModel, shots: FewShot?, hasPlaces: Bool) throws {
+    public init(_ base: BaseModel, shots: FewShot?, hasPlaces: Bool, chat: ChatFormat? = nil) throws {
         self.base = base
+        self.chat = chat
         let codec = try base.codec(hasPlaces: hasPlaces)
         self.codec = codec
         self.shots = shots
         context = shots.map { codec.opening($0.text) } ?? []
+        let turnEnd = chat?.turnEnd ?? ""
+        let endID = chat?.specialTexts.contains(turnEnd) == true ? codec.tokenizer.id(of: turnEnd) : nil
+        self.turnEnd = endID == nil ? turnEnd : ""
+        stops = base.endOfText.stops.union([endID].compactMap { $0 })
+    }
+
+    /// The ids of a conversation up to where the assistant's next turn begins, and its text.
+    ///
+    /// - Throws: `Problem` with the template's place where it can't be written, or the model has no row for a token.
+    public func ids(of conversation: Conversation) throws -> (text: String, ids: [Int32]) {
+        guard let chat else { defect("PromptCodec: a conversation without a chat template") }
+        let text = try chat.prompt(conversation.messages, tools: conversation.tools)
+        let ids = codec.ids(of: text, isContinuation: false)
+        if let complaint = codec.complaint(about: ids) { throw Problem(complaint) }
+        if ids.isEmpty { throw Problem("the chat template makes an empty text of the conversation") }
+        return (text, ids)
     }
 
     /// The ids of a prompt behind those of the shots; one that is empty begins with the end of another text.
@@ -55,6 +80,7 @@ public struct PromptCodec {
     /// The answer that a model gave to a prompt.
     public func answer(_ generation: Generation, to prompt: [Int32]) -> String {
         let text = codec.text(of: generation.tokens, after: prompt)
+        if !turnEnd.isEmpty, let end = text.firstRange(of: turnEnd) { return String(text[..<end.lowerBound]) }
         return shots == nil ? text : FewShot.answer(text)
     }
 

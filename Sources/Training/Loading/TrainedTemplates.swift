@@ -26,6 +26,7 @@ public enum TrainedTemplates {
     ///
     /// Where they differ none can be told for all, which is a warning.
     static func carry(from sources: [String], to folder: String, warn: WarningSink) throws {
+        try carryChatTemplate(from: sources, to: folder)
         var found: (source: String, text: String)?
         for source in sources {
             guard let text = try text(source) else { continue }
@@ -40,6 +41,15 @@ public enum TrainedTemplates {
         }
         guard let found else { return }
         try AtomicFile.write(heading + found.text, to: FileSystem.join(folder, fileName))
+    }
+
+    /// The chat template that all of them were trained with goes before the base model's.
+    private static func carryChatTemplate(from sources: [String], to folder: String) throws {
+        let paths = sources.map { FileSystem.join($0, BaseModel.chatTemplateName) }
+        guard paths.allSatisfy(FileSystem.isFile), let texts = try? paths.map(FileSystem.text), let text = texts.first,
+            texts.allSatisfy({ $0 == text })
+        else { return }
+        try AtomicFile.write(text, to: FileSystem.join(folder, BaseModel.chatTemplateName))
     }
 
     private static let heading =

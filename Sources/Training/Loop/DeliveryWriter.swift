@@ -1,3 +1,4 @@
+import ChatTemplates
 import Checkpoints
 import Datasets
 import Files
@@ -9,11 +10,14 @@ import Tensors
 /// Writes what a method delivers into a folder: an adapter as peft has it, or a checkpoint as transformers has it.
 struct DeliveryWriter {
     let base: BaseModel
+    /// What conversations were written by, to go with the result; nil where there were none.
+    var chat: ChatFormat?
 
     /// Each of the folder's files appears whole, and the one named by `mark` last, so that it stands for all of them.
     func write(_ delivery: Delivery, to folder: String) throws {
         switch delivery {
         case .adapter(let configuration, let tensors):
+            try writeChatTemplate(to: folder)
             try AdapterFolder.write(
                 configuration: configuration,
                 tensors: tensors.map { OutgoingTensor($0.name, $0.tensor, as: .float32) },
@@ -24,6 +28,7 @@ struct DeliveryWriter {
                 of: base.folder, to: folder, leavingOut: [ModelCard.fileName], elementType: .float32,
                 untiesHead: base.untiesHead,
                 changes: TaskLabels.configuration(base))
+            try writeChatTemplate(to: folder)
             try SafetensorsWriter.write(
                 base.model.parameters.map { parameter in
                     let name = type(of: base.model).storedName(parameter.name)
@@ -31,6 +36,11 @@ struct DeliveryWriter {
                 },
                 to: FileSystem.join(folder, Self.modelName))
         }
+    }
+
+    private func writeChatTemplate(to folder: String) throws {
+        guard let chat else { return }
+        try AtomicFile.write(chat.template.source, to: FileSystem.join(folder, BaseModel.chatTemplateName))
     }
 
     static let modelName = "model.safetensors"

@@ -32,6 +32,7 @@ struct ResultUse {
     private func use(_ model: String, _ data: String) -> String {
         switch configuration.data.templates {
         case .labelled: "peft predict \(model) \(data)"
+        case .conversation: "peft generate \(model) --prompt 'TEXT'"
         case .text: "peft generate \(model) --prompt 'TEXT'"
         case .completion(let prompt, _) where prompt.fieldNames.count == 1:
             "peft generate \(model) --as-trained --prompt 'TEXT'"

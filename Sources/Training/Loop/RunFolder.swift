@@ -20,16 +20,18 @@ final class RunFolder {
 
     /// Creates the folder, or takes one that exists as `existing` says.
     ///
-    /// - Parameter stepCount: The steps of the run.
+    /// - Parameters:
+    ///   - chat: What conversations are written by.
+    ///   - stepCount: The steps of the run.
     init(
-        _ configuration: RunConfiguration, base: BaseModel, existing: Trainer.Existing, stepCount: Int,
-        warn: WarningSink
+        _ configuration: RunConfiguration, base: BaseModel, chat: ChatFormat?, existing: Trainer.Existing,
+        stepCount: Int, warn: WarningSink
     ) throws {
         self.configuration = configuration
         self.existing = existing
         self.stepCount = stepCount
         path = configuration.training.outputFolder
-        delivery = DeliveryWriter(base: base)
+        delivery = DeliveryWriter(base: base, chat: chat)
         try Self.refuseInputs(configuration, base: base)
         try FileSystem.createFolder(path)
         lock = try FolderLock(folder: path)

@@ -21,6 +21,8 @@ public final class Trainer {
     private let runner: StepRunner
     let batches: BatchSequence
     let validation: Dataset?
+    /// How conversations are written; nil where the data has none.
+    let chat: ChatFormat?
     private let observer: any TrainingObserver
     let stepsPerEpoch: Int
     let stepCount: Int
@@ -67,12 +69,18 @@ public final class Trainer {
             of: configuration.data.blockSize == nil ? configuration.data.templates : nil, warn: observer.warned)
         try configuration.method.check(base.model)
         let (data, padding) = (configuration.data, base.paddingID)
+        let chat = try data.templates.conversation.map { source in
+            try base.chatFormat(
+                source.template, savedIn: source.template == nil ? configuration.initialAdapter : nil)
+        }
+        self.chat = chat
+        if let warning = chat?.endWarning { observer.warned(warning) }
         let limit = base.model.maximumLength - configuration.method.leadingPositions
         func dataset(_ paths: [String], _ codec: TextCodec) throws -> Dataset {
             try data.dataset(
                 paths: paths, codec: codec, lengthLimit: limit,
                 limitName: ExampleEncoder.limitName(besideVirtualTokens: configuration.method.leadingPositions),
-                labels: labels, paddingID: padding)
+                labels: labels, paddingID: padding, chat: chat)
         }
         batches = BatchSequence(
             dataset: try dataset(data.train, codec), batchSize: settings.batchSize, shuffles: data.shuffles,
@@ -114,7 +122,7 @@ public final class Trainer {
     ///   this run or is broken, records that can't be used, and losses, gradients or parameters that aren't finite.
     public func run(_ existing: Existing, shouldStop: () -> Bool) throws -> TrainingSummary {
         let folder = try RunFolder(
-            configuration, base: base, existing: existing, stepCount: stepCount, warn: observer.warned)
+            configuration, base: base, chat: chat, existing: existing, stepCount: stepCount, warn: observer.warned)
         if folder.isFinished { return try finishedBefore(folder) }
         var progress = TrainingProgress()
         let checkpoint = try folder.checkpointToResume()

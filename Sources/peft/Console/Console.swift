@@ -17,7 +17,7 @@ enum Console {
     /// Whether a line on stderr can be written anew.
     static let errorCanRedraw = errorIsTerminal && environment("TERM") != "dumb"
     /// Whether stderr shows colours; https://no-color.org.
-    private static let errorHasColors = errorCanRedraw && (environment("NO_COLOR") ?? "").isEmpty
+    static let errorHasColors = errorCanRedraw && (environment("NO_COLOR") ?? "").isEmpty
 
     /// Whether notes are left out.
     static var isQuiet: Bool {
@@ -43,6 +43,26 @@ enum Console {
     /// Tells the user what happens, unless it is to be quiet.
     static func note(_ text: String) {
         if !isQuiet { message(text.harmless) }
+    }
+
+    /// Tells the user parts of a line, marked ones by colour or, where there is none, by brackets; the others have dots
+    /// between them.
+    static func marked(_ indentation: String, _ parts: [(text: String, isMarked: Bool)]) {
+        if isQuiet { return }
+        var text = indentation
+        var wasPlain = false
+        for part in parts {
+            let shown = part.text.harmless
+            if part.isMarked {
+                text += errorHasColors ? "\u{1B}[1;32m\(shown)\u{1B}[0m\u{1B}[2m·\u{1B}[0m" : "[\(shown)]"
+            } else {
+                text +=
+                    (wasPlain && !errorHasColors ? "·" : "") + shown
+                    + (errorHasColors ? "\u{1B}[2m·\u{1B}[0m" : "")
+            }
+            wasPlain = !part.isMarked
+        }
+        message(text)
     }
 
     /// Tells the user what went wrong in words of its own, even if it is to be quiet.

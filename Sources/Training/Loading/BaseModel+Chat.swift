@@ -1,0 +1,52 @@
+import ChatTemplates
+public import Datasets
+import Diagnostics
+import Files
+import JSONText
+import Tokenizers
+
+extension BaseModel {
+    /// How conversations are written for the model.
+    ///
+    /// - Parameters:
+    ///   - source: A file with a template, or the name of a known one; nil for the model's own.
+    ///   - trained: The folder of an adapter, whose own template goes before the others.
+    /// - Throws: `Problem` where there is none, and where it isn't well formed.
+    public func chatFormat(_ source: String?, savedIn trained: String?) throws -> ChatFormat {
+        let codec = try codec()
+        let special = codec.tokenizer.addedTokens.filter(\.isSpecial).map(\.content)
+        let own = try ChatTemplateFolder(folder)
+        return ChatFormat(
+            try chatTemplate(source, trained, own), variables: own.specialTokens, specialTexts: special)
+    }
+
+    private func chatTemplate(
+        _ source: String?, _ trained: String?, _ own: ChatTemplateFolder
+    ) throws -> ChatTemplate {
+        if let trained {
+            let path = FileSystem.join(trained, Self.chatTemplateName)
+            if FileSystem.isFile(path) { return try ChatTemplate(FileSystem.text(of: path), file: path) }
+        }
+        let known = ChatTemplate.builtInNames.joined(separator: ", ")
+        guard let source else {
+            if own.names.isEmpty {
+                throw Problem(
+                    "the model has no chat template (chat_template.jinja, or chat_template in tokenizer_config.json): name a "
+                        + "file or one of \(known) as data.chat_template", file: folder, exitStatus: .missingInput)
+            }
+            return try own.template()
+        }
+        if own.names.count > 1, own.names.contains(where: { sameBytes($0, source) }) {
+            return try own.template(named: source)
+        }
+        if let template = try ChatTemplate(builtIn: source) { return template }
+        guard FileSystem.isFile(source) else {
+            throw Problem(
+                "'\(source)' is no file, and none of the known templates (\(known))", key: "data.chat_template",
+                exitStatus: .missingInput)
+        }
+        return try ChatTemplate(FileSystem.text(of: source), file: source)
+    }
+
+    static let chatTemplateName = "chat_template.jinja"
+}

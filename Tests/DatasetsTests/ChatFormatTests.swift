@@ -1,0 +1,152 @@
+import ChatTemplates
+import Datasets
+import Diagnostics
+import Files
+import FoundationEssentials
+import JSONText
+import TestSupport
+import Testing
+import Tokenizers
+
+/// Conversations as transformers writes them, on the fixtures of `scripts/fixtures/chat_data.py`.
+@Suite("A conversation's text") struct ChatFormatTests {
+    private static let folder = fixture("chat").path()
+
+    private struct Row {
+        let template: String
+        let messages: [JSONValue]
+        let ids: [Int32]
+        let learned: [Bool]
+    }
+
+    private static func rows() throws -> [Row] {
+        try JSONNode.load(path: folder + "/expected.json").asArray().map { node in
+            Row(
+                template: try node.string("template"), messages: try node.array("messages").map(\.plain),
+                ids: try node.array("ids").map { Int32(try $0.asInteger()) },
+                learned: try node.string("learned").map { $0 == "1" })
+        }
+    }
+
+    private static func format(_ name: String) throws -> (format: ChatFormat, codec: TextCodec) {
+        let path = fixture("chat_templates/families/\(name).jinja").path()
+        return try format(source: FileSystem.text(of: path))
+    }
+
+    private static func format(source: String) throws -> (format: ChatFormat, codec: TextCodec) {
+        let tokenizer = try loadTokenizer(folder: folder + "/model")
+        let format = ChatFormat(
+            try ChatTemplate(source, file: "template.jinja"),
+            variables: [.init("eos_token", "<|im_end|>"), .init("bos_token", "<|im_start|>")],
+            specialTexts: tokenizer.addedTokens.filter(\.isSpecial).map(\.content))
+        return (format, TextCodec(tokenizer, end: EndOfText(tokenizer, others: [])))
+    }
+
+    @Test("has transformers' ids, and what is learned of them by position")
+    func masks() throws {
+        let rows = try Self.rows()
+        #expect(rows.count == 30 && Set(rows.map(\.template)).count == 4)
+        for row in rows {
+            let (format, codec) = try Self.format(row.template)
+            let text = try format.text(row.messages, tools: nil, learning: .assistant)
+            let (ids, spans) = codec.ids(of: text.text, marking: text.learned)
+            #expect(ids == row.ids)
+            let learned = ids.indices.map { index in spans.contains { $0.contains(index) } }
+            #expect(learned == row.learned, "\(row.template): \(text.text)")
+        }
+    }
+
+    @Test("learns the last turn alone, or all, where that is asked for")
+    func losses() throws {
+        for row in try Self.rows() {
+            let (format, codec) = try Self.format(row.template)
+            func learned(_ loss: ChatLoss) throws -> [Range<Int>] {
+                let text = try format.text(row.messages, tools: nil, learning: loss)
+                return codec.ids(of: text.text, marking: text.learned).spans
+            }
+            #expect(try learned(.lastAssistant) == learned(.assistant).suffix(1))
+            #expect(try learned(.all) == [0..<row.ids.count])
+        }
+    }
+
+    @Test("is up to the assistant's turn what a prompt is")
+    func prompts() throws {
+        for row in try Self.rows() where row.template != "qwen3_training" {
+            let (format, _) = try Self.format(row.template)
+            let text = try format.text(row.messages, tools: nil, learning: .lastAssistant)
+            let last = try #require(
+                row.messages.lastIndex { $0.text(.compact).contains(#""role": "assistant""#) })
+            let before = Array(row.messages[..<last])
+            let start = try #require(text.learned.first).lowerBound
+            #expect(try format.prompt(before, tools: nil).utf8.count == start, "\(row.template)")
+        }
+    }
+
+    @Test("knows what ends a turn")
+    func ends() throws {
+        #expect(try Self.format("smollm2").format.turnEnd == "<|im_end|>")
+        #expect(try Self.format("phi3").format.turnEnd == "<|end|>")
+        let plain = "{% for m in messages %}{{ m.role }}: {{ m.content }}{{ END }}{% endfor %}"
+        #expect(try Self.format(source: plain.replacing("{{ END }}", with: "\n")).format.turnEnd == "")
+        #expect(try Self.format(source: plain.replacing("{{ END }}", with: " ### \n")).format.turnEnd == "###")
+        #expect(
+            try Self.format(source: plain.replacing("{{ END }}", with: "\n")).format.endWarning?.description
+                == "template.jinja: warning: nothing ends the assistant's turns in this template: a model that is trained on it "
+                + "doesn't stop")
+        #expect(
+            try Self.format(source: plain.replacing("{{ END }}", with: " ###\n")).format.endWarning?.description
+                == "template.jinja: warning: the assistant's turns end with '###', which is no special token of this model: it "
+                + "learns to spell it, and other programs won't stop there")
+        #expect(try Self.format("smollm2").format.endWarning == nil)
+    }
+
+    @Test("shows a turn also where earlier ones are written otherwise than the last, and thoughts are left out of them")
+    func rewritten() throws {
+        let source = """
+            {%- for m in messages -%}
+            <|im_start|>{{ m.role }}
+            {% set content = m.content.split('</think>')[-1].lstrip('\\n') if not loop.last else m.content -%}
+            {%- if loop.last and m.role == 'assistant' and '<think>' not in content %}<think>
+
+            </think>
+
+            {% endif %}{{ content }}<|im_end|>
+            {% endfor -%}
+            {%- if add_generation_prompt %}<|im_start|>assistant
+            {% endif %}
+            """
+        let format = try Self.format(source: source).format
+        func learned(_ contents: String...) throws -> [String] {
+            let messages: [JSONValue] = contents.enumerated().map { index, content in
+                ["role": index % 2 == 0 ? "user" : "assistant", "content": .string(content)]
+            }
+            let text = try format.text(messages, tools: nil, learning: .assistant)
+            return text.learned.map { String(decoding: Array(text.text.utf8)[$0], as: UTF8.self) }
+        }
+        #expect(
+            try learned("a", "one", "b", "two") == ["one<|im_end|>", "<think>\n\n</think>\n\ntwo<|im_end|>"])
+        #expect(
+            try learned("a", "<think>x</think>\none", "b", "<think>y</think>two")
+                == ["one<|im_end|>", "<think>y</think>two<|im_end|>"])
+    }
+
+    @Test("is an error where the template doesn't show what a turn is, and in the template's words where it raises")
+    func problems() throws {
+        let messages: [JSONValue] = [["role": "user", "content": "a"], ["role": "assistant", "content": ""]]
+        func complaint(_ source: String) throws -> String {
+            let format = try Self.format(source: source).format
+            do {
+                _ = try format.text(messages, tools: nil, learning: .assistant)
+                return "no error"
+            } catch {
+                return "\(error)"
+            }
+        }
+        #expect(
+            try complaint("{{ messages | length }}")
+                == "template.jinja: error: the chat template doesn't show where the assistant's turn in messages.1 begins and "
+                + "ends: mark it by {% generation %} in the template, or learn all by data.loss_on: all")
+        let raised = try complaint("x\n{{ raise_exception('Roles must alternate!') }}")
+        #expect(raised == "template.jinja:2:19: error: Roles must alternate!")
+    }
+}
