@@ -35,6 +35,7 @@ struct ReadmeTests {
         let prompts = "The old man\nOnce upon a time\n"
         for command in commands {
             let line = command.replacing("runs/", with: folder.path + "/")
+                .replacing("SmolLM2-135M-Instruct", with: fixture("chat/model").path(percentEncoded: false))
             var words = try split(line)
             words.removeFirst()
             words += shortened(words, folder)
