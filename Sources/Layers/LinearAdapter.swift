@@ -34,18 +34,21 @@ public struct LinearProduct {
     /// Whether only the record of the product counts, not its value.
     let omitsValue: Bool
 
+    private var byRow: Bool { !context.isTraining }
+
     /// act(x · Wᵀ + u · Bᵀ + b), everything fused.
     public func completed(adding term: LowRankTerm?) -> Tensor { completed(input: input, adding: term) }
 
     /// The same for another x [rows, inputs].
     public func completed(input: Tensor, adding term: LowRankTerm?) -> Tensor {
         linear(
-            input, layer.base, bias: layer.bias?.tensor, lowRank: term, activation: activation, omitsValue: omitsValue)
+            input, layer.base, bias: layer.bias?.tensor, lowRank: term, activation: activation, omitsValue: omitsValue,
+            byRow: byRow)
     }
 
     /// act(x · Wᵀ + u · Bᵀ + c) with c [outputs] in place of the layer's bias.
     public func completed(adding term: LowRankTerm?, bias: Tensor) -> Tensor {
-        linear(input, layer.base, bias: bias, lowRank: term, activation: activation)
+        linear(input, layer.base, bias: bias, lowRank: term, activation: activation, byRow: byRow)
     }
 
     /// The same as `completed` with another weight [inputs, outputs] or [outputs, inputs], in the layout of the layer's own; where it
@@ -55,17 +58,17 @@ public struct LinearProduct {
             weight.shape == layer.weight.shape, "LinearProduct: a weight \(weight.shape) for \(layer.weight.shape)")
         return linear(
             input, DenseWeight(weight, isInputByOutput: layer.isInputByOutput), bias: layer.bias?.tensor, lowRank: nil,
-            activation: activation)
+            activation: activation, byRow: byRow)
     }
 
     /// x · Wᵀ + u · Bᵀ, without bias and activation, to be `finished`.
     public func product(of input: Tensor, adding term: LowRankTerm?) -> Tensor {
-        linear(input, layer.base, bias: nil, lowRank: term, activation: nil)
+        linear(input, layer.base, bias: nil, lowRank: term, activation: nil, byRow: byRow)
     }
 
     /// x · Wᵀ + b, without activation, to be `finished`.
     public func biasedProduct(of input: Tensor) -> Tensor {
-        linear(input, layer.base, bias: layer.bias?.tensor, lowRank: nil, activation: nil)
+        linear(input, layer.base, bias: layer.bias?.tensor, lowRank: nil, activation: nil, byRow: byRow)
     }
 
     /// act(z), for a z that holds the bias already.

@@ -53,7 +53,7 @@ package func languageModelLoss(
             let count = min(chunk, rows - start)
             let h = hidden.rows(start, count)
             let term = lowRank.map { LowRankTerm(u: $0.u.rows(start, count), b: $0.b) }
-            head.multiply(h.data, rows: count, into: logits.data, beta: 0, byRow: !isRecorded) { tile in
+            head.multiply(h.data, rows: count, into: logits.data, beta: 0, byRow: true) { tile in
                 if let term { addLowRank(term, to: logits.data, stride: vocabulary, tile, byRow: false) }
             }
             OpTimer.lap("languageModelLoss, logits")

@@ -20,10 +20,13 @@ public struct LowRankTerm {
 /// y = act(x · Wᵀ + u · Bᵀ + bias) for x [rows, inputs] → y [rows, outputs]; everything after the first product happens
 /// while a tile of it is in cache.
 ///
-/// - Parameter omitsValue: Records the operation and leaves y uncomputed, for an output that nobody reads.
+/// - Parameters:
+///   - omitsValue: Records the operation and leaves y uncomputed, for an output that nobody reads.
+///   - byRow: Whether a row of y has the same bits whatever rows are beside it, as long as they are few; without that some
+///     processors are faster.
 public func linear(
     _ x: Tensor, _ weight: any BaseWeight, bias: Tensor?, lowRank: LowRankTerm?, activation: Activation?,
-    omitsValue: Bool = false
+    omitsValue: Bool = false, byRow: Bool = true
 ) -> Tensor {
     require(!omitsValue || activation == nil, "linear: the way back through an activation reads what went in")
     require(
@@ -39,7 +42,7 @@ public func linear(
     let y = Tensor(uninitialized: shape)
     if !omitsValue {
         linearForward(
-            x, weight, bias, lowRank, activation, y, preActivation: preActivation, byRow: !isRecorded)
+            x, weight, bias, lowRank, activation, y, preActivation: preActivation, byRow: byRow)
     }
     let sizes = (x.columnCount, y.columnCount)
     guard isRecorded else { return y.record([], sizes: sizes) }
@@ -95,9 +98,10 @@ private func linearForward(
 ) {
     let z = preActivation ?? y
     let stride = weight.outputSize
+    let isFrozen = lowRank.map { !$0.u.needsGradient && !$0.b.needsGradient } ?? false
     let needsEpilogue = bias != nil || lowRank != nil || activation != nil
     let epilogue: ((Tile) -> Void)? = { tile in
-        if let lowRank { addLowRank(lowRank, to: z.data, stride: stride, tile, byRow: byRow) }
+        if let lowRank { addLowRank(lowRank, to: z.data, stride: stride, tile, byRow: isFrozen) }
         if let activation {
             applyActivation(
                 z.data, bias: bias.map { UnsafePointer($0.data) }, preactivation: z.data, output: y.data,
