@@ -74,7 +74,7 @@ extension ChatTemplate {
                 {%- endif -%}
                 {{- bos_token ~ '[INST] ' ~ content | trim ~ ' [/INST]' -}}
             {%- else -%}
-                {{- ' ' -}}{%- generation -%}{{- content ~ ' ' ~ eos_token -}}{%- endgeneration -%}
+                {%- generation -%}{{- ' ' ~ content ~ ' ' ~ eos_token -}}{%- endgeneration -%}
             {%- endif -%}
         {%- endfor -%}
         """#,
@@ -87,7 +87,7 @@ extension ChatTemplate {
                 {%- if first and loop.first -%}{%- set content = system ~ '\n\n' ~ content -%}{%- endif -%}
                 {{- '[INST] ' ~ content ~ ' [/INST]' -}}
             {%- else -%}
-                {{- ' ' -}}{%- generation -%}{{- content ~ eos_token -}}{%- endgeneration -%}
+                {%- generation -%}{{- ' ' ~ content ~ eos_token -}}{%- endgeneration -%}
             {%- endif -%}
         {%- endfor -%}
         """#,

@@ -173,6 +173,7 @@ public final class Dataset: Sendable {
             return hash.value
         }
         var whole = ContentHash()
+        if let chat = encoder.chat { whole.add(chat.template.source) }
         if isParallel {
             try records.forEachInParallel(hash) { _, part in whole.add(part) }
         } else {

@@ -19,7 +19,7 @@ enum RecordForm: String, CaseIterable, Sendable {
                     ". Write a response that appropriately completes the request.\n\n### Instruction:\n"),
                 .field(instruction), .literal("\n\n"),
                 .part([.literal("### Input:\n"), .field(input), .literal("\n\n")], needs: [input]),
-                .literal("### Response:\n"),
+                .literal("### Response:"),
             ], fields: [Field("instruction"), Field("input", isOptional: true)], source: "format: alpaca")
     }
 

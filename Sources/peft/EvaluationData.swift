@@ -1,6 +1,7 @@
 import Configuration
 import Datasets
 import Diagnostics
+import Files
 import Layers
 import Models
 import Tokenizers
@@ -15,6 +16,8 @@ struct EvaluationData {
     private let command: EvalCommand
     /// The folder of the adapter or model that the templates belong to; nil where they were given.
     private let owner: String?
+    /// The chat template that lies there.
+    private let savedTemplate: String?
     private let settings: DataSettings?
     /// What the configuration calls the labels.
     private let labelNames: [String]?
@@ -31,6 +34,7 @@ struct EvaluationData {
     init(_ command: EvalCommand, _ document: ConfigDocument?, owner: String?, folder: String?) throws {
         self.command = command
         self.owner = folder
+        savedTemplate = folder.flatMap { try? FileSystem.text(of: FileSystem.join($0, BaseModel.chatTemplateName)) }
         let given = try Self.templates(command)
         let wants = given == nil || command.data.isEmpty || command.shots > 0
         settings = wants ? try document.map(Self.settings) : nil
@@ -57,6 +61,7 @@ struct EvaluationData {
     /// Whether a model gets the same records in the same form from both.
     func isSame(as other: EvaluationData) -> Bool {
         files == other.files && templates == other.templates && hasPlaces == other.hasPlaces
+            && (templates.conversation == nil || command.config != nil || savedTemplate == other.savedTemplate)
             && (settings == nil) == (other.settings == nil)
             && settings?.maximumLength == other.settings?.maximumLength && settings?.policy == other.settings?.policy
             && settings?.blockSize == other.settings?.blockSize && settings?.labels == other.settings?.labels
@@ -196,7 +201,10 @@ struct EvaluationData {
 
     /// How a model's conversations are written; nil where the data has none.
     func chat(for base: BaseModel) throws -> ChatFormat? {
-        try templates.conversation.map { try base.chatFormat($0.template, savedIn: owner) }
+        // A configuration that is given says it for all adapters.
+        try templates.conversation.map {
+            try base.chatFormat($0.template, savedIn: command.config == nil ? owner : nil)
+        }
     }
 
     /// What a configuration says of the data.

@@ -173,7 +173,9 @@ struct GenerateCommand: ParsableCommand {
         let settings = try variant.document.map(EvaluationData.settings)
         let trained = settings?.templates.conversation
         guard chat == true || trained != nil else { return nil }
-        let format = try base.chatFormat(trained?.template, savedIn: variant.adapter)
+        // A configuration that is given says it for all adapters.
+        let format = try base.chatFormat(
+            trained?.template, savedIn: models.config == nil ? variant.adapter : nil)
         return GenerationSession.Chat(format: format, field: trained?.field ?? "messages", system: system)
     }
 
@@ -193,16 +195,16 @@ struct GenerateCommand: ParsableCommand {
                 "was trained to tell labels and has no template of prompts: 'peft predict' gives each text its label",
                 file: variant.label)
         }
-        _ = section.requiredString("prompt")
-        try document.root.throwProblems()
-        let template: Template?
-        do {
-            template = try Template(section, "prompt")
-        } catch let problem as Problem {
-            throw section.problem(problem.message, at: "prompt")
+        let settings = try EvaluationData.settings(document)
+        if settings.templates.conversation != nil {
+            throw Problem(
+                "was trained on conversations and has no template of prompts: leave out --no-chat", file: variant.label)
         }
-        for warning in document.warnings { Console.report(warning) }
-        guard let template else { defect("GenerateCommand: a required template is missing") }
+        guard case .completion(let template, _) = settings.templates else {
+            _ = section.requiredString("prompt")
+            try document.root.throwProblems()
+            defect("GenerateCommand: a prompt's template that isn't one")
+        }
         if data.isEmpty, template.renderPlaces(filledWith: "") == nil {
             throw Problems([
                 section.problem(

@@ -45,6 +45,14 @@ struct GenerationSession {
         /// What a conversation that begins with a text has in front.
         let system: String?
 
+        /// The conversation with what the system says in front, where it has no such word of its own.
+        func withSystem(_ conversation: Conversation) -> Conversation {
+            guard let system, !conversation.hasSystem else { return conversation }
+            return Conversation(
+                messages: [["role": "system", "content": .string(system)]] + conversation.messages,
+                tools: conversation.tools)
+        }
+
         /// The conversation that a text of the user's begins.
         func conversation(_ text: String) -> Conversation {
             func message(_ role: String, _ content: String) -> JSONValue {
@@ -295,7 +303,7 @@ struct GenerationSession {
         case .text(let text, _): return (text, try codec.ids(of: chat.conversation(text)).ids)
         case .record(let record):
             if let text = record.wholeText { return (text, try codec.ids(of: chat.conversation(text)).ids) }
-            return try codec.ids(of: record.conversation(in: chat.field).open)
+            return try codec.ids(of: chat.withSystem(record.conversation(in: chat.field).open))
         }
     }
 

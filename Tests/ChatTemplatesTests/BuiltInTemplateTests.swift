@@ -37,11 +37,11 @@ struct BuiltInTemplateTests {
             (
                 "llama2",
                 "<s>[INST] <<SYS>>\nBe brief.\n<</SYS>>\n\nHi [/INST] Hello! </s><s>[INST] And? [/INST] More. </s>",
-                ["Hello! </s>", "More. </s>"]
+                [" Hello! </s>", " More. </s>"]
             ),
             (
                 "mistral", "<s>[INST] Be brief.\n\nHi [/INST] Hello!</s>[INST] And? [/INST] More.</s>",
-                ["Hello!</s>", "More.</s>"]
+                [" Hello!</s>", " More.</s>"]
             ),
             (
                 "zephyr",

@@ -123,6 +123,40 @@ private func text(_ path: String) throws -> String { try FileSystem.text(of: pat
                 == text(file("own.jinja")))
         let answer = try peft("generate", "--adapter", file("run"), "--prompt", "Where?")
         #expect(answer.output == "The Mill.\n")
+        // The base ends texts by <|im_end|>, 2; the turns end by <|end|>, 6.
+        #expect(try peft("merge", "--adapter", file("run"), "--output", file("merged")).status == 0)
+        let ends = try JSONNode.load(path: file("merged/generation_config.json")).array("eos_token_id")
+        #expect(try ends.map { try $0.asInteger() } == [6, 2])
+        // As a conversation of a file, where the base alone is given, and with a word of the system's in front.
+        try folder.write(#"{"messages": [{"role": "user", "content": "Where?"}]}"#, to: "ask.jsonl")
+        let asked = try peft(
+            "generate", "--base", file("merged"), "--chat", "--data", file("ask.jsonl"), "--json")
+        #expect(try JSONNode.parse(asked.output).string("completion") == "The Mill.", "\(asked.errors)")
+        let other = try peft(
+            "generate", "--base", file("merged"), "--chat", "--system", "x", "--data", file("ask.jsonl"), "--json")
+        #expect(other.status == 0 && other.output != asked.output)
+    }
+
+    @Test("go on only with the template that they began with") func resume() throws {
+        try folder.write("{% for m in messages %}{{ m.content }}<|end|>{% endfor %}", to: "own.jinja")
+        let own = "messages: messages, loss_on: all, chat_template: \(file("own.jinja"))"
+        let begun = try train("training.max_steps=2", "training.save_steps=1", data: own, arguments: ["--quiet"])
+        #expect(begun.status == 0, "\(begun.errors)")
+        try folder.write("{% for m in messages %}{{ m.content }}<|im_end|>{% endfor %}", to: "own.jinja")
+        let resumed = try train(
+            "training.max_steps=3", "training.save_steps=1", data: own, arguments: ["--quiet", "--resume"])
+        #expect(resumed.status == 65 && resumed.errors.contains("--other-data"), "\(resumed.errors)")
+    }
+
+    @Test("of Alpaca's form are gone on with by the template of the training") func alpaca() throws {
+        try folder.write(
+            #"{"instruction": "Where?", "output": "The Mill."}"# + "\n", to: "chat.jsonl")
+        let trained = try train(data: "format: alpaca", arguments: ["--quiet"])
+        #expect(trained.status == 0, "\(trained.errors)")
+        let answer = try peft("generate", "--adapter", file("run"), "--data", file("chat.jsonl"), "--json")
+        #expect(try JSONNode.parse(answer.output).string("completion") == "The Mill.", "\(answer.errors)")
+        let asked = try peft("generate", "--adapter", file("run"), "--as-trained", "--prompt", "Where?")
+        #expect(asked.output == "The Mill.\n", "\(asked.errors)")
     }
 
     private static let broken: [(line: String, complaint: String)] = [

@@ -82,6 +82,10 @@ import Tokenizers
         }
     }
 
+    private static let noOpening =
+        "template.jinja: warning: the template writes something in front of an answer, and not where a prompt for one is asked "
+        + "for (add_generation_prompt): generation goes on from the user's turn, which isn't what is learned"
+
     @Test("knows what ends a turn")
     func ends() throws {
         #expect(try Self.format("smollm2").format.turnEnd == "<|im_end|>")
@@ -89,15 +93,33 @@ import Tokenizers
         let plain = "{% for m in messages %}{{ m.role }}: {{ m.content }}{{ END }}{% endfor %}"
         #expect(try Self.format(source: plain.replacing("{{ END }}", with: "\n")).format.turnEnd == "")
         #expect(try Self.format(source: plain.replacing("{{ END }}", with: " ### \n")).format.turnEnd == "###")
+        func warnings(_ source: String) throws -> [String] {
+            try Self.format(source: source).format.warnings.map(\.description)
+        }
         #expect(
-            try Self.format(source: plain.replacing("{{ END }}", with: "\n")).format.endWarning?.description
-                == "template.jinja: warning: nothing ends the assistant's turns in this template: a model that is trained on it "
-                + "doesn't stop")
+            try warnings(plain.replacing("{{ END }}", with: "\n")) == [
+                "template.jinja: warning: nothing ends the assistant's turns in this template: a model that is trained on it "
+                    + "doesn't stop", Self.noOpening,
+            ])
+        let opened = plain + "{% if add_generation_prompt %}assistant: {% endif %}"
         #expect(
-            try Self.format(source: plain.replacing("{{ END }}", with: " ###\n")).format.endWarning?.description
-                == "template.jinja: warning: the assistant's turns end with '###', which is no special token of this model: it "
-                + "learns to spell it, and other programs won't stop there")
-        #expect(try Self.format("smollm2").format.endWarning == nil)
+            try warnings(opened.replacing("{{ END }}", with: " ###\n")) == [
+                "template.jinja: warning: the assistant's turns end with '###', which is no special token of this model: it "
+                    + "learns to spell it, and other programs won't stop there"
+            ])
+        #expect(try warnings(plain.replacing("{{ END }}", with: "<|end|>")) == [Self.noOpening])
+        let marked = opened.replacing("{{ m.content }}", with: "{% generation %}{{ m.content }}{% endgeneration %}")
+        #expect(
+            try warnings(marked.replacing("{{ END }}", with: "<|end|>")) == [
+                "template.jinja: warning: what the template marks by generation leaves out '<|end|>', which ends a turn: it "
+                    + "isn't learned, and a model that is trained on it doesn't stop"
+            ])
+        for name in ["smollm2", "phi3", "qwen2_5"] { #expect(try Self.format(name).format.warnings.isEmpty) }
+        // One that wants a system's word in front.
+        let strict = "{{ messages[0].role == 'system' or raise_exception('no') }}"
+        #expect(
+            try Self.format(source: strict + opened.replacing("{{ END }}", with: "<|end|>")).format.turnEnd == "<|end|>"
+        )
     }
 
     @Test("shows a turn also where earlier ones are written otherwise than the last, and thoughts are left out of them")
@@ -130,10 +152,47 @@ import Tokenizers
                 == ["one<|im_end|>", "<think>y</think>two<|im_end|>"])
     }
 
+    /// What is learned of an answer to "a".
+    private func learned(_ answer: [JSONValue.Member], _ format: ChatFormat) throws -> [String] {
+        let messages: [JSONValue] = [
+            ["role": "user", "content": "a"], .object([.init("role", "assistant")] + answer),
+            ["role": "user", "content": "<|end|>"],
+        ]
+        let text = try format.text(messages, tools: nil, learning: .assistant)
+        return text.learned.map { String(decoding: Array(text.text.utf8)[$0], as: UTF8.self) }
+    }
+
+    @Test("ends a turn with its end, whatever stands between: white space of any kind, calls of functions")
+    func betweenContentAndEnd() throws {
+        let qwen = try Self.format("qwen2_5").format
+        for space in ["\u{A0}", "\u{3000}", "\u{2028}", "\u{85}", " \n "] {
+            #expect(try learned([.init("content", .string("One" + space))], qwen) == ["One\(space)<|im_end|>"])
+        }
+        let call: JSONValue = [["type": "function", "function": ["name": "f", "arguments": ["x": 1]]]]
+        let text = "\n<tool_call>\n{\"name\": \"f\", \"arguments\": {\"x\": 1}}\n</tool_call><|im_end|>"
+        #expect(try learned([.init("content", "See."), .init("tool_calls", call)], qwen) == ["See." + text])
+        #expect(
+            try learned([.init("content", ""), .init("tool_calls", call)], qwen) == [String(text.dropFirst())])
+        let spelled = try Self.format(
+            source: "{% for m in messages %}{{ m.role }}: {{ m.content }} <END>\n{% endfor %}"
+                + "{% if add_generation_prompt %}assistant: {% endif %}"
+        ).format
+        #expect(try learned([.init("content", "One")], spelled) == ["One <END>"])
+    }
+
+    @Test("leaves out a message whose weight is 0")
+    func weights() throws {
+        let qwen = try Self.format("qwen2_5").format
+        #expect(try learned([.init("content", "One"), .init("weight", 0)], qwen) == [])
+        #expect(try learned([.init("content", "One"), .init("weight", 1)], qwen) == ["One<|im_end|>"])
+    }
+
     @Test("is an error where the template doesn't show what a turn is, and in the template's words where it raises")
     func problems() throws {
-        let messages: [JSONValue] = [["role": "user", "content": "a"], ["role": "assistant", "content": ""]]
-        func complaint(_ source: String) throws -> String {
+        func complaint(_ source: String, answer: String = "") throws -> String {
+            let messages: [JSONValue] = [
+                ["role": "user", "content": "a"], ["role": "assistant", "content": .string(answer)],
+            ]
             let format = try Self.format(source: source).format
             do {
                 _ = try format.text(messages, tools: nil, learning: .assistant)
@@ -145,7 +204,13 @@ import Tokenizers
         #expect(
             try complaint("{{ messages | length }}")
                 == "template.jinja: error: the chat template doesn't show where the assistant's turn in messages.1 begins and "
-                + "ends: mark it by {% generation %} in the template, or learn all by data.loss_on: all")
+                + "ends, or leaves out what it says: mark it by {% generation %} in the template, or learn all by "
+                + "data.loss_on: all")
+        // What the answer says isn't in the text.
+        #expect(
+            try complaint(
+                "{% for m in messages %}{{ m.role }}<|end|>{% endfor %}", answer: "Yes"
+            ).hasPrefix("template.jinja: error: the chat template doesn't show where"))
         let raised = try complaint("x\n{{ raise_exception('Roles must alternate!') }}")
         #expect(raised == "template.jinja:2:19: error: Roles must alternate!")
     }

@@ -103,7 +103,6 @@ import Tokenizers
                 1, 2
 
                 ### Response:
-
                 """)
         for index in [1, 2] {
             #expect(
@@ -114,7 +113,6 @@ import Tokenizers
                     Hi
 
                     ### Response:
-
                     """)
             #expect(try dataset.texts(of: index).wanted == "Ho")
         }

@@ -13,6 +13,9 @@ extension Conversation {
     /// The messages in which an assistant speaks.
     public var answers: [Int] { messages.indices.filter { messages[$0].role == "assistant" } }
 
+    /// Whether it begins with a word of the system's.
+    public var hasSystem: Bool { ["system", "developer"].contains(messages.first?.role) }
+
     /// The same up to where an assistant has to speak: without an answer at its end.
     public var open: Conversation {
         guard let last = answers.last, last == messages.count - 1 else { return self }

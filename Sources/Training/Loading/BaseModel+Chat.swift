@@ -17,7 +17,9 @@ extension BaseModel {
         let special = codec.tokenizer.addedTokens.filter(\.isSpecial).map(\.content)
         let own = try ChatTemplateFolder(folder)
         return ChatFormat(
-            try chatTemplate(source, trained, own), variables: own.specialTokens, specialTexts: special)
+            try chatTemplate(source, trained, own),
+            toolTemplate: source == nil && own.names.contains("tool_use") ? try own.template(named: "tool_use") : nil,
+            variables: own.specialTokens, specialTexts: special)
     }
 
     private func chatTemplate(
@@ -48,5 +50,25 @@ extension BaseModel {
         return try ChatTemplate(FileSystem.text(of: source), file: source)
     }
 
-    static let chatTemplateName = "chat_template.jinja"
+    /// Names the token that ends a turn, where the model was trained on conversations, among those that end a text in its
+    /// `generation_config.json`: other programs know of no other place.
+    ///
+    /// - Parameter adapters: The folders of what was merged into the model.
+    func nameTurnEnd(of adapters: [String]) throws {
+        let trained = adapters.contains { FileSystem.isFile(FileSystem.join($0, Self.chatTemplateName)) }
+        guard trained, let chat = try? chatFormat(nil, savedIn: folder), chat.specialTexts.contains(chat.turnEnd),
+            let id = tokenizer?.id(of: chat.turnEnd), !endOfText.stops.contains(id)
+        else { return }
+        let path = FileSystem.join(folder, "generation_config.json")
+        var members: [JSONValue.Member] = []
+        if FileSystem.isFile(path), case .object(let own) = try JSONNode.load(path: path).plain {
+            members = own.filter { $0.key != "eos_token_id" }
+        }
+        let ids = [id] + endOfText.stops.sorted()
+        members.append(.init("eos_token_id", .array(ids.map { .integer(Int($0)) })))
+        try AtomicFile.write(JSONValue.object(members).text(.indented) + "\n", to: path)
+    }
+
+    /// The name under which a template lies beside what was trained by it.
+    public static let chatTemplateName = "chat_template.jinja"
 }

@@ -69,7 +69,15 @@ struct ResultUse {
                 ] : ["model = PeftModel.from_pretrained(model, \(Self.python(folder)))"]
         }
         lines.append("model.eval()")
-        lines.append("ids = tokenizer(\"TEXT\", return_tensors=\"pt\")")
+        if configuration.data.templates.conversation != nil {
+            lines += [
+                "tokenizer.chat_template = open(\(Self.python(folder + "/" + BaseModel.chatTemplateName))).read()",
+                "ids = tokenizer.apply_chat_template([{\"role\": \"user\", \"content\": \"TEXT\"}],",
+                "    add_generation_prompt=True, return_dict=True, return_tensors=\"pt\")",
+            ]
+        } else {
+            lines.append("ids = tokenizer(\"TEXT\", return_tensors=\"pt\")")
+        }
         lines.append(
             isClassifier
                 ? "print(model(**ids).logits)"

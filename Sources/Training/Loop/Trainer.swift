@@ -74,7 +74,7 @@ public final class Trainer {
                 source.template, savedIn: source.template == nil ? configuration.initialAdapter : nil)
         }
         self.chat = chat
-        if let warning = chat?.endWarning { observer.warned(warning) }
+        for warning in chat?.warnings ?? [] { observer.warned(warning) }
         let limit = base.model.maximumLength - configuration.method.leadingPositions
         func dataset(_ paths: [String], _ codec: TextCodec) throws -> Dataset {
             try data.dataset(

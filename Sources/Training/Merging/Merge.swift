@@ -35,7 +35,9 @@ public func merge(_ settings: MergeSettings, warn: @escaping WarningSink) throws
             untiesHead: base.untiesHead, changes: TaskLabels.configuration(base))
         try TrainedTemplates.carry(
             from: adapters.isEmpty ? [base.folder] : adapters.map(\.folder.path), to: output.stagingPath, warn: warn)
-        return try BaseModel.load(output.stagingPath, randomSeed: nil, warn: { _ in })
+        let written = try BaseModel.load(output.stagingPath, randomSeed: nil, warn: { _ in })
+        try written.nameTurnEnd(of: adapters.map(\.folder.path))
+        return written
     }
     var summary = MergeSummary()
     summary.changedTensors = merged.changed.count
