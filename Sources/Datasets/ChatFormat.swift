@@ -64,9 +64,7 @@ public struct ChatFormat: Sendable {
         let finder = TurnFinder(self, messages, tools, Array(whole.text.utf8))
         if whole.generationSpans.isEmpty { return Text(text: whole.text, learned: try wanted.map(finder.turn)) }
         if wanted == answers { return Text(text: whole.text, learned: whole.generationSpans) }
-        // Each mark belongs to the last message that begins before it ends.
-        let learned = whole.generationSpans.filter { span in finder.answer(of: span).map(wanted.contains) ?? true }
-        return Text(text: whole.text, learned: learned)
+        return Text(text: whole.text, learned: try finder.spans(of: wanted, among: whole.generationSpans, of: answers))
     }
 
     func rendered(_ messages: [JSONValue], _ tools: [JSONValue]?, isOpen: Bool) throws -> String {

@@ -51,9 +51,24 @@ struct TurnFinder {
         return start..<ending(of: index, from: contentEnd)
     }
 
-    /// The answer in which a span of the text lies.
-    func answer(of span: Range<Int>) -> Int? {
-        messages.indices.last { places[$0].first.map { $0 < span.upperBound } ?? false }
+    /// Those of the spans that the template marks which belong to some of the answers: one an answer, or told by where what
+    /// the answers say stands.
+    ///
+    /// - Throws: `Problem` where that doesn't show.
+    func spans(of wanted: [Int], among spans: [Range<Int>], of answers: [Int]) throws -> [Range<Int>] {
+        if spans.count == answers.count {
+            return zip(spans, answers).filter { wanted.contains($1) }.map(\.0)
+        }
+        guard answers.allSatisfy({ places[$0].first != nil }) else {
+            throw Problem(
+                "the chat template's generation marks don't show which answer each belongs to, so not all of them can be "
+                    + "left out: learn every turn by data.loss_on: assistant, without a weight of 0",
+                file: format.template.file)
+        }
+        return spans.filter { span in
+            let owner = answers.last { (places[$0].first ?? .max) < span.upperBound }
+            return owner.map(wanted.contains) ?? false
+        }
     }
 
     // MARK: Where the message's content doesn't show
@@ -107,7 +122,8 @@ struct TurnFinder {
         while place < text.count {
             if let mark = mark(in: text[place...]), mark.index < messages.count {
                 if mark.isFirst {
-                    places[mark.index].first = plain.count
+                    // A template may write what is said more than once.
+                    places[mark.index].first = places[mark.index].first ?? plain.count
                 } else {
                     places[mark.index].last = plain.count
                 }

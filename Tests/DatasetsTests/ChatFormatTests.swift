@@ -180,6 +180,31 @@ import Tokenizers
         #expect(try learned([.init("content", "One")], spelled) == ["One <END>"])
     }
 
+    @Test("learns those of the template's own marks that belong to the turns which are asked for")
+    func marksOfSomeTurns() throws {
+        let body =
+            "{% for m in messages %}{{ m.role }}: {% if m.role == 'assistant' %}CONTENT{% else %}{{ m.content }}{% endif %}"
+            + "{% endfor %}{% if add_generation_prompt %}assistant: {% endif %}"
+        func learned(_ content: String, _ answers: String...) throws -> [String] {
+            let messages: [JSONValue] = answers.flatMap { answer -> [JSONValue] in
+                [["role": "user", "content": "q"], ["role": "assistant", "content": .string(answer)]]
+            }
+            let format = try Self.format(source: body.replacing("CONTENT", with: content)).format
+            let text = try format.text(messages, tools: nil, learning: .lastAssistant)
+            return text.learned.map { String(decoding: Array(text.text.utf8)[$0], as: UTF8.self) }
+        }
+        let one = "{% generation %}{{ m.content }}<|end|>{% endgeneration %}"
+        #expect(try learned(one, "One", "Two") == ["Two<|end|>"])
+        // What an answer says may be marked in parts, or changed by the template.
+        #expect(
+            try learned("{% generation %}{{ m.content }}{% endgeneration %}-" + one, "One", "Two") == [
+                "Two", "Two<|end|>",
+            ])
+        #expect(try learned(one.replacing("m.content", with: "m.content | length"), "One", "Four") == ["4<|end|>"])
+        let several = one.replacing("m.content", with: "m.content | length") + one
+        #expect(throws: Problem.self) { try learned(several, "One", "Four") }
+    }
+
     @Test("leaves out a message whose weight is 0")
     func weights() throws {
         let qwen = try Self.format("qwen2_5").format
