@@ -12,7 +12,7 @@ extension SentencePieceFile {
                     + "in \(name)")
         }
         var content = try read(path: pathOfFile(name, in: folder)).content
-        if name == t5Name { try addSentinels(to: &content, count: settings.sentinelCount) }
+        if name == t5Name { try becomeT5(&content, settings) }
         try settings.apply(to: &content)
         // Texts between added tokens are changed by themselves.
         for index in content.addedTokens.indices { content.addedTokens[index].isNormalized = false }
@@ -28,9 +28,20 @@ extension SentencePieceFile {
         "SentencePieceBackend",
     ]
 
-    /// T5's tokens for what is left out of a text, the first of which has the largest id.
-    private static func addSentinels(to content: inout SubwordTokenizer.Content, count: Int) throws {
-        for number in (0..<count).reversed() { content.addSpecial("<extra_id_\(number)>") }
+    /// T5's tokenizer has tokens for what is left out of a text, the first of which has the largest id; finds those of its
+    /// roles in texts whether or not a file names them; and leaves the unknown one out of what it decodes.
+    private static func becomeT5(_ content: inout SubwordTokenizer.Content, _ settings: TokenizerSettings) throws {
+        for number in try (0..<settings.sentinelCount).reversed() { content.addSpecial("<extra_id_\(number)>") }
+        for (role, token) in [("eos_token", "</s>"), ("unk_token", "<unk>"), ("pad_token", "<pad>")]
+        where !settings.names(role) && content.vocabulary.id(of: token) != nil {
+            content.addSpecial(token)
+        }
+        content.startsAnew = true
+        content.unknown = nil
+        content.hidesLeadingSpaces = false
+        content.decoding.steps.removeLast()
+        content.decoding.steps.append(.metaspace(replacement: Array("▁".utf8), dropsFirst: true))
+        content.signature += " t5"
     }
 
     private var content: SubwordTokenizer.Content {

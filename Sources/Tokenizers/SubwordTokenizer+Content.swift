@@ -31,6 +31,8 @@ extension SubwordTokenizer {
         var unknown: (id: Int32, surface: String)?
         /// Whether special tokens in a text are text like any other.
         var splitsSpecialTokens = false
+        /// Whether what stands between added tokens is as a text of its own, at both ends.
+        var startsAnew = false
     }
 
     struct CharacterRules {

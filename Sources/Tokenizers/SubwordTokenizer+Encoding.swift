@@ -14,7 +14,9 @@ extension SubwordTokenizer {
         let workspace = workspaces.withLock { $0.popLast() } ?? EncodingWorkspace()
         let start = isContinuation ? TextPlace.continuation : .start
         forEachPiece(matcher, text, 0..<bytes.count, start, to: workspace) { range, place in
-            appendUnnormalized(text, range, place, isEnd: range.upperBound == bytes.count, to: workspace)
+            appendUnnormalized(
+                text, range, startsAnew && place == .inside ? .start : place,
+                isEnd: startsAnew || range.upperBound == bytes.count, to: workspace)
         }
         let ids = workspace.takeIDs()
         workspaces.withLock { if $0.count < Self.keptWorkspaces { $0.append(workspace) } }

@@ -18,6 +18,7 @@ public final class SubwordTokenizer: Tokenizer {
     let byteIDs: [Int32]
     let addsPrefixSpace: Bool
     let splitsWords: Bool
+    let startsAnew: Bool
     /// Of the tokens that are looked for in the text as it is, and of those looked for after them.
     let matcher: AddedTokenMatcher?
     let normalizedMatcher: AddedTokenMatcher?
@@ -44,6 +45,7 @@ public final class SubwordTokenizer: Tokenizer {
         merges = content.merges
         addsPrefixSpace = content.addsPrefixSpace
         splitsWords = content.splitsWords
+        startsAnew = content.startsAnew
         addedTokens = content.addedTokens.sorted { $0.id < $1.id }
         vocabularySize = max(vocabulary.idLimit, Int(addedTokens.last?.id ?? -1) + 1)
         byteIDs = Self.byteIDs(vocabulary)

@@ -67,6 +67,8 @@ struct TokenizerSettings {
         return sources.lazy.compactMap { $0?.member(name) }.first
     }
 
+    func names(_ role: String) -> Bool { specialToken(role) != nil }
+
     /// A special token is its content or an object that holds it.
     private static func content(_ node: JSONNode) throws -> String {
         if case .object = node.content { return try node.string("content") }
