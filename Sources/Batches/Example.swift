@@ -50,6 +50,12 @@ public struct Example: Sendable, Hashable {
     /// The number of predictions that take part in the loss.
     public var targetCount: Int { label == nil ? targets.reduce(0) { $0 + $1.count } : 1 }
 
+    /// All tokens, those of the source among them.
+    public var tokenCount: Int { (source?.count ?? 0) + tokens.count }
+
     /// The rows that go through the model: without the last tokens, from which nothing is predicted.
     public var rowCount: Int { targets.last.map { $0.upperBound - 1 } ?? tokens.count }
+
+    /// The same with those of the source.
+    public var passCount: Int { (source?.count ?? 0) + rowCount }
 }

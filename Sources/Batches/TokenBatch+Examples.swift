@@ -2,8 +2,12 @@ import Diagnostics
 
 extension TokenBatch {
     /// The examples one behind the other, as decoders read them; last tokens from which nothing is predicted are no rows.
+    /// Sources, which all have or none, stand beside them.
     public init(_ examples: [Example]) {
-        require(examples.allSatisfy { $0.source == nil }, "TokenBatch: a source for a decoder")
+        let sources = examples.compactMap(\.source)
+        require(
+            sources.isEmpty || sources.count == examples.count,
+            "TokenBatch: \(sources.count) sources for \(examples.count) examples")
         let rows = examples.reduce(0) { $0 + $1.rowCount }
         var tokens: [Int32] = []
         var positions: [Int32] = []
@@ -34,5 +38,6 @@ extension TokenBatch {
         }
         self.init(tokens: tokens, positions: positions, offsets: offsets, labels: labels)
         self.values = values
+        if !sources.isEmpty { source = SourceRows(sources) }
     }
 }

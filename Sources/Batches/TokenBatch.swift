@@ -23,6 +23,8 @@ public struct TokenBatch: Sendable, Hashable {
     public var labels: [Int32]
     /// What a model of numbers must predict at each labelled row, in their order; empty for all others.
     public var values: [Float] = []
+    /// What an encoder reads for the sequences; nil where there is none.
+    public var source: SourceRows?
 
     public init(tokens: [Int32], positions: [Int32], offsets: [Int], labels: [Int32]) {
         require(tokens.count == positions.count && tokens.count == labels.count, "TokenBatch: uneven rows")
@@ -45,6 +47,8 @@ public struct TokenBatch: Sendable, Hashable {
     }
 
     public var rowCount: Int { tokens.count }
+    /// The tokens that a pass goes through, those of the sources too.
+    public var tokenCount: Int { tokens.count + (source?.tokens.count ?? 0) }
     public var sequenceCount: Int { offsets.count - 1 }
     /// The number of rows that have a label.
     public var labelCount: Int { labels.lazy.filter { $0 != Self.ignored }.count }

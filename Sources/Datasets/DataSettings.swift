@@ -15,6 +15,8 @@ public struct DataSettings: Sendable, Hashable {
     public var labelsAreNumbers: Bool?
     /// The most tokens of an example; nil for as many as the model takes.
     public var maximumLength: Int?
+    /// The same of a completion alone, where an encoder reads the prompt; nil for `maximumLength`.
+    public var maximumTargetLength: Int?
     public var policy: LengthPolicy
     public var shuffles: Bool
     /// The tokens of a block where texts are laid one behind the other; nil for a record an example.
@@ -44,6 +46,7 @@ public struct DataSettings: Sendable, Hashable {
         labelsAreNumbers = section.optionalChoice("problem_type", of: [types.classification, types.regression])
             .map { $0 == types.regression }
         maximumLength = section.optionalInt("max_length", in: 2...)
+        maximumTargetLength = section.optionalInt("max_target_length", in: 2...)
         policy = section.choice("max_length_policy", default: LengthPolicy.error)
         shuffles = section.bool("shuffle", default: true)
         blockSize = section.optionalInt("block_size", in: 2...)
@@ -171,17 +174,28 @@ public struct DataSettings: Sendable, Hashable {
         paddingID: Int32? = nil, chat: ChatFormat? = nil
     ) throws -> Dataset {
         try check(codec.virtualTokens)
+        try codec.check(templates, blockSize: blockSize, maximumTargetLength: maximumTargetLength)
         let length = [maximumLength, lengthLimit].compactMap { $0 }.min()
         var encoder = ExampleEncoder(templates: templates, codec: codec, maximumLength: length, policy: policy)
         encoder.labels = labels
         encoder.paddingID = paddingID
         encoder.chat = chat
+        encoder.limitTargets(self)
         if let length, length != maximumLength { encoder.limitName = limitName }
         if let blockSize, let lengthLimit, blockSize > lengthLimit {
             throw Problem("\(blockSize) is more than what the model takes (\(lengthLimit))", key: "data.block_size")
         }
         if let blockSize { return try Dataset(paths: paths, blockSize: blockSize, encoder: encoder) }
         return try Dataset(paths: paths, encoder: encoder)
+    }
+}
+
+extension ExampleEncoder {
+    /// Takes over how long a decoder's text may be.
+    public mutating func limitTargets(_ settings: DataSettings) {
+        guard codec.answerOpening != nil else { return }
+        maximumTargetLength = settings.maximumTargetLength ?? settings.maximumLength
+        if settings.maximumTargetLength == nil { targetLimitName = "max_length" }
     }
 }
 

@@ -243,7 +243,7 @@ extension Dataset.Counts {
         case .dropped: dropped += 1
         case .example(let example, let isTruncated):
             if isTruncated { truncated += 1 }
-            tokens += example.tokens.count
+            tokens += example.source == nil ? example.tokens.count : example.passCount
             targetTokens += example.targetCount
             switch example.label {
             case nil: break

@@ -8,6 +8,8 @@ public struct ExampleEncoder: Sendable {
     public var codec: TextCodec
     /// The most tokens of an example, or nil for any number.
     public var maximumLength: Int?
+    /// The same of what a decoder learns to say; `maximumLength` is that of what its encoder reads then.
+    public var maximumTargetLength: Int?
     public var policy: LengthPolicy
     /// What labels stand for; needed where the templates have a label.
     public var labels: LabelSet?
@@ -23,6 +25,8 @@ public struct ExampleEncoder: Sendable {
     public var beginsEmptyTexts = false
     /// What `maximumLength` is, for messages.
     public var limitName = "max_length"
+    /// What `maximumTargetLength` is, for messages.
+    var targetLimitName = "max_target_length"
 
     /// What a model's own limit is called, where it has `count` virtual tokens in front of every text.
     public static func limitName(besideVirtualTokens count: Int) -> String {
@@ -60,13 +64,16 @@ public struct ExampleEncoder: Sendable {
         if case .labelled(_, let label) = templates, label.isPartial { return true }
         // A cut may take away all that a conversation teaches.
         if case .conversation = templates, policy != .error { return maximumLength != nil }
-        return policy == .drop && maximumLength != nil
+        return policy == .drop && (maximumLength != nil || maximumTargetLength != nil)
     }
 
     /// Prompt and completion are tokenized apart, as generation will see them. Throws a `Problem` with file and line.
     func encode(_ file: RecordFile, _ index: Int) throws -> Outcome {
         if case .conversation(let source) = templates { return try encode(source, file, index) }
         let values = try file.texts(of: templates.fields, at: index)
+        if codec.answerOpening != nil, case .completion(let prompt, let completion) = templates {
+            return try encode(given: prompt, wanted: completion, values: values, file, index)
+        }
         let start = shots?.tokens ?? codec.prefix
         let end = shots?.ending ?? codec.ending
         var label: Example.Label?
@@ -142,7 +149,7 @@ public struct ExampleEncoder: Sendable {
     }
 
     /// The tokens of what is given, virtual ones in their places.
-    private func encode(_ template: Template, _ values: ArraySlice<String>, isContinuation: Bool) -> [Int32] {
+    func encode(_ template: Template, _ values: ArraySlice<String>, isContinuation: Bool) -> [Int32] {
         codec.virtualTokens == .none
             ? codec.ids(of: template.render(values), isContinuation: isContinuation)
             : codec.ids(of: template.renderPlaces(values), isContinuation: isContinuation)
@@ -162,7 +169,7 @@ public struct ExampleEncoder: Sendable {
     }
 
     /// Throws a `Problem` where the model has no row for a token.
-    private func withRows(_ tokens: [Int32], _ file: RecordFile, _ index: Int) throws -> [Int32] {
+    func withRows(_ tokens: [Int32], _ file: RecordFile, _ index: Int) throws -> [Int32] {
         if let complaint = codec.complaint(about: tokens) { throw file.problem(complaint, at: index) }
         return tokens
     }

@@ -13,6 +13,8 @@ public struct TextCodec: Sendable {
     public let end: EndOfText
     /// What is put behind a text or completion that is learned: a token, or nothing where none is known.
     public var ending: [Int32] { end.appended.map { [$0] } ?? [] }
+    /// What a decoder begins with once an encoder has read what is given; nil where both are one text.
+    public var answerOpening: [Int32]?
     /// What `[P3]` in a prompt means.
     public var virtualTokens = VirtualTokenPlaces.none
 
@@ -65,6 +67,12 @@ public struct TextCodec: Sendable {
     /// The same with what stands in front of a text of its own.
     public func opening(_ text: PlacedText) -> [Int32] { opened(ids(of: text, isContinuation: false)) }
 
+    /// The ids of what is given, as a text of its own or behind others, with what an encoder finds behind it.
+    public func given(_ text: PlacedText, isContinuation: Bool) -> [Int32] {
+        let ids = isContinuation ? ids(of: text, isContinuation: true) : opening(text)
+        return answerOpening == nil ? ids : ids + suffix
+    }
+
     private func opened(_ ids: [Int32]) -> [Int32] { prefix.isEmpty ? ids : prefix + ids }
 
     /// The text that `tokens` stand for, special ones left out.
@@ -81,8 +89,10 @@ public struct TextCodec: Sendable {
         StreamedTokens(tokenizer, isContinuation: hasText(prompt))
     }
 
+    /// Whether an answer goes on from a text.
     private func hasText(_ tokens: [Int32]) -> Bool {
-        !tokenizer.decode(tokens, skippingSpecialTokens: true, isContinuation: true).isEmpty
+        answerOpening == nil
+            && !tokenizer.decode(tokens, skippingSpecialTokens: true, isContinuation: true).isEmpty
     }
 
     /// How a token is spelt, for people.

@@ -43,6 +43,9 @@ public protocol AdaptableModel: AnyObject {
     /// The class that `transformers` loads the model with, such as `GPT2LMHeadModel`.
     var transformersClass: String { get }
 
+    /// What peft's files say that the model does: `CAUSAL_LM` or `SEQ_2_SEQ_LM`.
+    var taskType: String { get }
+
     /// All modules, a container before what it holds.
     var modules: [NamedModule] { get }
 
@@ -84,6 +87,8 @@ public protocol AdaptableModel: AnyObject {
 }
 
 extension AdaptableModel {
+    public var taskType: String { promptShape.encoderLayerCount == nil ? "CAUSAL_LM" : "SEQ_2_SEQ_LM" }
+
     /// The parameters below a module's path.
     public func parameters(of path: String) -> [Parameter] {
         parameters.filter { $0.name.hasPrefix(path + ".") }

@@ -9,8 +9,8 @@ public final class ForwardContext {
     /// Keys and values of earlier tokens, to which this pass adds its own; nil outside of generation.
     public let cache: KeyValueCache?
 
-    /// Whether rows of the pass need not have the bits that they have alone.
-    var isTraining: Bool { randomKey != nil }
+    /// Whether choices are random; then rows of the pass need not have the bits that they have alone.
+    public var isTraining: Bool { randomKey != nil }
 
     /// Whether parts of the pass are computed again on the way back instead of keeping what that needs.
     private let isCheckpointing: Bool

@@ -10,6 +10,8 @@ public final class KeyValueCache {
         var keys: [Tensor]
         var values: [Tensor]
         var length = 0
+        /// Of what an encoder read, layer by layer; never written again, so that copies share them.
+        var sources: [KeyValuePrefix] = []
 
         func copy() -> Sequence {
             let width = keys.first?.columnCount ?? 0
@@ -18,7 +20,7 @@ public final class KeyValueCache {
                 copy.data.update(from: tensor.data, count: length * width)
                 return copy
             }
-            return Sequence(keys: keys.map(copied), values: values.map(copied), length: length)
+            return Sequence(keys: keys.map(copied), values: values.map(copied), length: length, sources: sources)
         }
     }
 
@@ -52,6 +54,14 @@ public final class KeyValueCache {
             }
             sequences[index].length = length
         }
+    }
+
+    /// Gives each sequence the keys and values of what an encoder read for it, layer by layer.
+    public func remember(_ sources: [[KeyValuePrefix]]) {
+        require(
+            sources.count == sequences.count && sources.allSatisfy { $0.count == layerCount },
+            "KeyValueCache: sources of \(sources.map(\.count)) layers for \(sequences.count) sequences of \(layerCount)")
+        for index in sequences.indices { sequences[index].sources = sources[index] }
     }
 
     /// How many sequences there are.
@@ -108,6 +118,29 @@ public final class KeyValueCache {
         }
         return withExtendedLifetime(sequences) {
             attendCached(input.queries, sequences: calls, heads: heads, scale: scale, window: window, bias: bias)
+        }
+    }
+
+    /// Lets queries attend to all that an encoder read for their sequences.
+    ///
+    /// The rows offsets[s]..<offsets[s + 1] of `queries` [rows, output width] are sequence s; returns [rows, output width].
+    public func attendToSources(
+        _ queries: Tensor, layer: Int, offsets: [Int], heads: AttentionHeads, scale: Float
+    ) -> Tensor {
+        require(
+            offsets.count == sequences.count + 1 && offsets.last == queries.rowCount
+                && sequences.allSatisfy { $0.sources.indices.contains(layer) },
+            "KeyValueCache: \(queries.shape), offsets \(offsets) of \(sequences.count) sequences, sources of layer \(layer)")
+        let calls = sequences.indices.map { index in
+            let source = sequences[index].sources[layer]
+            require(
+                source.keys.columnCount == heads.keyValueWidth, "KeyValueCache: sources \(source.keys.shape) for \(heads)")
+            return CachedSequence(
+                rows: offsets[index]..<offsets[index + 1], keys: UnsafePointer(source.keys.data),
+                values: UnsafePointer(source.values.data), length: source.count)
+        }
+        return withExtendedLifetime(sequences) {
+            attendCached(queries, sequences: calls, heads: heads, scale: scale, isCausal: false)
         }
     }
 }

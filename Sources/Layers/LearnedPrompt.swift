@@ -18,9 +18,24 @@ public protocol LearnedPrompt: AnyObject {
     /// pass.
     func embeddings(_ context: ForwardContext) -> Tensor?
 
-    /// For each layer the keys and values in front, [prefixCount, width of all key/value heads]; empty where there are
-    /// none. Computed once a pass.
-    func prefixes(_ context: ForwardContext) -> [KeyValuePrefix]
+    /// The keys and values in front of each layer's own, [prefixCount, width of all key/value heads]. Computed once a pass.
+    func prefixes(_ context: ForwardContext) -> LayerPrefixes
+}
+
+/// Keys and values in front of those of a model's attentions, layer by layer; empty where there are none.
+public struct LayerPrefixes {
+    /// Of the layers that predict.
+    public var own: [KeyValuePrefix] = []
+    /// Of their attention to what an encoder read.
+    public var sources: [KeyValuePrefix] = []
+    /// Of the encoder's layers.
+    public var encoder: [KeyValuePrefix] = []
+
+    public init(own: [KeyValuePrefix] = [], sources: [KeyValuePrefix] = [], encoder: [KeyValuePrefix] = []) {
+        self.own = own
+        self.sources = sources
+        self.encoder = encoder
+    }
 }
 
 extension LearnedPrompt {
@@ -28,7 +43,7 @@ extension LearnedPrompt {
     public var placedCount: Int { 0 }
     public var prefixCount: Int { 0 }
     public func embeddings(_ context: ForwardContext) -> Tensor? { nil }
-    public func prefixes(_ context: ForwardContext) -> [KeyValuePrefix] { [] }
+    public func prefixes(_ context: ForwardContext) -> LayerPrefixes { LayerPrefixes() }
 
     /// By how much the positions of the data's tokens grow.
     public var positionOffset: Int { leadingCount + prefixCount }
@@ -37,7 +52,10 @@ extension LearnedPrompt {
 /// The sizes of a model that a learned prompt must fit.
 public struct PromptShape: Sendable, Hashable {
     public let width: Int
+    /// The layers that predict.
     public let layerCount: Int
+    /// The layers of an encoder; nil where there is none.
+    public let encoderLayerCount: Int?
     public let heads: AttentionHeads
     /// The most rows, virtual ones included, that a sequence can have.
     public let positionCount: Int
@@ -45,10 +63,12 @@ public struct PromptShape: Sendable, Hashable {
     public let positionKey: String
 
     public init(
-        width: Int, layerCount: Int, heads: AttentionHeads, positionCount: Int, positionKey: String
+        width: Int, layerCount: Int, encoderLayerCount: Int? = nil, heads: AttentionHeads, positionCount: Int,
+        positionKey: String
     ) {
         self.width = width
         self.layerCount = layerCount
+        self.encoderLayerCount = encoderLayerCount
         self.heads = heads
         self.positionCount = positionCount
         self.positionKey = positionKey
@@ -80,7 +100,7 @@ public struct PromptedBatch {
         let beginnings = (0..<batch.sequenceCount).contains(where: isBeginning)
         virtualTable = hasVirtualTokens || beginnings ? prompt.embeddings(context) : nil
         // A cache already holds the prefix.
-        prefixes = context.cache == nil ? prompt.prefixes(context) : []
+        prefixes = context.cache == nil ? prompt.prefixes(context).own : []
         if prompt.positionOffset == 0 {
             (self.batch, self.rows) = (batch, rows)
         } else {

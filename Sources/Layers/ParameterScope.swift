@@ -87,12 +87,13 @@ public final class ParameterScope {
         return parameter
     }
 
-    /// The tensor `name` of this scope or, where the source has only `other`, by its whole name, that one in its place.
+    /// The tensor `name` of this scope or, where the source hasn't got it, the first of `others` that it has, by their whole
+    /// names, in its place.
     public func parameter(
-        _ name: String, _ shape: [Int], _ initializer: Initializer, otherwise other: String
+        _ name: String, _ shape: [Int], _ initializer: Initializer, otherwise others: [String]
     ) -> Parameter {
         let fullName = path.isEmpty ? name : "\(path).\(name)"
-        if ledger.names.contains(fullName) || !ledger.names.contains(other) {
+        guard !ledger.names.contains(fullName), let other = others.first(where: ledger.names.contains) else {
             return parameter(name, shape, initializer)
         }
         ledger.others.insert(other)
@@ -112,6 +113,17 @@ public final class ParameterScope {
         let parameter = Parameter(name: fullName, value: value)
         ledger.parameters.append(parameter)
         return parameter
+    }
+
+    /// The tensor `name` of this scope is a copy of `other` where the source has it at all; anything else is a problem.
+    public func copy(_ name: String, of other: Parameter) {
+        let fullName = path.isEmpty ? name : "\(path).\(name)"
+        guard ledger.names.contains(fullName), !ledger.others.contains(fullName) else { return }
+        ledger.others.insert(fullName)
+        let value = value(fullName, other.shape, .constant(0))
+        if value.shape == other.shape, other.count > 0, !value.isEqual(to: other.value) {
+            report("differs from \(ledger.source.storedName(other.name)), though the model has one table for both", fullName)
+        }
     }
 
     /// Says what is odd about the tensor `name` of the model.

@@ -6,9 +6,10 @@ public final class RMSNorm {
     public let weight: Parameter
     public let epsilon: Float
 
-    public init(_ scope: ParameterScope, width: Int, epsilon: Float) {
+    /// - Parameter value: What the weight is where no checkpoint gives it.
+    public init(_ scope: ParameterScope, width: Int, epsilon: Float, initially value: Float = 1) {
         path = scope.path
-        weight = scope.parameter("weight", [width], .constant(1))
+        weight = scope.parameter("weight", [width], .constant(value))
         self.epsilon = epsilon
     }
 

@@ -3,18 +3,24 @@ public import Tensors
 /// The end of a sub-layer, where its output f joins the residual stream h, with a slot for one adapter: h + f without.
 public final class ResidualJoin {
     public enum SubLayer: Sendable {
-        case attention, feedForward
+        case attention
+        /// A decoder's to what its encoder made.
+        case sourceAttention
+        case feedForward
     }
 
-    /// The block's path, such as `transformer.h.0`.
-    public let blockPath: String
+    /// The path of what AdapterHub puts there, such as `transformer.h.0.attention_adapters`.
+    public let adapterPath: String
+    /// The number of the block among all of the model.
+    public let layer: Int
     public let subLayer: SubLayer
     /// The size of the residual stream's rows.
     public let width: Int
     public var adapter: (any JoinAdapter)?
 
-    public init(blockPath: String, subLayer: SubLayer, width: Int) {
-        self.blockPath = blockPath
+    public init(adapterPath: String, layer: Int, subLayer: SubLayer, width: Int) {
+        self.adapterPath = adapterPath
+        self.layer = layer
         self.subLayer = subLayer
         self.width = width
     }
@@ -30,6 +36,16 @@ public final class ResidualJoin {
         guard let adapter else { return addResidual(residual, output, dropout: choice) }
         return adapter.join(
             residual: residual, normalized: normalized(), output: choice.map { dropout(output, $0) } ?? output, context)
+    }
+}
+
+extension ResidualJoin {
+    /// The ends of attention and feed-forward of block `layer` at `path`, as AdapterHub names them in decoders.
+    public static func ends(ofBlock path: String, layer: Int, width: Int) -> [ResidualJoin] {
+        [
+            ResidualJoin(adapterPath: "\(path).attention_adapters", layer: layer, subLayer: .attention, width: width),
+            ResidualJoin(adapterPath: "\(path).output_adapters", layer: layer, subLayer: .feedForward, width: width),
+        ]
     }
 }
 

@@ -1,7 +1,10 @@
 import JSONText
+import Layers
 
 /// `adapter_config.json` with the fields that peft 0.21 writes for every method, and those of one.
-func adapterConfiguration(type: String, basePath: String, _ fields: [JSONValue.Member]) -> JSONValue {
+func adapterConfiguration(
+    type: String, of model: any AdaptableModel, basePath: String, _ fields: [JSONValue.Member]
+) -> JSONValue {
     .object(
         [
             .init("auto_mapping", nil),
@@ -10,7 +13,7 @@ func adapterConfiguration(type: String, basePath: String, _ fields: [JSONValue.M
             .init("peft_type", .string(type)),
             .init("peft_version", "0.21.2"),
             .init("revision", nil),
-            .init("task_type", "CAUSAL_LM"),
+            .init("task_type", .string(model.taskType)),
         ] + fields)
 }
 

@@ -29,14 +29,14 @@ public struct BottleneckAdapter: SelectingMethod {
 
     public func check(_ model: any AdaptableModel) throws {
         try checkStart(
-            model, keys: ["mh_adapter", "output_adapter", "leave_out", "variant"])
+            model, keys: ["mh_adapter", "cross_adapter", "output_adapter", "leave_out", "variant"])
     }
 
     func selection(in model: any AdaptableModel) throws -> Selection {
         let traits = try joins(of: model).map { join in
-            let size = try settings.size(width: join.width, layer: join.layer ?? 0, isNew: false, section)
+            let size = try settings.size(width: join.width, layer: join.layer, isNew: false, section)
             return (
-                join.name, [Selection.Trait(keys: ["size", "reduction_factor", "variant"], text: "the size \(size)")]
+                join.adapterPath, [Selection.Trait(keys: ["size", "reduction_factor", "variant"], text: "the size \(size)")]
             )
         }
         return Selection(Dictionary(traits, uniquingKeysWith: { first, _ in first }), modulesToSave: [], in: model)
@@ -45,7 +45,7 @@ public struct BottleneckAdapter: SelectingMethod {
     /// The ends of sub-layers that get an adapter.
     private func joins(of model: any AdaptableModel) throws -> [ResidualJoin] {
         let joins = model.joins
-        let layers = Set(joins.compactMap(\.layer))
+        let layers = Set(joins.map(\.layer))
         for (key, numbers) in [("leave_out", settings.leftOut), ("reduction_factor", settings.factors.keys.sorted())]
         where section.asksFor(key) {
             if let missing = numbers.first(where: { !layers.contains($0) }) {
@@ -54,6 +54,13 @@ public struct BottleneckAdapter: SelectingMethod {
                         "there is no layer \(missing); the layers are 0 to \(layers.max() ?? 0)", at: key)
                 ])
             }
+        }
+        if settings.isAfterSourceAttention, section.asksFor("cross_adapter"),
+            !joins.contains(where: { $0.subLayer == .sourceAttention })
+        {
+            throw Problems([
+                section.problem("the model has no encoder that its layers could attend to", at: "cross_adapter")
+            ])
         }
         let width = joins.first?.width ?? 0
         if let expected = settings.width, expected != width {
@@ -64,8 +71,13 @@ public struct BottleneckAdapter: SelectingMethod {
             ])
         }
         let chosen = joins.filter { join in
-            let isWanted = join.subLayer == .attention ? settings.isAfterAttention : settings.isAfterFeedForward
-            return isWanted && !(join.layer.map(settings.leftOut.contains) ?? false)
+            let isWanted =
+                switch join.subLayer {
+                case .attention: settings.isAfterAttention
+                case .sourceAttention: settings.isAfterSourceAttention
+                case .feedForward: settings.isAfterFeedForward
+                }
+            return isWanted && !settings.leftOut.contains(join.layer)
         }
         if chosen.isEmpty {
             throw Problems([section.problem("leaves no layer where an adapter would be", at: "leave_out")])
@@ -79,7 +91,7 @@ public struct BottleneckAdapter: SelectingMethod {
         let width = chosen.first?.width ?? 0
         let isNew = context.isTraining && context.stored == nil
         let sizes = try chosen.map { join in
-            try settings.size(width: join.width, layer: join.layer ?? 0, isNew: isNew, section)
+            try settings.size(width: join.width, layer: join.layer, isNew: isNew, section)
         }
         if isNew {
             let count = zip(chosen, sizes).reduce(0.0) { $0 + 2 * Double($1.0.width + 1) * Double($1.1) }
@@ -95,7 +107,7 @@ public struct BottleneckAdapter: SelectingMethod {
         }
         return BottleneckInstallation(
             bottlenecks, ExtraParameters(model: model),
-            settings.configuration(model: model.transformersClass, width: width, basePath: context.basePath),
+            settings.configuration(of: model, width: width, basePath: context.basePath),
             vocabularyHead: (model.outputLayerPath + ".weight", model.taskHead == nil ? model.headWeight : nil),
             isTraining: context.isTraining)
     }
@@ -106,14 +118,6 @@ extension AdaptableModel {
     fileprivate var headWeight: Parameter? {
         isHeadTied ? tokenEmbedding : parameters.first { $0.name == outputLayerPath + ".weight" }
     }
-}
-
-extension ResidualJoin {
-    /// The number of the block, as AdapterHub counts.
-    fileprivate var layer: Int? { blockPath.split(separator: ".").last.flatMap { Int($0) } }
-
-    /// As AdapterHub names what stands there.
-    fileprivate var name: String { "\(blockPath).\(subLayer == .attention ? "attention" : "output")_adapters" }
 }
 
 /// The adapter at the end of one sub-layer.
@@ -129,7 +133,7 @@ private final class Bottleneck: JoinAdapter {
     static func layout(
         _ join: ResidualJoin, size: Int, _ scaling: BottleneckSettings.Scaling
     ) -> [(name: String, shape: [Int])] {
-        let (path, width) = (join.name + ".adapters", join.width)
+        let (path, width) = (join.adapterPath + ".adapters", join.width)
         var layout = [
             (name: path + ".adapter_down.0.weight", shape: [size, width]), (path + ".adapter_down.0.bias", [size]),
             (path + ".adapter_up.weight", [width, size]), (path + ".adapter_up.bias", [width]),
@@ -147,7 +151,7 @@ private final class Bottleneck: JoinAdapter {
         self.join = join
         self.settings = settings
         let width = join.width
-        var generator = seed.map { RandomGenerator(seed: $0, stream: join.name) }
+        var generator = seed.map { RandomGenerator(seed: $0, stream: join.adapterPath) }
         (down, up) = settings.start.weights(width: width, size: size, &generator)
         downBias = Tensor(zeros: [size])
         upBias = Tensor(zeros: [width])
@@ -161,7 +165,7 @@ private final class Bottleneck: JoinAdapter {
 
     /// As AdapterHub names them, without the adapter's own name.
     var tensors: [(name: String, tensor: Tensor)] {
-        let path = join.name + ".adapters"
+        let path = join.adapterPath + ".adapters"
         var tensors = [
             (name: path + ".adapter_down.0.weight", tensor: down), (path + ".adapter_down.0.bias", downBias),
             (path + ".adapter_up.weight", up), (path + ".adapter_up.bias", upBias),

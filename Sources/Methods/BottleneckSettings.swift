@@ -40,6 +40,8 @@ struct BottleneckSettings {
     ]
 
     let isAfterAttention: Bool
+    /// Behind a decoder's attention to what its encoder made.
+    let isAfterSourceAttention: Bool
     let isAfterFeedForward: Bool
     let isParallel: Bool
     /// Whether the adapter reads h + f (original_ln_before) and not f.
@@ -73,6 +75,8 @@ struct BottleneckSettings {
         let defaults = variant == nil ? defaults : nil
         let isHoulsby = variant == .houlsby
         isAfterAttention = section.optionalBool("mh_adapter") ?? defaults?.isAfterAttention ?? isHoulsby
+        isAfterSourceAttention =
+            section.optionalBool("cross_adapter") ?? defaults?.isAfterSourceAttention ?? false
         isAfterFeedForward = section.optionalBool("output_adapter") ?? defaults?.isAfterFeedForward ?? true
         isParallel = section.optionalBool("is_parallel") ?? defaults?.isParallel ?? (variant == .parallel)
         joinsBefore = section.optionalBool("original_ln_before") ?? defaults?.joinsBefore ?? (variant == .pfeiffer)
@@ -114,7 +118,7 @@ struct BottleneckSettings {
         if section.has("reduction_factor"), self.factors.keys.contains(where: { $0 < 0 }) {
             section.record("a layer's number is at least 0", at: "reduction_factor")
         }
-        if !isAfterAttention, !isAfterFeedForward {
+        if !isAfterAttention, !isAfterFeedForward, !isAfterSourceAttention {
             section.record("false, and output_adapter too: nothing would train", at: "mh_adapter")
         }
         if isParallel, joinsBefore {
@@ -159,7 +163,7 @@ struct BottleneckSettings {
 
     /// What AdapterHub has besides, harmless only while it is off.
     private static func refuseUnsupported(_ section: ConfigSection) {
-        for key in ["phm_layer", "ln_before", "ln_after", "use_gating", "cross_adapter", "inv_adapter"]
+        for key in ["phm_layer", "ln_before", "ln_after", "use_gating", "inv_adapter"]
         where section.has(key) {
             if case .scalar("false", _)? = section.node(key)?.content { continue }
             section.record("isn't supported", at: key)
@@ -190,7 +194,7 @@ struct BottleneckSettings {
     }
 
     /// The configuration in one level, as the tool has it; `AdapterFolder` writes it as AdapterHub does.
-    func configuration(model: String, width: Int, basePath: String) -> JSONValue {
+    func configuration(of model: any AdaptableModel, width: Int, basePath: String) -> JSONValue {
         // A factor whose quotient, rounded down, is the size.
         let ownFactor =
             size.map { width % $0 == 0 ? Double(width / $0) : Double(width) / (Double($0) + 0.5) } ?? factor
@@ -208,21 +212,21 @@ struct BottleneckSettings {
             }
         return .object([
             .init("adapter_residual_before_ln", false), .init("base_model_name_or_path", .string(basePath)),
-            .init("cross_adapter", false), .init("dropout", .decimal(dropout)), .init("factorized_phm_W", true),
+            .init("cross_adapter", .boolean(isAfterSourceAttention)), .init("dropout", .decimal(dropout)), .init("factorized_phm_W", true),
             .init("factorized_phm_rule", false), .init("hidden_size", .integer(width)),
             .init("hypercomplex_nonlinearity", "glorot-uniform"), .init("init_weights", .string(start.rawValue)),
             .init("init_weights_seed", nil), .init("inv_adapter", nil), .init("inv_adapter_reduction_factor", nil),
             .init("is_parallel", .boolean(isParallel)), .init("learn_phm", true),
             .init("leave_out", .array(leftOut.map(JSONValue.integer))), .init("ln_after", false),
             .init("ln_before", false), .init("mh_adapter", .boolean(isAfterAttention)),
-            .init("model_class", .string(model)), .init("model_name", .string(basePath)),
+            .init("model_class", .string(model.transformersClass)), .init("model_name", .string(basePath)),
             .init("non_linearity", .string(nonLinearity)), .init("original_ln_after", .boolean(joinsAfter)),
             .init("original_ln_before", .boolean(joinsBefore)), .init("output_adapter", .boolean(isAfterFeedForward)),
             .init("peft_type", "BOTTLENECK"), .init("phm_bias", true), .init("phm_c_init", "normal"),
             .init("phm_dim", 4), .init("phm_init_range", 0.0001), .init("phm_layer", false), .init("phm_rank", 1),
             .init("reduction_factor", reduction), .init("residual_before_ln", .boolean(keepsOutput)),
             .init("scaling", scale), .init("shared_W_phm", false), .init("shared_phm_rule", true),
-            .init("stochastic_depth", 0.0), .init("task_type", "CAUSAL_LM"), .init("use_gating", false),
+            .init("stochastic_depth", 0.0), .init("task_type", .string(model.taskType)), .init("use_gating", false),
             .init("version", "adapters.1.3.0"),
         ])
     }

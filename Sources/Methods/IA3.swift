@@ -114,7 +114,7 @@ public struct IA3: SelectingMethod {
             feedForward = .list(scaled.filter(\.scalesInput).map(\.linear.path))
         }
         return adapterConfiguration(
-            type: "IA3", basePath: basePath,
+            type: "IA3", of: model, basePath: basePath,
             [
                 .init("exclude_modules", targets.excluded.map { JSONValue($0) } ?? nil),
                 .init("fan_in_fan_out", .boolean(scaled.contains { $0.linear.isInputByOutput })),

@@ -63,7 +63,7 @@ public struct LNTuning: SelectingMethod {
         return ParameterInstallation(
             extras,
             adapterConfiguration(
-                type: "LN_TUNING", basePath: context.basePath,
+                type: "LN_TUNING", of: model, basePath: context.basePath,
                 [
                     .init("exclude_modules", targets.excluded.map { JSONValue($0) } ?? nil),
                     .init("modules_to_save", .names(modulesToSave)),

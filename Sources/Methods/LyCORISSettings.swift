@@ -104,7 +104,7 @@ struct LyCORISSettings {
         return LayerAdapters(
             adapters, extras,
             configuration(
-                type: Method.adapterType ?? "", linears, default: entries, basePath: context.basePath, more),
+                type: Method.adapterType ?? "", linears, of: model, default: entries, basePath: context.basePath, more),
             isTraining: context.isTraining)
     }
 
@@ -129,10 +129,11 @@ struct LyCORISSettings {
 
     /// `adapter_config.json`, with `more` that only one of the two has.
     private func configuration(
-        type: String, _ linears: [Linear], default entries: [String], basePath: String, _ more: [JSONValue.Member]
+        type: String, _ linears: [Linear], of model: any AdaptableModel, default entries: [String], basePath: String,
+        _ more: [JSONValue.Member]
     ) -> JSONValue {
         adapterConfiguration(
-            type: type, basePath: basePath,
+            type: type, of: model, basePath: basePath,
             [
                 .init("alpha", .alpha(alpha)),
                 .init("alpha_pattern", .object(alphaPattern.map { .init($0.expression, .alpha($0.value)) })),

@@ -68,8 +68,8 @@ public struct PTuning: PEFTMethod {
         }
         let network: any PromptEncoder =
             context.isTraining
-            ? encoder.encoder(count: settings.count, width: width, hidden: hidden, seed: context.seed)
-            : PromptTable(PromptTable.random(settings.count, width, seed: context.beginningSeed))
+            ? encoder.encoder(count: settings.rowCount(in: model), width: width, hidden: hidden, seed: context.seed)
+            : PromptTable(PromptTable.random(settings.rowCount(in: model), width, seed: context.beginningSeed))
         return try PromptInstallation(
             settings, network, placement == .front ? .leading : .placed, configuration: configuration,
             encoderAdvice: advice, into: model, section, context)

@@ -9,6 +9,7 @@ public struct PTuningV2: PEFTMethod {
     public static let name = "p_tuning_v2"
     public static let learningRate = 1e-2
     public static let adapterType: String? = "PREFIX_TUNING"
+    public static let tensorEndings = PrefixTuning.tensorEndings
 
     private let section: ConfigSection
     private let settings: PrefixSettings
@@ -20,7 +21,7 @@ public struct PTuningV2: PEFTMethod {
         settings = PrefixSettings(section, defaults: defaults?.settings, method: Self.name)
         dropout = section.probability("prefix_dropout", default: 0.1)
         start = defaults?.settings.prompt
-        if let defaults { settings.prompt.reportDifferences(from: defaults.settings.prompt, section) }
+        if let defaults { settings.reportDifferences(from: defaults.settings, section) }
         try section.throwProblems()
     }
 

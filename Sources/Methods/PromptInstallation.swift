@@ -7,13 +7,13 @@ import Tensors
 /// A learned prompt in a model: its encoder, and how its vectors enter the sequences.
 final class PromptInstallation: Installation, LearnedPrompt {
     /// How the vectors enter the sequences.
-    enum Arrangement {
+    enum Arrangement: Hashable {
         /// As virtual tokens in front of every sequence.
         case leading
         /// As virtual tokens where the data's template has them.
         case placed
-        /// As keys and values of every layer, laid out as [layers, key and value, heads, size].
-        case prefix
+        /// As keys and values of layers.
+        case prefix(PrefixLayout)
     }
 
     private let model: any AdaptableModel
@@ -51,20 +51,13 @@ final class PromptInstallation: Installation, LearnedPrompt {
 
     var leadingCount: Int { arrangement == .leading ? count : 0 }
     var placedCount: Int { arrangement == .placed ? count : 0 }
-    var prefixCount: Int { arrangement == .prefix ? count : 0 }
+    var prefixCount: Int { if case .prefix = arrangement { count } else { 0 } }
 
-    func embeddings(_ context: ForwardContext) -> Tensor? { arrangement == .prefix ? nil : vectors(context) }
+    func embeddings(_ context: ForwardContext) -> Tensor? { prefixCount > 0 ? nil : vectors(context) }
 
-    func prefixes(_ context: ForwardContext) -> [KeyValuePrefix] {
-        guard arrangement == .prefix else { return [] }
-        let vectors = vectors(context)
-        let width = vectors.columnCount / (2 * model.promptShape.layerCount)
-        return (0..<model.promptShape.layerCount).map { layer in
-            let start = 2 * layer * width
-            return KeyValuePrefix(
-                keys: sliceColumns(vectors, start..<start + width),
-                values: sliceColumns(vectors, start + width..<start + 2 * width))
-        }
+    func prefixes(_ context: ForwardContext) -> LayerPrefixes {
+        guard case .prefix(let layout) = arrangement else { return LayerPrefixes() }
+        return layout.prefixes(vectors(context))
     }
 
     private func vectors(_ context: ForwardContext) -> Tensor {
@@ -77,9 +70,15 @@ final class PromptInstallation: Installation, LearnedPrompt {
 
     var trainable: [TrainableParameter] { encoder.parameters + extras.trainable }
 
-    /// The tensor's name in the file. Where the template places the tokens it has another one than peft's, so that peft
-    /// refuses the file instead of taking the tokens for leading ones.
-    private var tensorName: String { arrangement == .placed ? "placed_" + PromptTable.name : PromptTable.name }
+    /// The tensor's name in the file. What peft hasn't got, tokens that the template places say, has another one than
+    /// peft's, so that peft refuses the file instead of taking it for something else.
+    private var tensorName: String {
+        switch arrangement {
+        case .placed: "placed_" + PromptTable.name
+        case .prefix(.everyAttention): "every_attention_" + PromptTable.name
+        case .leading, .prefix(.pairs): PromptTable.name
+        }
+    }
 
     func deliver() -> Delivery {
         let vectors = withoutGradients { encoder.vectors(.inference()) }

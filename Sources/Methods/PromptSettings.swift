@@ -8,6 +8,9 @@ import Tensors
 struct PromptSettings: Equatable {
     /// How many virtual tokens there are.
     var count: Int
+    /// How many stacks of layers peft counts virtual tokens for: an encoder and a decoder, or one; nil for those that the
+    /// model has.
+    var submodules: Int?
     var modulesToSave: [String]
 
     /// Reads the settings; what is wrong is recorded in the section.
@@ -22,11 +25,14 @@ struct PromptSettings: Equatable {
             _ = section.node(key)
             section.record("\(method) puts vectors into the sequences and has no target layers: leave it out", at: key)
         }
-        if section.has("num_transformer_submodules"), section.optionalInt("num_transformer_submodules") != 1 {
-            section.record(
-                "only prompts for models without an encoder (1) are supported", at: "num_transformer_submodules")
-        }
+        submodules = section.optionalInt("num_transformer_submodules", in: 1...2) ?? defaults?.submodules
     }
+
+    /// The rows of a table of virtual tokens as peft has it for a model with an encoder: twice as many as there are tokens,
+    /// of which the second half is never read.
+    func rowCount(in model: any AdaptableModel) -> Int { count * submoduleCount(of: model.promptShape) }
+
+    func submoduleCount(of shape: PromptShape) -> Int { submodules ?? (shape.encoderLayerCount == nil ? 1 : 2) }
 
     /// Settings of methods that change layers.
     private static let forLayers = ["target_modules", "exclude_modules", "layers_to_transform", "layers_pattern"]
@@ -54,13 +60,19 @@ struct PromptSettings: Equatable {
         compare(
             "token_dim", inEveryLayer ? shape.heads.keyValueWidth : shape.width,
             inEveryLayer ? "a width of keys" : "a width")
+        if submoduleCount(of: shape) == 2, shape.encoderLayerCount == nil {
+            problems.append(
+                section.problem(
+                    "the model has no encoder, so that prompts are for one stack of layers (1)",
+                    at: "num_transformer_submodules"))
+        }
         if inEveryLayer {
-            if shape.layerCount == 0 {
+            if shape.layerCount == 0 || shape.encoderLayerCount == 0 {
                 problems.append(
                     section.problem(
                         "the model has no layers, so that no prefix has a place", at: "num_virtual_tokens"))
             }
-            compare("num_layers", shape.layerCount, "a number of layers")
+            compare("num_layers", shape.storedLayerCount, "a number of layers")
             compare("num_attention_heads", shape.heads.keyValueCount, "a number of attention heads")
         }
         // One token to read and one to predict must find a place.
@@ -90,17 +102,22 @@ struct PromptSettings: Equatable {
             .init("inference_mode", true),
             .init("modules_to_save", modulesToSave.isEmpty ? nil : .array(modulesToSave.map(JSONValue.string))),
             .init("num_attention_heads", .integer(isPrefix ? shape.heads.keyValueCount : shape.heads.count)),
-            .init("num_layers", .integer(shape.layerCount)),
-            .init("num_transformer_submodules", 1),
+            .init("num_layers", .integer(shape.storedLayerCount)),
+            .init("num_transformer_submodules", .integer(submoduleCount(of: shape))),
             .init("num_virtual_tokens", .integer(count)),
             .init("peft_type", .string(type)),
             .init("peft_version", "0.21.2"),
             .init("revision", nil),
-            .init("task_type", "CAUSAL_LM"),
+            .init("task_type", .string(model.taskType)),
             .init("token_dim", .integer(isPrefix ? shape.heads.keyValueWidth : shape.width)),
         ]
         return .object((common + own).sorted { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) })
     }
+}
+
+extension PromptShape {
+    /// The layers that peft counts, those of an encoder where there is one.
+    var storedLayerCount: Int { encoderLayerCount ?? layerCount }
 }
 
 extension ConfigSection {

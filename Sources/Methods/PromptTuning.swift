@@ -68,14 +68,15 @@ public struct PromptTuning: PEFTMethod {
     }
 
     private func table(for model: any AdaptableModel, _ context: InstallationContext) throws -> Tensor {
-        if context.stored != nil { return Tensor(zeros: [settings.count, model.tokenEmbedding.shape[1]]) }
+        let count = settings.rowCount(in: model)
+        if context.stored != nil { return Tensor(zeros: [count, model.tokenEmbedding.shape[1]]) }
         let vectors = model.tokenEmbedding.tensor
         switch context.isTraining ? start : .random {
-        case .random: return PromptTable.random(settings.count, vectors.columnCount, seed: context.seed)
+        case .random: return PromptTable.random(count, vectors.columnCount, seed: context.seed)
         case .sampleVocabulary:
             var generator = RandomGenerator(seed: context.seed, stream: PromptTable.name)
             return rows(
-                (0..<settings.count).map { _ in Int(generator.next(upperBound: UInt64(vectors.rowCount))) }, vectors)
+                (0..<count).map { _ in Int(generator.next(upperBound: UInt64(vectors.rowCount))) }, vectors)
         case .text:
             let tokens = try context.encode(text ?? "")
             if tokens.isEmpty {
@@ -83,7 +84,7 @@ public struct PromptTuning: PEFTMethod {
                     section.problem("an empty text has no tokens to begin with", at: "prompt_tuning_init_text")
                 ])
             }
-            return rows((0..<settings.count).map { Int(tokens[$0 % tokens.count]) }, vectors)
+            return rows((0..<count).map { Int(tokens[$0 % tokens.count]) }, vectors)
         }
     }
 

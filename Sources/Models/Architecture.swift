@@ -2,6 +2,7 @@ public import Batches
 public import Configuration
 import Diagnostics
 public import Layers
+public import Tensors
 
 /// A family of models: how `config.json` names it and how one is built.
 public protocol Architecture: LanguageModel, SendableMetatype {
@@ -9,7 +10,7 @@ public protocol Architecture: LanguageModel, SendableMetatype {
     static var modelType: String { get }
 
     /// The module that holds everything but the head, which names of tensors begin with, such as `transformer`
-    /// (transformers' `base_model_prefix`).
+    /// (transformers' `base_model_prefix`); empty where there is none.
     static var basePath: String { get }
 
     /// The path of the token embedding.
@@ -30,8 +31,14 @@ public protocol Architecture: LanguageModel, SendableMetatype {
     /// The fields of the configuration that change what the tensors compute, beside their shapes, as text.
     var computation: String { get }
 
-    /// Whether the configuration says that the language model's head is the token embedding, whatever the file holds.
-    var tiesHeadByConfiguration: Bool { get }
+    /// Other names under which a checkpoint may hold the token embedding's weight once more.
+    static var tokenTableCopies: [String] { get }
+
+    /// The language model's head as it stands in files; nil where it is the token embedding there too.
+    var storedHead: (any StoredTensor)? { get }
+
+    /// Fields of `config.json` that say how the head is, where they said something else.
+    var headFields: [(key: String, value: Bool)] { get }
 
     /// Builds the model with the head of `objective` and takes its tensors from `source`; a task's head that isn't there
     /// is made anew.
@@ -42,6 +49,10 @@ public protocol Architecture: LanguageModel, SendableMetatype {
 
 extension Architecture {
     public static var storedHeadPath: String { headPath }
+
+    public static var tokenTableCopies: [String] { [] }
+
+    public var storedHead: (any StoredTensor)? { isHeadTied ? nil : head.weight.value }
 
     /// The name that checkpoints have for one of the model's parameters, and the other way round.
     public static func storedName(_ name: String) -> String {
@@ -55,11 +66,11 @@ extension Architecture {
     /// The names of the token embedding in checkpoints, old ones included.
     public static var tokenTableNames: [String] {
         let name = tokenTablePath + ".weight"
-        return [name, String(name.dropFirst(basePath.count + 1))]
+        return basePath.isEmpty ? [name] : [name, String(name.dropFirst(basePath.count + 1))]
     }
 
     /// The path of a task's head, the same in every family.
-    public static var taskHeadPath: String { Decoder.taskHeadPath }
+    public static var taskHeadPath: String { OutputHead.taskHeadPath }
 
     /// Builds the language model.
     public init(configuration: ConfigSection, source: any ParameterSource) throws {
@@ -70,6 +81,6 @@ extension Architecture {
 /// Every family that the tool knows.
 public var architectures: [any Architecture.Type] {
     [
-        GPT2.self, Llama.self, Mistral.self, Qwen2.self, Qwen3.self, GPTNeoX.self,
+        GPT2.self, Llama.self, Mistral.self, Qwen2.self, Qwen3.self, GPTNeoX.self, T5.self, MT5.self,
     ]
 }

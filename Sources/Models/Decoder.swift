@@ -4,22 +4,14 @@ public import Layers
 public import Tensors
 
 /// What language models that read from left to right have in common: a token embedding, blocks one after the other, a norm,
-/// and a head, which is the token embedding again (tied) or has a weight of its own.
+/// and a head.
 public final class Decoder {
-    /// The path of a task's head, the same in every family.
-    static let taskHeadPath = "score"
-
-    let objective: Objective
     let location: String?
     let tokens: Embedding
-    let head: Linear
+    let output: OutputHead
     let modules: [NamedModule]
     let blocks: [any DecoderBlock]
     var prompt: (any LearnedPrompt)?
-    private let ownParameters: [Parameter]
-    private let headName: String
-    /// Whether the head had the token embedding's weight from the start.
-    private let isBuiltTied: Bool
 
     /// Takes the head from `root`, when all else has been asked for, and ends the building.
     ///
@@ -34,25 +26,8 @@ public final class Decoder {
         tokens: Embedding, others: [Embedding] = [], blocks: [any DecoderBlock], norm: String,
         isIgnorable: (String) -> Bool
     ) throws {
-        let weight: Parameter
-        let headPath = objective.outputCount == nil ? vocabulary.headPath : Self.taskHeadPath
-        headName = "\(vocabulary.headPath).weight"
-        if let outputs = objective.outputCount {
-            weight = root[headPath].optional("weight", [outputs, tokens.width], vocabulary.initializer)
-        } else if !vocabulary.isHeadTied {
-            weight = root[headPath].parameter("weight", tokens.weight.shape, vocabulary.initializer)
-        } else if let own = root[headPath].parameter("weight", differingFrom: tokens.weight) {
-            weight = own
-            root.warn(
-                "differs from the token embedding, though tie_word_embeddings says that they are one: both are kept",
-                about: own.name)
-        } else {
-            weight = tokens.weight
-        }
-        head = Linear(path: headPath, weight: weight, bias: nil, isInputByOutput: false)
-        isBuiltTied = weight === tokens.weight
-        ownParameters = root.parameters
-        self.objective = objective
+        let output = OutputHead(root, objective: objective, vocabulary: vocabulary, tokens: tokens)
+        self.output = output
         self.location = location
         self.tokens = tokens
         self.blocks = blocks
@@ -60,22 +35,9 @@ public final class Decoder {
             [NamedModule(path: path, kind: .container)]
             + ([tokens] + others).map { NamedModule(path: $0.path, kind: .embedding($0)) }
             + blocks.flatMap(\.modules) + [
-                NamedModule(path: norm, kind: .norm), NamedModule(path: headPath, kind: .linear(head)),
+                NamedModule(path: norm, kind: .norm), NamedModule(path: output.linear.path, kind: .linear(output.linear)),
             ]
-        let ignoredHead = objective == .languageModel ? nil : headName
-        try root.finish { isIgnorable($0) || $0 == ignoredHead }
-    }
-
-    var isHeadTied: Bool { head.weight === tokens.weight }
-
-    var parameters: [Parameter] { isHeadTied || !isBuiltTied ? ownParameters : ownParameters + [head.weight] }
-
-    func untieHead() {
-        if isHeadTied { head.setWeight(Parameter(name: headName, value: tokens.weight.value)) }
-    }
-
-    func retieHead() {
-        if isBuiltTied { head.setWeight(tokens.weight) }
+        try root.finish { isIgnorable($0) || $0 == output.unusedName }
     }
 }
 
@@ -90,26 +52,6 @@ extension Decoder {
         }
         require(virtualTable == nil, "Decoder: virtual tokens beside an adapter of \(tokens.path)")
         return tokens(batch.tokens)
-    }
-
-    /// The tables over the vocabulary.
-    struct Vocabulary {
-        let size: Int
-        let width: Int
-        let headPath: String
-        let isHeadTied: Bool
-        let initializer: Initializer
-        /// `pad_token_id` of families whose embedding doesn't learn that row from where it is read.
-        var paddingIndex: Int32?
-
-        /// The token embedding; of a tied model also where the file has the head alone.
-        func embedding(_ scope: ParameterScope) -> Embedding {
-            Embedding(
-                path: scope.path,
-                weight: isHeadTied
-                    ? scope.parameter("weight", [size, width], initializer, otherwise: "\(headPath).weight")
-                    : scope.parameter("weight", [size, width], initializer), paddingIndex: paddingIndex)
-        }
     }
 }
 
@@ -134,22 +76,29 @@ public protocol DecoderModel: Architecture {
 
     /// The head's input.
     func normalized(_ h: Tensor) -> Tensor
+
+    /// Whether the configuration says that the language model's head is the token embedding, whatever the file holds.
+    var tiesHeadByConfiguration: Bool { get }
 }
 
 extension DecoderModel {
-    public var objective: Objective { decoder.objective }
+    public var objective: Objective { decoder.output.objective }
     public var location: String? { decoder.location }
-    public var head: Linear { decoder.head }
-    public var outputLayerPath: String { decoder.head.path }
+    public var head: Linear { decoder.output.linear }
+    public var outputLayerPath: String { decoder.output.linear.path }
     public var modules: [NamedModule] { decoder.modules }
     public var joins: [ResidualJoin] { decoder.blocks.flatMap(\.joins) }
-    public var parameters: [Parameter] { decoder.parameters }
+    public var parameters: [Parameter] { decoder.output.parameters }
     public var tokenEmbedding: Parameter { decoder.tokens.weight }
     public var vocabularySize: Int { decoder.tokens.entryCount }
-    public var taskHead: Parameter? { decoder.objective == .languageModel ? nil : decoder.head.weight }
-    public var isHeadTied: Bool { decoder.isHeadTied }
-    public func untieHead() { decoder.untieHead() }
-    public func retieHead() { decoder.retieHead() }
+    public var taskHead: Parameter? { decoder.output.taskWeight }
+    public var isHeadTied: Bool { decoder.output.isTied }
+    public func untieHead() { decoder.output.untie() }
+    public func retieHead() { decoder.output.retie() }
+
+    public var headFields: [(key: String, value: Bool)] {
+        taskHead == nil && tiesHeadByConfiguration && !isHeadTied ? [("tie_word_embeddings", false)] : []
+    }
 
     public var prompt: (any LearnedPrompt)? {
         get { decoder.prompt }
@@ -182,12 +131,15 @@ extension DecoderModel {
         return normalized(h)
     }
 
-    public func makeCache(sequences: Int, capacity: Int) -> KeyValueCache {
+    public func opening(_ prompt: [Int32]) -> [Int32] { prompt }
+
+    public func makeCache(prompts: [[Int32]], capacity: Int) -> KeyValueCache {
         let shape = promptShape
+        let sequences = prompts.count
         let cache = KeyValueCache(
             layerCount: shape.layerCount, sequences: sequences,
             capacity: capacity + (decoder.prompt?.positionOffset ?? 0), width: shape.heads.keyValueWidth)
-        if sequences > 0, let prompt = decoder.prompt { cache.begin(with: prompt.prefixes(.inference())) }
+        if sequences > 0, let prompt = decoder.prompt { cache.begin(with: prompt.prefixes(.inference()).own) }
         return cache
     }
 }

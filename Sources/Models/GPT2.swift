@@ -30,7 +30,7 @@ public final class GPT2: DecoderModel {
         let scope = root[Self.basePath]
         let width = configuration.width
         let spread = Initializer.normal(standardDeviation: configuration.initializerRange)
-        let vocabulary = Decoder.Vocabulary(
+        let vocabulary = Vocabulary(
             size: configuration.vocabularySize, width: width, headPath: Self.headPath,
             isHeadTied: configuration.isHeadTied, initializer: spread)
         let tokens = vocabulary.embedding(scope["wte"])
@@ -112,9 +112,7 @@ extension GPT2 {
             feedForwardNorm = LayerNorm(scope["ln_2"], width: width, epsilon: configuration.normEpsilon)
             feedForward = Self.conv1D(scope["mlp"]["c_fc"], width, inner, spread)
             feedForwardOutput = Self.conv1D(scope["mlp"]["c_proj"], inner, width, residualSpread)
-            joins = [ResidualJoin.SubLayer.attention, .feedForward].map {
-                ResidualJoin(blockPath: scope.path, subLayer: $0, width: width)
-            }
+            joins = ResidualJoin.ends(ofBlock: scope.path, layer: index, width: width)
         }
 
         /// GPT-2's linear layers keep their weight as [inputs, outputs].

@@ -29,7 +29,7 @@ public final class GPTNeoX: DecoderModel {
         let configuration = try GPTNeoXConfiguration(section) { source.warnings.append($0) }
         let root = ParameterScope(source)
         let scope = root[Self.basePath]
-        let vocabulary = Decoder.Vocabulary(
+        let vocabulary = Vocabulary(
             size: configuration.vocabularySize, width: configuration.width, headPath: Self.headPath,
             isHeadTied: configuration.isHeadTied,
             initializer: .normal(standardDeviation: configuration.initializerRange))
@@ -194,9 +194,7 @@ extension GPTNeoX {
             attentionOutput = linear(attention["dense"], width, width, bias: bias)
             feedForward = linear(scope["mlp"]["dense_h_to_4h"], width, inner)
             feedForwardOutput = linear(scope["mlp"]["dense_4h_to_h"], inner, width)
-            joins = [ResidualJoin.SubLayer.attention, .feedForward].map {
-                ResidualJoin(blockPath: scope.path, subLayer: $0, width: width)
-            }
+            joins = ResidualJoin.ends(ofBlock: scope.path, layer: index, width: width)
         }
 
         var modules: [NamedModule] {

@@ -25,12 +25,20 @@ public protocol LanguageModel: AdaptableModel {
     ///   would need isn't computed.
     func states(_ batch: TokenBatch, rows: [Int]?, _ context: ForwardContext) -> Tensor
 
-    /// An empty memory for generation.
-    func makeCache(sequences: Int, capacity: Int) -> KeyValueCache
+    /// What is gone on from where a prompt is answered: the prompt itself, or what a decoder begins with once an encoder
+    /// has read the prompt.
+    func opening(_ prompt: [Int32]) -> [Int32]
+
+    /// A memory for the answers to some prompts, with room for `capacity` tokens each, those of the openings included.
+    /// Nothing of the openings is in it, and all that an encoder reads.
+    func makeCache(prompts: [[Int32]], capacity: Int) -> KeyValueCache
 }
 
 extension LanguageModel {
     public var location: String? { nil }
+
+    /// Whether an encoder reads what is given and a decoder writes what is wanted of it.
+    public var hasEncoder: Bool { promptShape.encoderLayerCount != nil }
 
     /// The cross-entropy over the batch's labelled rows, for regression the squared error; `scale` as in
     /// `languageModelLoss`.

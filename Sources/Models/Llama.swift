@@ -34,7 +34,7 @@ public class Llama: DecoderModel {
         let configuration = try LlamaConfiguration(section, traits) { source.warnings.append($0) }
         let root = ParameterScope(source)
         let scope = root[Self.basePath]
-        let vocabulary = Decoder.Vocabulary(
+        let vocabulary = Vocabulary(
             size: configuration.vocabularySize, width: configuration.width, headPath: Self.headPath,
             isHeadTied: configuration.isHeadTied,
             initializer: .normal(standardDeviation: configuration.initializerRange),
@@ -179,9 +179,7 @@ extension Llama {
             down = linear(feedForward["down_proj"], inner, width, bias: hasInnerBiases)
             attentionNorm = RMSNorm(scope["input_layernorm"], width: width, epsilon: epsilon)
             feedForwardNorm = RMSNorm(scope["post_attention_layernorm"], width: width, epsilon: epsilon)
-            joins = [ResidualJoin.SubLayer.attention, .feedForward].map {
-                ResidualJoin(blockPath: scope.path, subLayer: $0, width: width)
-            }
+            joins = ResidualJoin.ends(ofBlock: scope.path, layer: index, width: width)
         }
 
         var modules: [NamedModule] {

@@ -63,7 +63,8 @@ struct EvaluationData {
         files == other.files && templates == other.templates && hasPlaces == other.hasPlaces
             && (templates.conversation == nil || command.config != nil || savedTemplate == other.savedTemplate)
             && (settings == nil) == (other.settings == nil)
-            && settings?.maximumLength == other.settings?.maximumLength && settings?.policy == other.settings?.policy
+            && settings?.maximumLength == other.settings?.maximumLength
+            && settings?.maximumTargetLength == other.settings?.maximumTargetLength && settings?.policy == other.settings?.policy
             && settings?.blockSize == other.settings?.blockSize && settings?.labels == other.settings?.labels
             && settings?.labelsAreNumbers == other.settings?.labelsAreNumbers
             && (command.shots == 0 && !hasLabels || settings?.train == other.settings?.train)
@@ -196,6 +197,9 @@ struct EvaluationData {
         encoder.chat = try chat(for: base)
         encoder.beginsEmptyTexts = base.labels == nil
         try encoder.codec.virtualTokens.check(templates)
+        try encoder.codec.check(
+            templates, blockSize: settings?.blockSize, maximumTargetLength: settings?.maximumTargetLength)
+        if length != nil, let settings { encoder.limitTargets(settings) }
         return encoder
     }
 

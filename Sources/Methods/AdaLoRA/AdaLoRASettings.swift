@@ -134,7 +134,7 @@ struct AdaLoRASettings: Equatable {
             JSONValue.Member(path + ".lora_E", .array(kept.map(JSONValue.boolean)))
         }
         return Methods.adapterConfiguration(
-            type: AdaLoRA.adapterType ?? "", basePath: basePath,
+            type: AdaLoRA.adapterType ?? "", of: model, basePath: basePath,
             [
                 .init("alora_invocation_tokens", nil), .init("alpha_pattern", .object([])), .init("arrow_config", nil),
                 .init("beta1", .number(beta1)), .init("beta2", .number(beta2)), .init("bias", .string(bias.rawValue)),

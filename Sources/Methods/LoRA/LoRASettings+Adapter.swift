@@ -55,7 +55,7 @@ extension LoRASettings {
                 "target_modules",
                 Self.value(targets.resolved(adapted.map(\.path), default: model.defaultTargets.queriesAndValues))),
             .init("target_parameters", nil),
-            .init("task_type", "CAUSAL_LM"),
+            .init("task_type", .string(model.taskType)),
             .init("trainable_token_indices", writtenTokenRows),
             .init("use_bdlora", nil),
             .init("use_dora", .boolean(hasMagnitude)),

@@ -13,7 +13,7 @@ public struct CachedSequence {
     public init(
         rows: Range<Int>, keys: UnsafePointer<Float>, values: UnsafePointer<Float>, length: Int
     ) {
-        require(length >= rows.count, "CachedSequence: \(rows.count) queries of \(length) tokens")
+        require(rows.lowerBound >= 0 && length >= 0, "CachedSequence: queries \(rows) of \(length) tokens")
         self.rows = rows
         self.keys = keys
         self.values = values
@@ -21,16 +21,19 @@ public struct CachedSequence {
     }
 }
 
-/// Causal attention of new tokens to all tokens of their sequences, for generation: without record.
+/// Attention of new tokens to all tokens of their sequences, for generation: without record.
 ///
 /// `queries` is [rows, at least count · size] with the queries of all heads in its first columns, so a packed
 /// query-key-value matrix serves as it is; with a `window` each sees only the last so many tokens, its own included.
 /// Returns [rows, count · size]. Several tokens of a sequence may be new at
-/// once; each sees itself and those before it. Works for one token a sequence without copying keys or values.
+/// once; each sees itself and those before it where `isCausal`, and all otherwise. Works for one token a sequence without copying keys or values.
 public func attendCached(
-    _ queries: Tensor, sequences: [CachedSequence], heads: AttentionHeads, scale: Float, window: Int? = nil,
-    bias: AttentionBias? = nil
+    _ queries: Tensor, sequences: [CachedSequence], heads: AttentionHeads, scale: Float, isCausal: Bool = true,
+    window: Int? = nil, bias: AttentionBias? = nil
 ) -> Tensor {
+    require(
+        sequences.allSatisfy { isCausal ? $0.length >= $0.rows.count : $0.length > 0 },
+        "attendCached: \(sequences.map(\.rows.count)) queries of \(sequences.map(\.length)) tokens")
     require(
         queries.columnCount >= heads.outputWidth
             && sequences.allSatisfy { $0.rows.lowerBound >= 0 && $0.rows.upperBound <= queries.rowCount },
@@ -57,7 +60,7 @@ public func attendCached(
                 count: count, width: heads.size),
             keys: Rows(data: sequence.keys + column, stride: stride, count: sequence.length, width: heads.size),
             values: Rows(data: sequence.values + column, stride: stride, count: sequence.length, width: heads.size),
-            past: sequence.length - count, isCausal: true, window: window ?? .max, scale: scale,
+            past: sequence.length - count, isCausal: isCausal, window: window ?? .max, scale: scale,
             bias: bias?.center(head: head), dropout: nil)
         let output = y.data + first * heads.outputWidth + head * heads.size
         if count < fewQueries {

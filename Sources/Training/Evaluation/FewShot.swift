@@ -38,7 +38,7 @@ public struct FewShot: Sendable {
         var (text, chosen, tooLong) = ("", 0, 0)
         for index in permutation(of: dataset.count, seed: seed, epoch: 0) {
             if chosen == count { break }
-            if try dataset.example(Int(index)).tokens.count > length {
+            if try dataset.example(Int(index)).tokenCount > length {
                 tooLong += 1
                 continue
             }
@@ -59,7 +59,9 @@ public struct FewShot: Sendable {
     /// The records as tokens, and what an example behind them ends with.
     public func encoded(_ codec: TextCodec) -> ExampleEncoder.Shots {
         ExampleEncoder.Shots(
-            tokens: codec.opening(text), ending: codec.ids(of: Self.separator, isContinuation: true), count: count)
+            tokens: codec.opening(text),
+            ending: codec.answerOpening == nil ? codec.ids(of: Self.separator, isContinuation: true) : codec.ending,
+            count: count)
     }
 
     /// The part of a generated text that is the answer.
@@ -98,7 +100,7 @@ public func evaluateLabels(
     }
     var answers = LabelAnswers()
     let context = shots.map { codec.opening($0.text) } ?? []
-    let endings = labels.names.map { codec.ids(of: $0, isContinuation: true) }
+    let endings = labels.names.map { codec.ids(of: $0, isContinuation: codec.answerOpening == nil) }
     if let index = endings.firstIndex(where: \.isEmpty) {
         throw Problem(
             "the label '\(labels.names[index])' has no tokens, so that a language model can't be asked for it: only a "
@@ -113,6 +115,7 @@ public func evaluateLabels(
         }
         let own = dataset.question(text)
         var question = shots == nil ? codec.opening(own) : context + codec.ids(of: own, isContinuation: true)
+        if codec.answerOpening != nil { question += codec.suffix }
         // As an empty prompt: it begins with the end of another text.
         if question.isEmpty { question = codec.ending }
         if question.isEmpty { throw problem("the text is empty, and the model has no token to begin a text with") }
@@ -128,7 +131,7 @@ public func evaluateLabels(
             defect("evaluateLabels: a label that is none")
         }
         let scores = endings.map { ending in
-            let example = Example(tokens: question + ending, firstTarget: question.count)
+            let example = codec.example(given: question, wanted: ending)
             return -base.model.loss(base.model.batch([example]), scale: 1, .inference()).sum
         }
         if !scores.allSatisfy(\.isFinite) { throw nonFiniteResult("the loss", of: base.model) }

@@ -122,14 +122,14 @@ func forEachPass(
     var rows = 0
     for index in 0..<dataset.count {
         let example = try dataset.example(index)
-        let isFull = pending.count == examplesPerPass || rows + example.rowCount > rowsPerPass
+        let isFull = pending.count == examplesPerPass || rows + example.passCount > rowsPerPass
         if !pending.isEmpty, isFull {
             try body(pending)
             pending = []
             rows = 0
         }
         pending.append(example)
-        rows += example.rowCount
+        rows += example.passCount
     }
     if !pending.isEmpty { try body(pending) }
 }

@@ -79,14 +79,15 @@ public final class Generator {
     /// One sequence under way.
     private struct Line {
         let index: Int
-        let prompt: [Int32]
+        /// What is gone on from.
+        let opening: [Int32]
         /// New tokens at most.
         let limit: Int
         var generation = Generation()
         var sampler: Sampler?
-        var length: Int { prompt.count + generation.tokens.count }
+        var length: Int { opening.count + generation.tokens.count }
         /// What the model has not seen yet, and its first position.
-        var newTokens: [Int32] { generation.tokens.last.map { [$0] } ?? prompt }
+        var newTokens: [Int32] { generation.tokens.last.map { [$0] } ?? opening }
         var start: Int { generation.tokens.isEmpty ? 0 : length - 1 }
     }
 
@@ -115,7 +116,7 @@ public final class Generator {
         for prompt in prompts { try check(prompt) }
         var results = [Generation](repeating: Generation(), count: prompts.count)
         var lines: [Line] = []
-        let cache = model.makeCache(sequences: 0, capacity: 0)
+        let cache = model.makeCache(prompts: [], capacity: 0)
         var next = 0
         func finish(_ line: Line) {
             results[line.index] = line.generation
@@ -125,20 +126,21 @@ public final class Generator {
             var rows = lines.count
             while lines.count < batchSize, next < prompts.count {
                 let prompt = prompts[next]
-                var line = Line(index: next, prompt: prompt, limit: limits[next])
+                var line = Line(index: next, opening: model.opening(prompt), limit: limits[next])
                 guard isContinuing(&line) else {
                     next += 1
                     finish(line)
                     continue
                 }
                 // In a pass of more rows than this, a row's bits would depend on the others: a long prompt goes alone.
-                let count = prompt.count + (model.prompt?.leadingCount ?? 0)
+                let count = line.opening.count + (model.hasEncoder ? 0 : model.prompt?.leadingCount ?? 0)
                 let isLong = count + batchSize > rowsOfPass
                 if !isLong && rows + count > rowsOfPass { break }
                 next += 1
                 line.sampler = settings.sampling.map { Sampler($0, index: firstIndex + line.index) }
                 let own = model.makeCache(
-                    sequences: 1, capacity: min(model.maximumLength, prompt.count.addingClamping(line.limit)))
+                    prompts: [prompt],
+                    capacity: min(model.maximumLength, line.opening.count.addingClamping(line.limit)))
                 var added = [line]
                 if isLong { try advance(&added, own, onToken, finish) } else { rows += count }
                 lines += added

@@ -61,7 +61,7 @@ public struct PromptCodec {
                     + "write [P3] for three of them where the template of the training had them, or give --as-trained"
             )
         }
-        let own = shots == nil ? codec.opening(prompt) : codec.ids(of: prompt, isContinuation: true)
+        let own = codec.given(prompt, isContinuation: shots != nil)
         let ids = context + (own.isEmpty ? codec.ending : own)
         if let complaint = codec.complaint(about: ids) { throw Problem(complaint) }
         if ids.isEmpty { throw Problem("the prompt is empty, and the model has no token to begin a text with") }

@@ -45,13 +45,9 @@ public struct BaseModel {
         }
         var codec = TextCodec(tokenizer, end: endOfText)
         codec.virtualTokens = VirtualTokenPlaces(placedCount: model.prompt?.placedCount ?? 0)
+        codec.answerOpening = model.hasEncoder ? model.opening([]) : nil
         if codec.virtualTokens == .none, hasPlaces { codec.virtualTokens = .empty }
         return codec
-    }
-
-    /// Whether the model's output layer has a weight of its own although the configuration says that it shares one.
-    public var untiesHead: Bool {
-        model.taskHead == nil && model.tiesHeadByConfiguration && !model.isHeadTied
     }
 
     /// Opens a model folder, or a name in the local Hub cache.
@@ -132,7 +128,8 @@ final class CheckpointParameters: ParameterSource {
         let basePath = architecture.basePath
         self.weights = weights
         self.seed = seed
-        let hasPrefix = weights?.tensors.contains { $0.name.hasPrefix(basePath + ".") } ?? true
+        let hasPrefix =
+            basePath.isEmpty || weights?.tensors.contains { $0.name.hasPrefix(basePath + ".") } ?? true
         prefix = hasPrefix ? "" : basePath + "."
         heads = [architecture.headPath + ".", architecture.taskHeadPath + "."]
         let hasModelsHead = weights?.entry(named: architecture.headPath + ".weight") != nil

@@ -29,6 +29,9 @@ public struct RunConfiguration {
 
     public var task: LearningTask { data.templates.task }
 
+    /// Whether the configuration asks for a model with an encoder.
+    let asksForEncoder: Bool
+
     /// Whether a whole model comes out, rather than an adapter.
     var deliversModel: Bool { type(of: method).adapterType == nil }
 
@@ -41,6 +44,7 @@ public struct RunConfiguration {
         start = model.choice("init", default: Start.pretrained)
         let task = document.root.choice("task", default: LearningTask.causalLM)
         let given = document.root.optionalString("task")
+        asksForEncoder = task == .sequenceToSequenceLM
         data = DataSettings(
             document.root.section("data"), task: given == nil || given == task.rawValue ? task : nil,
             needsTrainingFiles: true)

@@ -26,15 +26,19 @@ struct DeliveryWriter {
             // The folder has a card of its own.
             try copyCompanions(
                 of: base.folder, to: folder, leavingOut: [ModelCard.fileName], elementType: .float32,
-                untiesHead: base.untiesHead,
-                changes: TaskLabels.configuration(base))
+                changes: base.changedFields)
             try writeChatTemplate(to: folder)
-            try SafetensorsWriter.write(
-                base.model.parameters.map { parameter in
-                    let name = type(of: base.model).storedName(parameter.name)
-                    return OutgoingTensor(name, shape: parameter.shape, as: .float32) { parameter.tensor }
-                },
-                to: FileSystem.join(folder, Self.modelName))
+            let family = type(of: base.model)
+            let head = base.model.taskHead == nil ? family.headPath + ".weight" : nil
+            var tensors = base.model.parameters.filter { $0.name != head }.map { parameter in
+                OutgoingTensor(family.storedName(parameter.name), shape: parameter.shape, as: .float32) {
+                    parameter.tensor
+                }
+            }
+            if let head, let stored = base.model.storedHead {
+                tensors.append(OutgoingTensor(family.storedName(head), shape: stored.shape, as: .float32) { stored.floats })
+            }
+            try SafetensorsWriter.write(tensors, to: FileSystem.join(folder, Self.modelName))
         }
     }
 

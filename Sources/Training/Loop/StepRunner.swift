@@ -9,7 +9,7 @@ public struct StepResult: Sendable, Hashable {
     /// Σ −log p over the step's target tokens, in nats, and the method's regularization once for each of them.
     public var lossSum = 0.0
     public var targetCount = 0
-    /// Rows that went through the model.
+    /// Tokens that went through the model.
     public var tokenCount = 0
     /// Before clipping.
     public var gradientNorm = 0.0
@@ -55,7 +55,7 @@ public struct StepRunner {
                 seed: seed, pass: UInt64(firstPass + index), isCheckpointing: isCheckpointing)
             let loss = model.loss(batch, scale: scale, context)
             result.lossSum += loss.sum
-            result.tokenCount += batch.rowCount
+            result.tokenCount += batch.tokenCount
             guard result.lossSum.isFinite else { return result }
             loss.tensor.backward()
         }

@@ -27,11 +27,12 @@ extension Trainer {
         return try (0..<min(count, dataset.count)).map { index in
             let example = try dataset.example(index)
             let place = dataset.place(of: index)
-            var learned = Array(repeating: false, count: example.tokens.count)
-            for span in example.targets { for token in span { learned[token] = true } }
+            let source = example.source ?? []
+            var learned = Array(repeating: false, count: example.tokenCount)
+            for span in example.targets { for token in span { learned[source.count + token] = true } }
             return TokenSample(
                 file: place?.file, line: place?.line,
-                tokens: zip(example.tokens, learned).map { id, isLearned in
+                tokens: zip(source + example.tokens, learned).map { id, isLearned in
                     TokenSample.Token(
                         id: id, text: id < 0 ? "[P]" : codec.spelling(of: id), isLearned: isLearned)
                 })

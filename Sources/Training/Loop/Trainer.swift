@@ -62,6 +62,11 @@ public final class Trainer {
                 "the model tells labels and doesn't go on with texts: set task: sequence_classification",
                 file: base.folder)
         }
+        if configuration.asksForEncoder, !base.model.hasEncoder {
+            throw Problem(
+                "the model has no encoder: task seq_2_seq_lm is for those that have one, and the others go on with texts "
+                    + "(causal_lm)", file: base.folder, key: "task")
+        }
         self.configuration = try labels.map { try configuration.with($0) } ?? configuration
         var codec = try base.codec()
         codec.virtualTokens = VirtualTokenPlaces(placedCount: configuration.method.placedTokens)

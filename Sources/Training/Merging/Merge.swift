@@ -32,7 +32,7 @@ public func merge(_ settings: MergeSettings, warn: @escaping WarningSink) throws
         try plan.write(to: output.stagingPath)
         try copyCompanions(
             of: base.folder, to: output.stagingPath, leavingOut: [], elementType: settings.elementType,
-            untiesHead: base.untiesHead, changes: TaskLabels.configuration(base))
+            changes: base.changedFields)
         try TrainedTemplates.carry(
             from: adapters.isEmpty ? [base.folder] : adapters.map(\.folder.path), to: output.stagingPath, warn: warn)
         let written = try BaseModel.load(output.stagingPath, randomSeed: nil, warn: { _ in })

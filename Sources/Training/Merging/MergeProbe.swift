@@ -27,7 +27,13 @@ struct MergeProbe {
         let codec = try? base.codec()
         let sequences = [random] + Self.texts.map { codec?.opening($0).filter { $0 < rows } ?? [] }
         let prompts = sequences.map { Array($0.prefix(base.model.maximumLength)) }.filter { !$0.isEmpty }
-        batch = TokenBatch(newTokens: prompts, positions: prompts.map { _ in 0 })
+        if base.model.hasEncoder {
+            var batch = TokenBatch(sequences: prompts.map { base.model.opening($0) + $0 })
+            batch.source = SourceRows(prompts)
+            self.batch = batch
+        } else {
+            batch = TokenBatch(newTokens: prompts, positions: prompts.map { _ in 0 })
+        }
     }
 
     func logits(_ model: any LanguageModel) -> Tensor { model.logits(batch, rows: nil, .inference()) }

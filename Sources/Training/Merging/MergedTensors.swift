@@ -15,17 +15,24 @@ struct MergedTensors {
         let model = base.model
         let names = CheckpointParameters(weights, 0, type(of: model))
         let headName = type(of: model).headPath + ".weight"
+        let copies = type(of: model).tokenTableCopies
         var parameters = Dictionary(
             model.parameters.map { ($0.name, $0.value) }, uniquingKeysWith: { first, _ in first })
-        if model.isHeadTied { parameters[headName] = model.tokenEmbedding.value }
+        let storedHead = model.taskHead == nil ? model.storedHead : nil
+        if let storedHead { parameters[headName] = storedHead }
+        if model.isHeadTied, storedHead == nil { parameters[headName] = model.tokenEmbedding.value }
+        // Another one than the model computes with, where files say otherwise what its input is.
+        let isHeadRewritten = storedHead.map { $0 !== model.head.weight.value } ?? false
         var coarsest = 0.0
         func outgoing(_ raw: RawTensor) -> OutgoingTensor {
-            let name = names.modelName(raw.name)
+            let fileName = names.modelName(raw.name)
+            let name = copies.contains(fileName) ? model.tokenEmbedding.name : fileName
             // What is no parameter, an old checkpoint's mask say, stays as it is.
             guard let parameter = parameters[name] else { return OutgoingTensor(raw.name, raw) }
             let isChanged =
                 merged.changed[name] != nil
-                || name == headName && model.isHeadTied && merged.changed[model.tokenEmbedding.name] != nil
+                || name == headName
+                    && (isHeadRewritten || model.isHeadTied && merged.changed[model.tokenEmbedding.name] != nil)
             let type = elementType ?? Self.written(raw.elementType)
             if !isChanged, type == raw.elementType { return OutgoingTensor(raw.name, raw) }
             coarsest = max(coarsest, Self.roundoff(type))
@@ -40,9 +47,14 @@ struct MergedTensors {
         // A head that has a weight of its own now, or the table where the file has it under the head's name alone.
         let table = names.fileName(model.tokenEmbedding.name)
         let shared = weights.entry(named: table) ?? weights.entry(named: names.fileName(headName))
-        let head = model.head.weight.name
-        for (name, fileName) in [(head, names.fileName(head)), (model.tokenEmbedding.name, table)]
-        where !model.isHeadTied && weights.entry(named: fileName) == nil && !shards.isEmpty {
+        let head = model.taskHead?.name ?? headName
+        let hasTable = ([table] + copies.map(names.fileName)).contains { weights.entry(named: $0) != nil }
+        let hasHead = weights.entry(named: names.fileName(head)) != nil
+        let isOwn = !model.isHeadTied || storedHead != nil
+        for (name, fileName, isThere) in [
+            (head, names.fileName(head), hasHead), (model.tokenEmbedding.name, table, hasTable),
+        ]
+        where isOwn && !isThere && !shards.isEmpty {
             guard let parameter = parameters[name] else { continue }
             let type = elementType ?? Self.written(shared?.elementType ?? .float32)
             coarsest = max(coarsest, Self.roundoff(type))

@@ -1,25 +1,32 @@
 import Checkpoints
 import Files
 import JSONText
+import Models
 
 /// Copies what lies beside a model's weights: the configuration, changed where the weights' form changed, the tokenizer
 /// and whatever else, but no weights and nothing of a training run.
 func copyCompanions(
-    of folder: String, to target: String, leavingOut excluded: Set<String>, elementType: ElementType?, untiesHead: Bool,
+    of folder: String, to target: String, leavingOut excluded: Set<String>, elementType: ElementType?,
     changes: [JSONValue.Member]
 ) throws {
     for name in try companionNames(of: folder) where !excluded.contains(name) {
         let source = FileSystem.join(folder, name)
         let copy = FileSystem.join(target, name)
-        if name == "config.json", elementType != nil || untiesHead || !changes.isEmpty {
+        if name == "config.json", elementType != nil || !changes.isEmpty {
             let bytes = try FileBytes(path: source)
             let configuration = try bytes.withBytes { try JSONNode.parse($0, file: source).plain }
-            let changed = adjusted(
-                configuration, elementType: elementType, untiesHead: untiesHead, changes: changes)
+            let changed = adjusted(configuration, elementType: elementType, changes: changes)
             try AtomicFile.write(changed.text(.indented) + "\n", to: copy)
         } else {
             try FileSystem.copyFile(from: source, to: copy)
         }
+    }
+}
+
+extension BaseModel {
+    /// Members of a `config.json` that describe the model as it is now.
+    var changedFields: [JSONValue.Member] {
+        model.headFields.map { .init($0.key, .boolean($0.value)) } + TaskLabels.configuration(self)
     }
 }
 
@@ -53,7 +60,7 @@ private func isCompanion(_ name: String) -> Bool {
 }
 
 private func adjusted(
-    _ configuration: JSONValue, elementType: ElementType?, untiesHead: Bool, changes: [JSONValue.Member]
+    _ configuration: JSONValue, elementType: ElementType?, changes: [JSONValue.Member]
 ) -> JSONValue {
     guard case .object(var members) = configuration else { return configuration }
     func set(_ key: String, _ value: JSONValue) {
@@ -69,7 +76,6 @@ private func adjusted(
         let isOld = members.contains { $0.key == "torch_dtype" } && !members.contains { $0.key == "dtype" }
         set(isOld ? "torch_dtype" : "dtype", name)
     }
-    if untiesHead { set("tie_word_embeddings", false) }
     for change in changes { set(change.key, change.value) }
     return .object(members)
 }
