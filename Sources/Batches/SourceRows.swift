@@ -42,24 +42,22 @@ public struct SourceRows: Sendable, Hashable {
 
     /// The same with a source for each sequence, equal ones as often as they are read.
     public var repeated: SourceRows {
-        if isOneToOne { return self }
-        var result = SourceRows(tokens: [], offsets: [0], indices: Array(indices.indices))
-        for index in indices {
-            result.tokens += tokens[offsets[index]..<offsets[index + 1]]
-            result.offsets.append(result.tokens.count)
-        }
-        return result
+        isOneToOne ? self : laid(indices, indices: Array(indices.indices), prefix: [])
     }
 
     /// The same with the first `count` virtual tokens in front of each source.
     public func prepending(virtualTokens count: Int) -> SourceRows {
-        if count == 0 { return self }
-        var result = SourceRows(tokens: [], offsets: [0], indices: [])
-        for index in 0..<sourceCount {
-            result.tokens += (0..<count).map(TokenBatch.virtualToken) + tokens[offsets[index]..<offsets[index + 1]]
-            result.offsets.append(result.tokens.count)
+        count == 0
+            ? self : laid(0..<sourceCount, indices: indices, prefix: (0..<count).map(TokenBatch.virtualToken))
+    }
+
+    /// Some of the sources one after the other, each behind `prefix`.
+    private func laid(_ sources: some Sequence<Int>, indices: [Int], prefix: [Int32]) -> SourceRows {
+        var (tokens, offsets): ([Int32], [Int]) = ([], [0])
+        for source in sources {
+            tokens += prefix + self.tokens[self.offsets[source]..<self.offsets[source + 1]]
+            offsets.append(tokens.count)
         }
-        result.indices = indices
-        return result
+        return SourceRows(tokens: tokens, offsets: offsets, indices: indices)
     }
 }

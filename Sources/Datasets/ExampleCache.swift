@@ -39,6 +39,7 @@ package struct ExampleCache {
         tokens.append(contentsOf: example.tokens)
         targets.append(contentsOf: example.targets.map { Int32($0.lowerBound)..<Int32($0.upperBound) })
         places[index] = Place(
-            tokens: start.tokens..<tokens.count, sourceCount: example.source?.count, targets: start.targets..<Int32(targets.count), label: example.label)
+            tokens: start.tokens..<tokens.count, sourceCount: example.source?.count,
+            targets: start.targets..<Int32(targets.count), label: example.label)
     }
 }

@@ -60,7 +60,8 @@ public final class KeyValueCache {
     public func remember(_ sources: [[KeyValuePrefix]]) {
         require(
             sources.count == sequences.count && sources.allSatisfy { $0.count == layerCount },
-            "KeyValueCache: sources of \(sources.map(\.count)) layers for \(sequences.count) sequences of \(layerCount)")
+            "KeyValueCache: sources of \(sources.map(\.count)) layers for \(sequences.count) sequences of \(layerCount)"
+        )
         for index in sequences.indices { sequences[index].sources = sources[index] }
     }
 
@@ -130,11 +131,13 @@ public final class KeyValueCache {
         require(
             offsets.count == sequences.count + 1 && offsets.last == queries.rowCount
                 && sequences.allSatisfy { $0.sources.indices.contains(layer) },
-            "KeyValueCache: \(queries.shape), offsets \(offsets) of \(sequences.count) sequences, sources of layer \(layer)")
+            "KeyValueCache: \(queries.shape), offsets \(offsets) of \(sequences.count) sequences, sources of layer \(layer)"
+        )
         let calls = sequences.indices.map { index in
             let source = sequences[index].sources[layer]
             require(
-                source.keys.columnCount == heads.keyValueWidth, "KeyValueCache: sources \(source.keys.shape) for \(heads)")
+                source.keys.columnCount == heads.keyValueWidth,
+                "KeyValueCache: sources \(source.keys.shape) for \(heads)")
             return CachedSequence(
                 rows: offsets[index]..<offsets[index + 1], keys: UnsafePointer(source.keys.data),
                 values: UnsafePointer(source.values.data), length: source.count)

@@ -122,7 +122,9 @@ public final class ParameterScope {
         ledger.others.insert(fullName)
         let value = value(fullName, other.shape, .constant(0))
         if value.shape == other.shape, other.count > 0, !value.isEqual(to: other.value) {
-            report("differs from \(ledger.source.storedName(other.name)), though the model has one table for both", fullName)
+            report(
+                "differs from \(ledger.source.storedName(other.name)), though the model has one table for both",
+                fullName)
         }
     }
 

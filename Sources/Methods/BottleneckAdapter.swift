@@ -36,7 +36,8 @@ public struct BottleneckAdapter: SelectingMethod {
         let traits = try joins(of: model).map { join in
             let size = try settings.size(width: join.width, layer: join.layer, isNew: false, section)
             return (
-                join.adapterPath, [Selection.Trait(keys: ["size", "reduction_factor", "variant"], text: "the size \(size)")]
+                join.adapterPath,
+                [Selection.Trait(keys: ["size", "reduction_factor", "variant"], text: "the size \(size)")]
             )
         }
         return Selection(Dictionary(traits, uniquingKeysWith: { first, _ in first }), modulesToSave: [], in: model)

@@ -212,7 +212,8 @@ struct BottleneckSettings {
             }
         return .object([
             .init("adapter_residual_before_ln", false), .init("base_model_name_or_path", .string(basePath)),
-            .init("cross_adapter", .boolean(isAfterSourceAttention)), .init("dropout", .decimal(dropout)), .init("factorized_phm_W", true),
+            .init("cross_adapter", .boolean(isAfterSourceAttention)), .init("dropout", .decimal(dropout)),
+            .init("factorized_phm_W", true),
             .init("factorized_phm_rule", false), .init("hidden_size", .integer(width)),
             .init("hypercomplex_nonlinearity", "glorot-uniform"), .init("init_weights", .string(start.rawValue)),
             .init("init_weights_seed", nil), .init("inv_adapter", nil), .init("inv_adapter_reduction_factor", nil),

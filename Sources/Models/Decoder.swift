@@ -35,7 +35,8 @@ public final class Decoder {
             [NamedModule(path: path, kind: .container)]
             + ([tokens] + others).map { NamedModule(path: $0.path, kind: .embedding($0)) }
             + blocks.flatMap(\.modules) + [
-                NamedModule(path: norm, kind: .norm), NamedModule(path: output.linear.path, kind: .linear(output.linear)),
+                NamedModule(path: norm, kind: .norm),
+                NamedModule(path: output.linear.path, kind: .linear(output.linear)),
             ]
         try root.finish { isIgnorable($0) || $0 == output.unusedName }
     }

@@ -154,7 +154,8 @@ public class T5: Architecture {
         if !prefixes.own.isEmpty { cache.begin(with: prefixes.own) }
         // Each by itself, so that what one gets doesn't depend on the others.
         let memories = prompts.map { encoded(SourceRows([$0]), prefixes, context) }
-        cache.remember(memories.map { memory in decoder.blocks.map { $0.keysAndValues(of: memory, prefixes, context) } })
+        cache.remember(
+            memories.map { memory in decoder.blocks.map { $0.keysAndValues(of: memory, prefixes, context) } })
         return cache
     }
 

@@ -147,7 +147,8 @@ final class T5Block {
             layers[last]["layer_norm"], width: width, epsilon: configuration.normEpsilon, initially: factor)
         layerPaths = layers.prefix(last + 1).map(\.path)
         let number = (isDecoder ? configuration.encoderLayerCount : 0) + index
-        let subLayers: [ResidualJoin.SubLayer] = isDecoder ? [.attention, .sourceAttention, .feedForward] : [.attention, .feedForward]
+        let subLayers: [ResidualJoin.SubLayer] =
+            isDecoder ? [.attention, .sourceAttention, .feedForward] : [.attention, .feedForward]
         joins = zip(layers, subLayers).map {
             ResidualJoin(adapterPath: $0.path, layer: number, subLayer: $1, width: width)
         }
@@ -163,7 +164,8 @@ final class T5Block {
     var modules: [NamedModule] {
         var modules = [NamedModule(path: path, kind: .container)]
         func add(_ path: String, _ norm: RMSNorm, _ others: [NamedModule]) {
-            modules += [NamedModule(path: path, kind: .container)] + others + [NamedModule(path: norm.path, kind: .norm)]
+            modules +=
+                [NamedModule(path: path, kind: .container)] + others + [NamedModule(path: norm.path, kind: .norm)]
         }
         let table = relativePositions.map { NamedModule(path: $0.table.path, kind: .embedding($0.table)) }
         add(layerPaths[0], own.norm, own.modules + [table].compactMap { $0 })

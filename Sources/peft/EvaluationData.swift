@@ -64,7 +64,8 @@ struct EvaluationData {
             && (templates.conversation == nil || command.config != nil || savedTemplate == other.savedTemplate)
             && (settings == nil) == (other.settings == nil)
             && settings?.maximumLength == other.settings?.maximumLength
-            && settings?.maximumTargetLength == other.settings?.maximumTargetLength && settings?.policy == other.settings?.policy
+            && settings?.maximumTargetLength == other.settings?.maximumTargetLength
+            && settings?.policy == other.settings?.policy
             && settings?.blockSize == other.settings?.blockSize && settings?.labels == other.settings?.labels
             && settings?.labelsAreNumbers == other.settings?.labelsAreNumbers
             && (command.shots == 0 && !hasLabels || settings?.train == other.settings?.train)

@@ -19,10 +19,11 @@ import Testing
             return Tensor(zeros: [leadingCount + placedCount, 2])
         }
 
-        func prefixes(_ context: ForwardContext) -> [KeyValuePrefix] {
-            prefixCount == 0
-                ? []
-                : [KeyValuePrefix(keys: Tensor(zeros: [prefixCount, 2]), values: Tensor(zeros: [prefixCount, 2]))]
+        func prefixes(_ context: ForwardContext) -> LayerPrefixes {
+            if prefixCount == 0 { return LayerPrefixes() }
+            return LayerPrefixes(own: [
+                KeyValuePrefix(keys: Tensor(zeros: [prefixCount, 2]), values: Tensor(zeros: [prefixCount, 2]))
+            ])
         }
     }
 

@@ -80,7 +80,7 @@ import Testing
         (
             "prompt_tuning",
             #"{"peft_type": "PROMPT_TUNING", "num_virtual_tokens": 2, "num_transformer_submodules": 2}"#,
-            "1:87: error: num_transformer_submodules: only prompts for models without an encoder (1) are supported"
+            "1:87: error: num_transformer_submodules: the model has no encoder, so that prompts are for one stack of layers (1)"
         ),
         (
             "p_tuning", #"{"num_virtual_tokens": 2, "modules_to_save": ["norm"]}"#,

@@ -36,7 +36,8 @@ struct DeliveryWriter {
                 }
             }
             if let head, let stored = base.model.storedHead {
-                tensors.append(OutgoingTensor(family.storedName(head), shape: stored.shape, as: .float32) { stored.floats })
+                tensors.append(
+                    OutgoingTensor(family.storedName(head), shape: stored.shape, as: .float32) { stored.floats })
             }
             try SafetensorsWriter.write(tensors, to: FileSystem.join(folder, Self.modelName))
         }

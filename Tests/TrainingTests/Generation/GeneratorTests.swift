@@ -81,7 +81,7 @@ import Training
         }
         func logits(_ sequences: [[Int32]]) -> [UInt32] {
             let batch = TokenBatch(newTokens: sequences, positions: sequences.map { _ in 0 })
-            let cache = model.makeCache(sequences: sequences.count, capacity: rows)
+            let cache = model.makeCache(prompts: sequences, capacity: rows)
             return model.logits(batch, rows: batch.offsets.dropFirst().map { $0 - 1 }, .inference(cache: cache))
                 .values.map(\.bitPattern)
         }
@@ -101,7 +101,7 @@ import Training
         // The last token's logits, alone and as the last of up to 128 rows.
         let prompts = (0..<128).map { [Int32($0 % 97)] }
         func rows(_ count: Int) -> [Float] {
-            let cache = base.model.makeCache(sequences: count, capacity: 1)
+            let cache = base.model.makeCache(prompts: Array(repeating: [0], count: count), capacity: 1)
             let batch = TokenBatch(sequences: Array(prompts.suffix(count)))
             return base.model.logits(batch, rows: [count - 1], .inference(cache: cache)).values
         }
@@ -115,7 +115,7 @@ import Training
         let model = try model(name)
         let ids = (0..<20).map { Int32(($0 * 37 + 11) % model.vocabularySize) }
         let whole = model.logits(TokenBatch(sequences: [ids]), rows: nil, .inference())
-        let cache = model.makeCache(sequences: 1, capacity: ids.count)
+        let cache = model.makeCache(prompts: [ids], capacity: ids.count)
         var found: [Float] = []
         // A prompt, some tokens at a time, then one by one.
         for part in [0..<9, 9..<12, 12..<13, 13..<14, 14..<20] {

@@ -41,7 +41,7 @@ import Training
                 continue
             }
             // One token after the other, from what the cache holds.
-            let cache = base.model.makeCache(sequences: 1, capacity: ids.count)
+            let cache = base.model.makeCache(prompts: [ids], capacity: ids.count)
             for (position, id) in ids.enumerated() {
                 let step = TokenBatch(tokens: [id], positions: [Int32(position)], offsets: [0, 1], labels: [-1])
                 let found = base.model.logits(step, rows: nil, .inference(cache: cache)).values

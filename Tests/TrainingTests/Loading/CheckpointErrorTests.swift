@@ -60,7 +60,7 @@ import Training
         #expect(
             complaint(in: scratch.path) { _ = try BaseModel.quietly(scratch.path) }
                 == "config.json:1:16: error: model_type: 'bert' isn't supported; the supported models are 'gpt2', "
-                + "'llama', 'mistral', 'qwen2', 'qwen3', 'gpt_neox'")
+                + "'llama', 'mistral', 'qwen2', 'qwen3', 'gpt_neox', 't5', 'mt5'")
         try scratch.write(#"{"n_layer": 2}"#, to: "config.json")
         #expect(
             complaint(in: scratch.path) { _ = try BaseModel.quietly(scratch.path) }
