@@ -94,7 +94,7 @@ struct PrefixSettings {
                         + "\(shape.layerCount): set it to every_attention", at: "prefix_placement")
             ])
         }
-        if placement == .everyAttention, prompt.submodules != nil, section.has("num_transformer_submodules") {
+        if placement == .everyAttention, section.asksFor("num_transformer_submodules") {
             throw Problems([
                 section.problem(
                     "says how peft lays pairs out, and prefix_placement: every_attention has them all: leave it out",

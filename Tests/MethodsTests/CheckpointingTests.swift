@@ -29,7 +29,7 @@ import Testing
             for parameter in parameters { parameter.clearGradient() }
             for pass: UInt64 in 0..<3 {
                 small.model.loss(
-                    SmallModel.batch, scale: 1, .training(seed: 1, pass: pass, isCheckpointing: isCheckpointing)
+                    small.batch, scale: 1, .training(seed: 1, pass: pass, isCheckpointing: isCheckpointing)
                 ).tensor.backward()
             }
             return parameters.map { $0.gradient?.values ?? [] }

@@ -47,9 +47,32 @@ extension MethodCase {
             MethodCase(PTuningV2.self, #"{"num_virtual_tokens": 2}"#, changesOutput: true, prompt: .prefix(2)),
         ]
 
+    /// What only models with an encoder have.
+    static let withEncoder = [
+        MethodCase(
+            PrefixTuning.self, #"{"num_virtual_tokens": 2, "prefix_placement": "every_attention"}"#, on: .t5,
+            changesOutput: true, prompt: .everyAttention(2)),
+        MethodCase(
+            PrefixTuning.self, #"{"num_virtual_tokens": 2, "num_transformer_submodules": 1}"#, on: .t5,
+            changesOutput: true, prompt: .ownPairs(2)),
+        MethodCase(
+            PromptTuning.self, #"{"num_virtual_tokens": 2, "num_transformer_submodules": 1}"#, on: .mt5,
+            changesOutput: true, prompt: .leading(2)),
+        MethodCase(
+            BottleneckAdapter.self, #"{"variant": "houlsby", "cross_adapter": true, "size": 3}"#, on: .mt5,
+            changesOutput: true),
+        MethodCase(
+            LoRA.self,
+            #"{"r": 2, "lora_alpha": 2, "modules_to_save": ["SelfAttention"], "layers_pattern": "block", "layers_to_transform": [1]}"#,
+            on: .t5),
+        MethodCase(
+            LoRA.self, #"{"r": 2, "lora_alpha": 2, "target_modules": ["lm_head", "EncDecAttention.k"]}"#, on: .mt5,
+            formula: loraFormula()),
+    ]
+
     /// The same settings in a family's names; nil where the method has nothing to do there.
     func on(_ family: SmallFamily) -> MethodCase? {
-        if family.refusals["\(method.name) \(settings)"] != nil { return nil }
+        if family.refusals["\(method.name) \(settings)"] != nil || !tied && family.isAlwaysTied { return nil }
         let names = family.names.reduce(settings) { $0.replacing("\"\($1.key)\"", with: "\"\($1.value)\"") }
         return MethodCase(
             method, names, on: family, tied: tied, scales: scales, changesOutput: changesOutput, isRandom: isRandom,

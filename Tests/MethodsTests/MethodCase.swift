@@ -47,6 +47,7 @@ struct MethodCase: Sendable, CustomTestStringConvertible {
         + methods.filter { method in !ownCases.contains { $0.method == method } }.map {
             MethodCase($0, "{}", isRandom: nil, hasFormula: false)
         } + SmallFamily.all.dropFirst().flatMap { family in common.compactMap { $0.on(family) } }
+        + withEncoder
 
     private static let ownCases =
         fullAndLoRA + loraVariants + adaLoRA + parameters + layerAdapters + bottlenecks + prompts

@@ -28,16 +28,16 @@ import TestSupport
             LoRA.self, #"{"r": 2, "lora_alpha": 2, "target_modules": ["h.1.mlp.c_fc"]}"#)
         randomise(installation)
         try expectGradients(of: small, installation, scales: [nil: 1])
-        let states = small.model.states(SmallModel.batch, rows: [0], .inference())
+        let states = small.model.states(small.batch, rows: [0], .inference())
         #expect(states.needsGradient)
     }
 
     @Test("don't depend on which rows the last block computes")
     func rows() throws {
         let small = try SmallModel()
-        let all = small.model.states(SmallModel.batch, rows: nil, .inference())
+        let all = small.model.states(small.batch, rows: nil, .inference())
         let wanted = [0, 3, 4, 11]
-        let some = small.model.states(SmallModel.batch, rows: wanted, .inference())
+        let some = small.model.states(small.batch, rows: wanted, .inference())
         let expected = wanted.flatMap { row in
             Array(all.values[row * SmallModel.width..<(row + 1) * SmallModel.width])
         }

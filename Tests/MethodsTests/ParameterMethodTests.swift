@@ -103,7 +103,7 @@ import JSONText
     func depth() throws {
         let small = try SmallModel()
         _ = try small.install(LastLayers.self, #"{"layers": 0, "final_norm": false, "head": true}"#)
-        #expect(!small.model.states(SmallModel.batch, rows: nil, .inference()).needsGradient)
+        #expect(!small.model.states(small.batch, rows: nil, .inference()).needsGradient)
         let other = try SmallModel()
         _ = try other.install(LastLayers.self, "{}")
         let trained = Set(other.model.parameters.filter { $0.tensor.needsGradient }.map(\.name))

@@ -22,12 +22,25 @@ struct PromptOracle: Sendable {
         PromptOracle(prefix: count, derive: { ["prefix": $0["prompt_embeddings"] ?? []] })
     }
 
+    /// A pair of its own for each attention of an encoder and a decoder.
+    static func everyAttention(_ count: Int) -> PromptOracle {
+        PromptOracle(
+            prefix: count, derive: { ["every_attention_prefix": $0["every_attention_prompt_embeddings"] ?? []] })
+    }
+
+    /// A pair of its own for each of a decoder's layers.
+    static func ownPairs(_ count: Int) -> PromptOracle {
+        PromptOracle(prefix: count, derive: { ["own_prefix": $0["prompt_embeddings"] ?? []] })
+    }
+
     /// W₂ tanh(W₁ E + b₁) + b₂.
     static func projectedPrefix(_ count: Int) -> PromptOracle {
         PromptOracle(prefix: count) { values in
             let network = EncoderOracle(values: values)
             return [
-                "prefix": network.rows(count).flatMap { network("transform.2", network("transform.0", $0).map(tanh)) }
+                "prefix": network.rows("transform.0").flatMap {
+                    network("transform.2", network("transform.0", $0).map(tanh))
+                }
             ]
         }
     }
@@ -36,7 +49,7 @@ struct PromptOracle: Sendable {
         PromptOracle(leading: count) { values in
             let network = EncoderOracle(values: values)
             return [
-                "virtual_tokens": network.rows(count).flatMap { row in
+                "virtual_tokens": network.rows("mlp_head.0").flatMap { row in
                     let first = network("mlp_head.0", row).map { max(0, $0) }
                     return network("mlp_head.4", network("mlp_head.2", first).map { max(0, $0) })
                 }
@@ -47,7 +60,7 @@ struct PromptOracle: Sendable {
     static func memory(_ count: Int, layers: Int) -> PromptOracle {
         PromptOracle(leading: count) { values in
             let network = EncoderOracle(values: values)
-            var rows = network.rows(count)
+            var rows = network.rows(count: count)
             for layer in 0..<layers {
                 let forward = network.lstm("l\(layer)", rows)
                 let backward = network.lstm("l\(layer)_reverse", rows.reversed()).reversed()
@@ -64,7 +77,13 @@ struct PromptOracle: Sendable {
 private struct EncoderOracle {
     let values: [String: [Double]]
 
-    func rows(_ count: Int) -> [[Double]] {
+    /// As wide as what the layer of that name reads, however many there are.
+    func rows(_ layer: String) -> [[Double]] {
+        let width = (values[layer + ".weight"] ?? []).count / (values[layer + ".bias"] ?? []).count
+        return rows(count: (values["embedding.weight"] ?? []).count / width)
+    }
+
+    func rows(count: Int) -> [[Double]] {
         let table = values["embedding.weight"] ?? []
         let width = table.count / count
         return (0..<count).map { Array(table[$0 * width..<($0 + 1) * width]) }

@@ -12,6 +12,10 @@ struct SmallFamily: Sendable, CustomTestStringConvertible {
     let names: [String: String]
     /// What a method with these settings says where it has nothing to do in the family.
     var refusals: [String: String] = [:]
+    /// Whether a head of its own can only come from a checkpoint.
+    var isAlwaysTied = false
+    /// Whether its loss has kinks that lie within a step of single precision's finite differences.
+    var hasKinks = false
 
     var testDescription: String { architecture.modelType }
 
@@ -19,7 +23,7 @@ struct SmallFamily: Sendable, CustomTestStringConvertible {
         """
         {"vocab_size": \(SmallModel.vocabulary), "n_positions": \(positions), "max_position_embeddings": \(positions),
          "tie_word_embeddings": \(tied), "embd_pdrop": \(dropout), "resid_pdrop": \(dropout), "attn_pdrop": \(dropout),
-         "attention_dropout": \(dropout), \(settings)}
+         "attention_dropout": \(dropout), "dropout_rate": \(dropout), \(settings)}
         """
     }
 
@@ -72,7 +76,45 @@ struct SmallFamily: Sendable, CustomTestStringConvertible {
             "ln_f": "final_layer_norm", "ln_1": "input_layernorm",
         ])
 
-    static let all = [gpt2, llama, mistral, qwen2, qwen3, neoX]
+    static let t5 = t5(T5.self, settings: #""feed_forward_proj": "relu""#, inner: "wi", hasKinks: true) { _ in }
+
+    /// Gated, and with states that its head reads as they are.
+    static let mt5 = t5(MT5.self, settings: #""feed_forward_proj": "gated-gelu""#, inner: "wi_1") {
+        $0.isGated = true
+        $0.scalesOutput = false
+    }
+
+    static let all = [gpt2, llama, mistral, qwen2, qwen3, neoX, t5, mt5]
+
+    private static func t5(
+        _ architecture: any Architecture.Type, settings: String, inner: String, hasKinks: Bool = false,
+        _ change: @escaping @Sendable (inout ScalarT5) -> Void
+    ) -> SmallFamily {
+        let embeddingAdapters = [
+            #"{"r": 2, "lora_alpha": 2, "target_modules": ["lm_head", "wte"]}"#,
+            #"{"r": 2, "lora_alpha": 2, "trainable_token_indices": [5, 1, 3]}"#,
+        ]
+        return SmallFamily(
+            architecture: architecture,
+            settings: """
+                "d_model": 8, "num_layers": 2, "num_heads": 2, "d_kv": 3, "d_ff": 12, "decoder_start_token_id": 0,
+                 "relative_attention_num_buckets": 6, "relative_attention_max_distance": 5, \(settings)
+                """,
+            oracle: {
+                var oracle = ScalarT5(
+                    width: SmallModel.width, layers: SmallModel.layers, heads: SmallModel.heads, headSize: 3,
+                    inner: SmallModel.inner, buckets: 6, maximumDistance: 5)
+                change(&oracle)
+                return oracle
+            },
+            names: [
+                "c_attn": "q", "c_fc": inner, "c_proj": "wo", "wte": "shared", "ln_f": "final_layer_norm",
+                "ln_1": "layer_norm",
+            ],
+            refusals: Dictionary(
+                uniqueKeysWithValues: [("bitfit {}", "has no biases")] + embeddingAdapters.map { ("lora \($0)", "") }),
+            isAlwaysTied: true, hasKinks: hasKinks)
+    }
 
     private static func llama(
         _ architecture: any Architecture.Type, keyValueHeads: Int, headSize: Int = 4, settings: String,

@@ -48,13 +48,14 @@ struct SmallModel {
         ([3, 1, 4, 1], [-1, -1, 1, 5]), ([9], [2]), ([6, 5, 3, 5, 8, 10, 9], [-1, 7, -1, -1, 3, 0, 10]),
     ]
 
-    static var batch: TokenBatch {
-        var batch = TokenBatch(sequences: sequences.map(\.tokens))
-        batch.labels = sequences.flatMap(\.labels)
+    var batch: TokenBatch {
+        var batch = TokenBatch(sequences: Self.sequences.map(\.tokens))
+        batch.labels = Self.sequences.flatMap(\.labels)
+        if model.hasEncoder { batch.source = SourceRows(Self.sequences.map { ScalarT5.source(of: $0.tokens) }) }
         return batch
     }
 
-    var logits: [Float] { model.logits(Self.batch, rows: nil, .inference()).values }
+    var logits: [Float] { model.logits(batch, rows: nil, .inference()).values }
     var values: [String: [Float]] {
         Dictionary(uniqueKeysWithValues: model.parameters.map { ($0.name, $0.tensor.values) })
     }
@@ -63,7 +64,7 @@ struct SmallModel {
     @discardableResult
     func lossWithGradients(_ trainable: [TrainableParameter], _ context: ForwardContext = .inference()) -> Double {
         for parameter in trainable { parameter.tensor.clearGradient() }
-        let loss = model.loss(Self.batch, scale: 1, context)
+        let loss = model.loss(batch, scale: 1, context)
         loss.tensor.backward()
         return loss.sum
     }
