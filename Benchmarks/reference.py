@@ -4,6 +4,7 @@
 
 The model's configuration is as it is (GPT-2's three dropouts of 0.1 are active), attention is sdpa, no key/value cache,
 float32, AdamW, gradients clipped at 1; LoRA has r 8 on queries and values (peft's own targets), or on every linear layer.
+A model with an encoder reads `--length` tokens with it and learns `--targets` tokens with its decoder.
 
 `lora`, `bias` (the biases of linear layers and norms alone) and `full` time forward, loss, backward, clipping and step on batches of random tokens of one length. `records`
 trains with Trainer on a JSONL file of prompt and completion fields, padded per batch, and times what Trainer takes from
@@ -34,7 +35,8 @@ def parse():
     parser.add_argument("--warmup", type=int, default=1, help="steps before them")
     parser.add_argument("--batch", type=int, default=4)
     parser.add_argument("--length", type=int, default=256)
-    parser.add_argument("--r", type=int, default=8)
+    parser.add_argument("--targets", type=int, default=64, help="tokens of a decoder beside an encoder")
+    parser.add_argument("--r", "--rank", dest="r", type=int, default=8)
     parser.add_argument("--target-modules", choices=["all-linear"], help="by default peft's own")
     parser.add_argument("--full-tuning", action="store_true", help="records: train all weights instead of LoRA")
     parser.add_argument("--data", help="records: the JSONL file")
@@ -52,7 +54,7 @@ import peft
 import torch
 import transformers
 from peft import LoraConfig, get_peft_model
-from transformers import AutoModelForCausalLM, PrinterCallback, Trainer, TrainerCallback, TrainingArguments
+from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM, PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
 torch.set_num_threads(arguments.threads)
 warnings.filterwarnings("ignore", message="`is_gradient_checkpointing` is deprecated")
@@ -68,8 +70,12 @@ def peak_memory():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
+has_encoder = AutoConfig.from_pretrained(arguments.model).is_encoder_decoder
+
+
 def load():
-    model = AutoModelForCausalLM.from_pretrained(arguments.model, dtype=torch.float32, attn_implementation="sdpa")
+    family = AutoModelForSeq2SeqLM if has_encoder else AutoModelForCausalLM
+    model = family.from_pretrained(arguments.model, dtype=torch.float32, attn_implementation="sdpa")
     model.config.use_cache = False
     if arguments.mode == "full" or arguments.full_tuning:
         return model.train()
@@ -78,7 +84,7 @@ def load():
             parameter.requires_grad_(name.endswith(".bias"))
         return model.train()
     targets = arguments.target_modules
-    return get_peft_model(model, LoraConfig(task_type="CAUSAL_LM", r=arguments.r, lora_alpha=2 * arguments.r,
+    return get_peft_model(model, LoraConfig(task_type="SEQ_2_SEQ_LM" if has_encoder else "CAUSAL_LM", r=arguments.r, lora_alpha=2 * arguments.r,
                                             lora_dropout=0.0, fan_in_fan_out=model.config.model_type == "gpt2",
                                             target_modules=targets)).train()
 
@@ -92,9 +98,16 @@ def random_batches(vocabulary):
     generator = torch.Generator().manual_seed(1)
     while True:
         ids = torch.randint(vocabulary, (arguments.batch, arguments.length), generator=generator)
+        if has_encoder:
+            labels = torch.randint(vocabulary, (arguments.batch, arguments.targets), generator=generator)
+            yield {"input_ids": ids, "attention_mask": torch.ones_like(ids), "labels": labels}
+            continue
         labels = ids.clone()
         labels[:, 0] = -100
         yield {"input_ids": ids, "attention_mask": torch.ones_like(ids), "labels": labels}
+
+
+dense_tokens = arguments.batch * (arguments.length + (arguments.targets if has_encoder else 0))
 
 
 def run_steps():
@@ -114,8 +127,8 @@ def run_steps():
         optimizer.zero_grad()
         value = loss.item()
         seconds.append(time.perf_counter() - start)
-        emit(step=step, seconds=seconds[-1], loss=value, tokens=arguments.batch * arguments.length)
-    return seconds, [arguments.batch * arguments.length] * len(seconds), after_load, sum(p.numel() for p in trained), loading
+        emit(step=step, seconds=seconds[-1], loss=value, tokens=dense_tokens)
+    return seconds, [dense_tokens] * len(seconds), after_load, sum(p.numel() for p in trained), loading
 
 
 def read_records(count, vocabulary):
@@ -140,7 +153,21 @@ def read_records(count, vocabulary):
     return records
 
 
+def pad_pairs(records):
+    """As DataCollatorForSeq2Seq: each side to its own longest, labels with -100."""
+    longest = [max(len(record[side]) for record in records) for side in (0, 1)]
+    batch = {"input_ids": [], "attention_mask": [], "labels": []}
+    for prompt, completion in records:
+        padding = longest[0] - len(prompt)
+        batch["input_ids"].append(prompt + [0] * padding)
+        batch["attention_mask"].append([1] * len(prompt) + [0] * padding)
+        batch["labels"].append(completion + [-100] * (longest[1] - len(completion)))
+    return {name: torch.tensor(rows) for name, rows in batch.items()}
+
+
 def pad(records):
+    if has_encoder:
+        return pad_pairs(records)
     length = max(len(prompt) + len(completion) for prompt, completion in records)
     batch = {"input_ids": [], "attention_mask": [], "labels": []}
     for prompt, completion in records:

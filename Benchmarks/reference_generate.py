@@ -43,7 +43,7 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 
 import torch
 import transformers
-from transformers import AutoModelForCausalLM, LogitsProcessor, StoppingCriteria, StoppingCriteriaList
+from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM, LogitsProcessor, StoppingCriteria, StoppingCriteriaList
 
 torch.set_num_threads(arguments.threads)
 transformers.utils.logging.set_verbosity_error()
@@ -71,8 +71,12 @@ class Limits(StoppingCriteria):
         return input_ids.shape[1] - self.prompt_length >= self.limits
 
 
+has_encoder = AutoConfig.from_pretrained(arguments.model).is_encoder_decoder
+
+
 def load():
-    model = AutoModelForCausalLM.from_pretrained(arguments.model, dtype=torch.float32, attn_implementation="sdpa").eval()
+    family = AutoModelForSeq2SeqLM if has_encoder else AutoModelForCausalLM
+    model = family.from_pretrained(arguments.model, dtype=torch.float32, attn_implementation="sdpa").eval()
     model.generation_config.eos_token_id = None
     return model
 
@@ -90,6 +94,8 @@ def write(texts):
 
 
 def generate(model, prompts, limits, clock):
+    if has_encoder:
+        return generate_answers(model, prompts, limits, clock)
     length = max(map(len, prompts))
     padding = model.config.vocab_size - 1
     ids = torch.tensor([[padding] * (length - len(prompt)) + prompt for prompt in prompts])
@@ -98,6 +104,17 @@ def generate(model, prompts, limits, clock):
                             pad_token_id=padding, logits_processor=[clock],
                             stopping_criteria=StoppingCriteriaList([Limits(length, limits)]))
     return [row[length:length + limit].tolist() for row, limit in zip(output, limits)]
+
+
+def generate_answers(model, prompts, limits, clock):
+    """Of a model whose encoder reads the prompts, padded on the right; its decoder begins with one token."""
+    length = max(map(len, prompts))
+    ids = torch.tensor([prompt + [0] * (length - len(prompt)) for prompt in prompts])
+    mask = torch.tensor([[1] * len(prompt) + [0] * (length - len(prompt)) for prompt in prompts])
+    output = model.generate(ids, attention_mask=mask, do_sample=False, use_cache=True, max_new_tokens=max(limits),
+                            pad_token_id=0, logits_processor=[clock],
+                            stopping_criteria=StoppingCriteriaList([Limits(1, limits)]))
+    return [row[1:1 + limit].tolist() for row, limit in zip(output, limits)]
 
 
 def run_decode(model):

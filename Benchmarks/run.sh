@@ -8,7 +8,7 @@
 #   REF=DIR       the reference environment
 #   ONLY=a,b      some parts only: ONLY=? names them
 #   TEXT=FILE     the text for the tokenizer; by default this project's own texts and sources
-#   SHAPE=NAME    the shape of another family instead of GPT-2's: smollm2-135m or qwen2.5-0.5b
+#   SHAPE=NAME    the shape of another family instead of GPT-2's: smollm2-135m, qwen2.5-0.5b or flan-t5-base
 #   LARGE=1       make the models of 355M and 774M parameters and measure them too
 #   PAGE=1        put a complete run's tables into docs/speed.md
 #
@@ -31,6 +31,7 @@ page=docs/speed.md
 if [[ -n ${SHAPE:-} ]]; then
     model=$out/$SHAPE
     make_model $model --shape $SHAPE
+    [[ $SHAPE != flan-t5-base ]] || set -- --batch 8 --targets 64 --rank 32 "$@"
     set -- --output $out/$SHAPE-results --marker "bench $SHAPE" "$@"
 else
     make_model $model

@@ -14,7 +14,10 @@ struct CeilingCommand: ParsableCommand {
     @Option(help: "Rows of the layers' products; by default those of the dense batch.")
     var rows: Int?
 
-    @Option(help: "Rows of the output layer's product; by default as many as the others.")
+    @Option(
+        help:
+            "Rows of the output layer's product, and of a decoder's beside an encoder; by default those of the dense batch."
+    )
     var targets: Int?
 
     @Flag(help: "Only the products of steps that train adapters: no weight gradients.")
@@ -24,8 +27,7 @@ struct CeilingCommand: ParsableCommand {
 
     func run() throws {
         size.apply()
-        let products = try StepProducts(
-            model: model, rows: rows ?? size.batch * (size.length - 1), targets: targets, threads: size.threads)
+        let products = try StepProducts(model: model, size, rows: rows, targets: targets)
         func seconds(_ list: [StepProducts.Entry]) -> Double {
             list.reduce(0) { $0 + Double($1.count) * $1.product.fastest().seconds }
         }

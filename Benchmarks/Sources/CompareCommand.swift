@@ -52,18 +52,21 @@ struct CompareCommand: ParsableCommand {
         let paths = BenchPaths(
             scripts: scripts, model: model, halfModel: beside("bf16"), mediumModel: beside("355m"),
             largeModel: beside("774m"), data: data, evaluationData: evaluationData, text: text, peft: peft)
-        let all = Measurement.all(
-            paths, threads: size.threads, steps: steps, batch: size.batch, length: size.length)
+        let all = Measurement.all(paths, size, steps: steps)
         let names = only.flatMap { $0.split(separator: ",").map(String.init) }
         let model = String(model.split(separator: "/").last ?? "")
         let isFamily = !Results.isGPT2(model)
-        let chosen = try select(all, names.isEmpty && isFamily ? Measurement.ofFamilies : names)
+        let chosen = try select(
+            all,
+            names.isEmpty && isFamily
+                ? Results.hasEncoder(model) ? Measurement.ofEncoders : Measurement.ofFamilies : names)
         let isSet = Self.kernelVariables.contains { ProcessInfo.processInfo.environment[$0] != nil }
         // As the environment has it, and, where that says something, as it is without.
         let settings: [[String]] = isSet ? [[], Self.kernelVariables] : [[]]
         var results = Results(
             processor: processorName(), model: model, threads: size.threads,
             batch: size.batch, length: size.length)
+        if Results.hasEncoder(model) { results.targets = size.targets }
         for round in 1...max(1, rounds) {
             for group in Self.groups(chosen.filter { round <= $0.rounds }) {
                 for removing in settings.prefix(group[0].dependsOnKernels ? settings.count : 1) {

@@ -39,11 +39,16 @@ extension Measurement {
     /// What is measured of other families than GPT-2.
     static let ofFamilies = ["lora", "pair-ceiling", "records", "decode"]
 
+    /// What is measured of models with an encoder.
+    static let ofEncoders = ["lora", "pair-ceiling", "records", "generation"]
+
     /// Everything there is to measure, in the order of the report.
-    static func all(_ paths: BenchPaths, threads: Int, steps: Int, batch: Int, length: Int) -> [Measurement] {
+    static func all(_ paths: BenchPaths, _ options: BatchOptions, steps: Int) -> [Measurement] {
+        let (threads, batch, length) = (options.threads, options.batch, options.length)
         let model = ["--model", paths.model]
         let common = model + ["--threads", "\(threads)"]
-        let dense = ["--batch", "\(batch)", "--length", "\(length)"]
+        let rank = ["--rank", "\(options.rank)"]
+        let dense = ["--batch", "\(batch)", "--length", "\(length)", "--targets", "\(options.targets)"] + rank
         let script = FileSystem.join(paths.scripts, "reference.py")
         func step(
             _ id: String, part: String, _ workload: Workload, _ size: [String], reference: Bool = true,
@@ -58,7 +63,7 @@ extension Measurement {
                 ours: ["step", workload.rawValue] + place + ["--steps", "\(count.0)"] + size + extra,
                 reference: reference ? other : nil, rounds: rounds, isPaired: isPaired)
         }
-        let records = ["--data", paths.data, "--batch", "8"]
+        let records = ["--data", paths.data, "--batch", "8"] + rank
         let long = ["--batch", "1", "--length", "\(batch * length)"]
         var list = [
             Measurement(id: "ceiling", part: "ceiling", ours: ["ceiling"] + common + dense),

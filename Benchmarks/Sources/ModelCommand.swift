@@ -11,7 +11,7 @@ struct ModelCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "model", abstract: "Write a random model that is measured.")
 
-    @Option(help: "124m, 355m or 774m for GPT-2; smollm2-135m or qwen2.5-0.5b.")
+    @Option(help: "124m, 355m or 774m for GPT-2; smollm2-135m, qwen2.5-0.5b or flan-t5-base.")
     var shape = ModelShape.small
 
     @Option(help: "f32 or bf16: how the weights are kept.")
@@ -31,12 +31,21 @@ struct ModelCommand: ParsableCommand {
             {
             \(shape.configuration)
               "vocab_size": \(shape.vocabularySize), "initializer_range": 0.02, "bos_token_id": \(shape.endOfText),
-              "eos_token_id": \(shape.endOfText), "tie_word_embeddings": true
+              "eos_token_id": \(shape.endOfText), "tie_word_embeddings": \(shape != .flanT5)
             }
 
             """, to: FileSystem.join(folder, "config.json"))
         try writeTokenizer()
         let base = try BaseModel.load(folder, randomSeed: 1, warn: { _ in })
+        if shape == .flanT5 {
+            // A head of its own, as the released model has it.
+            base.model.untieHead()
+            let weight = base.model.head.weight
+            let scale = 1 / Float(weight.shape[1]).squareRoot()
+            let random = RandomParameters(seed: 2).tensor(
+                named: weight.name, shape: weight.shape, .normal(standardDeviation: scale))
+            if let random { weight.value = random }
+        }
         try ModelWeights.write(
             base.model.parameters.map { OutgoingTensor($0.name, $0.tensor, as: type.elementType) }, to: folder)
     }
@@ -63,19 +72,21 @@ extension ModelCommand {
     }
 }
 
-/// The sizes of released models: GPT-2 (Radford et al. 2019, table 2), SmolLM2-135M and Qwen2.5-0.5B.
+/// The sizes of released models: GPT-2 (Radford et al. 2019, table 2), SmolLM2-135M, Qwen2.5-0.5B and FLAN-T5 base.
 enum ModelShape: String, CaseIterable, ExpressibleByArgument {
     case small = "124m"
     case medium = "355m"
     case large = "774m"
     case smol = "smollm2-135m"
     case qwen = "qwen2.5-0.5b"
+    case flanT5 = "flan-t5-base"
 
     var vocabularySize: Int {
         switch self {
         case .small, .medium, .large: 50_257
         case .smol: 49_152
         case .qwen: 151_936
+        case .flanT5: 32_128
         }
     }
 
@@ -98,6 +109,13 @@ enum ModelShape: String, CaseIterable, ExpressibleByArgument {
               "model_type": "qwen2", "architectures": ["Qwen2ForCausalLM"], "hidden_size": 896, "num_hidden_layers": 24,
               "num_attention_heads": 14, "num_key_value_heads": 2, "intermediate_size": 4864,
               "max_position_embeddings": 32768, "rms_norm_eps": 1e-06, "rope_theta": 1000000.0,
+            """
+        case .flanT5:
+            """
+              "model_type": "t5", "architectures": ["T5ForConditionalGeneration"], "d_model": 768, "d_ff": 2048, "d_kv": 64,
+              "num_heads": 12, "num_layers": 12, "num_decoder_layers": 12, "feed_forward_proj": "gated-gelu",
+              "relative_attention_num_buckets": 32, "relative_attention_max_distance": 128, "dropout_rate": 0.1,
+              "layer_norm_epsilon": 1e-06, "is_encoder_decoder": true, "decoder_start_token_id": 0, "pad_token_id": 0,
             """
         }
     }

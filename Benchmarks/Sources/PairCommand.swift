@@ -41,7 +41,7 @@ struct PairCommand: ParsableCommand {
 
     func run() throws {
         size.apply()
-        let plain = try PreparedWorkload(.lora, model: model, data: nil, batch: size.batch, length: size.length)
+        let plain = try PreparedWorkload(.lora, model: model, data: nil, size)
         let variant = try ceiling ? bareProducts() : step(of: preparedVariant())
         var seconds: (plain: [Double], variant: [Double]) = ([], [])
         for step in 0...steps {
@@ -63,9 +63,11 @@ struct PairCommand: ParsableCommand {
     }
 
     private func preparedVariant() throws -> PreparedWorkload {
-        try PreparedWorkload(
-            .lora, model: otherModel ?? model, data: nil, batch: otherBatch ?? size.batch,
-            length: otherLength ?? size.length, overrides: otherOverrides)
+        var other = size
+        other.batch = otherBatch ?? size.batch
+        other.length = otherLength ?? size.length
+        return try PreparedWorkload(
+            .lora, model: otherModel ?? model, data: nil, other, overrides: otherOverrides)
     }
 
     private func step(of workload: PreparedWorkload) -> (Int) throws -> Void {
@@ -77,8 +79,7 @@ struct PairCommand: ParsableCommand {
 
     /// All products of a step, one after the other.
     private func bareProducts() throws -> (Int) throws -> Void {
-        let products = try StepProducts(
-            model: model, rows: size.batch * (size.length - 1), targets: nil, threads: size.threads)
+        let products = try StepProducts(model: model, size)
         let ways = (products.forward + products.innerGradients).map { ($0.count, $0.product.fastest().way) }
         return { _ in
             for (count, way) in ways { for _ in 0..<count { way() } }

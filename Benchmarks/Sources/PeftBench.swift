@@ -23,6 +23,12 @@ struct BatchOptions: ParsableArguments {
     @Option(help: "Tokens of a sequence.")
     var length = 256
 
+    @Option(help: "Tokens of a decoder's sequence, where the model has an encoder for the others.")
+    var targets = 64
+
+    @Option(help: "The rank of LoRA.")
+    var rank = 8
+
     @Option(help: "Threads; by default one for each processor.")
     var threads = WorkerPool.shared.threadCount
 

@@ -42,9 +42,9 @@ struct RecordsGenerationCommand: ParsableCommand {
         let groups = try PromptGroup.load(
             paths: [data], prompt: Template("{mr}\n"), completion: Template("{ref}"), limit: nil)
         let chosen = groups.prefix(count ?? groups.count)
-        let prompts = chosen.map { codec.opening($0.prompt.source) }
+        let prompts = chosen.map { codec.given($0.prompt, isContinuation: false) }
         let limits = chosen.map {
-            newTokens ?? codec.ids(of: $0.references.first ?? "", isContinuation: true).count + 1
+            newTokens ?? codec.ids(of: $0.references.first ?? "", isContinuation: codec.answerOpening == nil).count + 1
         }
         let generator = Generator(
             model: base.model, endIDs: [],

@@ -10,7 +10,7 @@ struct Report {
         let kernels = results.kernels
         var text =
             "Measured on \(results.processor), \(results.threads) cores, in one run of `make bench`: a random \(name) "
-            + "in float32, \(isGPT2 ? "dropouts active, " : "")dense batches of \(results.batch) × \(results.length) tokens, E2E records 8 at "
+            + "in float32, \(isGPT2 || results.targets != nil ? "dropouts active, " : "")dense batches of \(results.batch) × \(results.length) tokens\(results.targets.map { " and \($0) of the decoder's" } ?? ""), E2E records 8 at "
             + "a time with labels on the completion; sides in turn, medians, of ratios the median over rounds. \(versions)\n"
         if kernels.count > 1 {
             text +=
@@ -34,6 +34,7 @@ struct Report {
         case "gpt2-124m": "GPT-2 124M"
         case "smollm2-135m": "model of SmolLM2-135M's shape"
         case "qwen2.5-0.5b": "model of Qwen2.5-0.5B's shape"
+        case "flan-t5-base": "model of FLAN-T5 base's shape"
         default: results.model
         }
     }
@@ -55,7 +56,8 @@ struct Report {
 
     private var targets: String {
         let kernels = results.kernels
-        let rows = (isGPT2 ? Target.gpt2 : Target.families).compactMap { target -> [String]? in
+        let rows = (isGPT2 ? Target.gpt2 : results.targets == nil ? Target.families : Target.encoders).compactMap {
+            target -> [String]? in
             let reached = kernels.map { kernel in target.value(results, kernel).map { target.text($0) } ?? "" }
             guard reached.contains(where: { !$0.isEmpty }) else { return nil }
             let last = before.flatMap { before in
@@ -70,7 +72,11 @@ struct Report {
 
     private func steps(_ kernel: String) -> String {
         let names = [
-            ("lora", isGPT2 ? "LoRA r 8 on c_attn" : "LoRA r 8 on q_proj, v_proj"),
+            (
+                "lora",
+                isGPT2
+                    ? "LoRA r 8 on c_attn" : results.targets == nil ? "LoRA r 8 on q_proj, v_proj" : "LoRA r 32 on q, v"
+            ),
             ("all-linear", "LoRA r 8 on all linear layers"), ("bias", "biases alone"),
             ("full", "full tuning"), ("long", "LoRA, 1 × \(results.batch * results.length)"),
             ("records", "LoRA, E2E records"),

@@ -44,10 +44,15 @@ struct Results {
     var threads: Int
     var batch: Int
     var length: Int
+    /// The tokens of a decoder's sequences beside an encoder's; nil where there is none.
+    var targets: Int?
     var samples: [Sample] = []
 
     /// Whether a model of that name has everything measured that there is, and GPT-2's figures to reach.
     static func isGPT2(_ model: String) -> Bool { model.hasPrefix("gpt2") }
+
+    /// Whether a model of that name has an encoder and a decoder.
+    static func hasEncoder(_ model: String) -> Bool { model.contains("t5") }
 
     /// OpenBLAS's kernels that were measured, the environment's own choice first.
     var kernels: [String] {
@@ -97,7 +102,7 @@ struct Results {
         [
             "processor": .string(processor), "model": .string(model), "threads": .integer(threads),
             "batch": .integer(batch),
-            "length": .integer(length),
+            "length": .integer(length), "targets": targets.map { .integer($0) } ?? .null,
             "samples": .array(
                 samples.map {
                     [
@@ -120,6 +125,7 @@ extension Results {
         threads = try node.integer("threads")
         batch = try node.integer("batch")
         length = try node.integer("length")
+        targets = try node.optionalInteger("targets")
         samples = try node.array("samples").map {
             Sample(
                 id: try $0.string("id"), round: try $0.optionalInteger("round"),

@@ -39,7 +39,7 @@ struct StepCommand: ParsableCommand {
         size.apply()
         let loadStart = ContinuousClock.now
         let prepared = try PreparedWorkload(
-            workload, model: model, data: data, batch: size.batch, length: size.length, overrides: overrides)
+            workload, model: model, data: data, size, overrides: overrides)
         let loading = loadStart.duration(to: .now) / .seconds(1)
         var seconds: [Double] = []
         var (tokens, rows, targets) = (0, 0, 0)
@@ -52,12 +52,12 @@ struct StepCommand: ParsableCommand {
             let result = prepared.runner.step([batch], firstPass: step, learningRate: 2e-4)
             let time = start.duration(to: .now) / .seconds(1)
             // A sequence's last token is no row, but it was learned.
-            let count = batch.rowCount + batch.sequenceCount
+            let count = batch.source == nil ? batch.rowCount + batch.sequenceCount : batch.tokenCount
             emit(["step": .integer(step), "seconds": .number(time), "loss": .number(result.loss)])
             if step >= warmup {
                 seconds.append(time)
                 tokens += count
-                rows += batch.rowCount
+                rows += batch.source?.tokens.count ?? batch.rowCount
                 targets += batch.labelCount
             }
         }

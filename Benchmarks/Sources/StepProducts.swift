@@ -14,26 +14,55 @@ struct StepProducts {
     private(set) var lowestGradient: [Entry] = []
     private(set) var weightGradients: [Entry] = []
 
-    /// - Parameter targets: The rows of the output layer; as many as the others where nil.
-    init(model: String, rows: Int, targets: Int?, threads: Int) throws {
-        let shape = try Shape(JSONNode.load(path: model + "/config.json"))
+    /// - Parameters:
+    ///   - rows: Instead of those of a dense batch of the options.
+    ///   - targets: The rows of the output layer; as many as the others where nil. Beside an encoder all of the decoder's.
+    init(model: String, _ options: BatchOptions, rows: Int? = nil, targets: Int? = nil) throws {
+        let fields = try JSONNode.load(path: model + "/config.json")
+        let threads = options.threads
+        func product(_ rows: Int, _ layer: Layer) -> (forward: BareProduct, gradient: BareProduct, weight: BareProduct)
+        {
+            let (inputs, outputs) = (layer.inputs, layer.outputs)
+            return (
+                BareProduct(m: rows, n: outputs, k: inputs, threads: threads),
+                BareProduct(m: rows, n: inputs, k: outputs, transposesB: true, threads: threads),
+                BareProduct(m: inputs, n: outputs, k: rows, transposesA: true, threads: threads)
+            )
+        }
+        if try fields.optionalInteger("d_kv") != nil {
+            let shape = try EncoderDecoderShape(fields)
+            self.rows = rows ?? options.batch * options.length
+            self.targets = targets ?? options.batch * options.targets
+            for (layer, count, isDecoders, lowest) in shape.layers {
+                let made = product(isDecoders ? self.targets : self.rows, layer)
+                forward.append((count, made.forward))
+                innerGradients.append((count - lowest, made.gradient))
+                if lowest > 0 { lowestGradient.append((lowest, made.gradient)) }
+                weightGradients.append((count, made.weight))
+            }
+            addHead(width: shape.width, vocabulary: shape.vocabulary, threads: threads)
+            return
+        }
+        let shape = try Shape(fields)
+        let rows = rows ?? options.batch * (options.length - 1)
         self.rows = rows
         self.targets = targets ?? rows
         for layer in shape.layers {
             // Of the last block only the labelled rows are needed once its attention is done.
             let last = layer.feedsAttention || self.targets == rows ? 0 : 1
-            let (inputs, outputs) = (layer.inputs, layer.outputs)
             for (count, rows) in [(shape.layerCount - last, rows), (last, self.targets)] where count > 0 {
-                forward.append((count, BareProduct(m: rows, n: outputs, k: inputs, threads: threads)))
-                let gradient = BareProduct(m: rows, n: inputs, k: outputs, transposesB: true, threads: threads)
-                innerGradients.append((layer.feedsAttention ? count - 1 : count, gradient))
-                if layer.feedsAttention { lowestGradient.append((1, gradient)) }
-                weightGradients.append(
-                    (count, BareProduct(m: inputs, n: outputs, k: rows, transposesA: true, threads: threads)))
+                let made = product(rows, layer)
+                forward.append((count, made.forward))
+                innerGradients.append((layer.feedsAttention ? count - 1 : count, made.gradient))
+                if layer.feedsAttention { lowestGradient.append((1, made.gradient)) }
+                weightGradients.append((count, made.weight))
             }
         }
-        let (vocabulary, width) = (shape.vocabulary, shape.width)
-        let (head, all) = (vocabulary, self.targets)
+        addHead(width: shape.width, vocabulary: shape.vocabulary, threads: threads)
+    }
+
+    private mutating func addHead(width: Int, vocabulary head: Int, threads: Int) {
+        let all = targets
         forward.append((1, BareProduct(m: all, n: head, k: width, transposesB: true, threads: threads)))
         innerGradients.append((1, BareProduct(m: all, n: width, k: head, threads: threads)))
         weightGradients.append((1, BareProduct(m: head, n: width, k: all, transposesA: true, threads: threads)))
@@ -41,15 +70,45 @@ struct StepProducts {
 }
 
 extension StepProducts {
+    struct Layer {
+        let inputs: Int
+        let outputs: Int
+        /// Whether it computes queries, keys or values.
+        var feedsAttention = false
+    }
+
+    /// The linear layers of a T5.
+    private struct EncoderDecoderShape {
+        let width: Int
+        let vocabulary: Int
+        /// How often there is each, whether it has the decoder's rows, and of how many what goes in needs no gradient.
+        let layers: [(layer: Layer, count: Int, isDecoders: Bool, lowest: Int)]
+
+        init(_ fields: JSONNode) throws {
+            let (width, inner) = (try fields.integer("d_model"), try fields.integer("d_ff"))
+            let attended = try fields.integer("d_kv") * fields.integer("num_heads")
+            let encoders = try fields.integer("num_layers")
+            let decoders = try fields.optionalInteger("num_decoder_layers") ?? encoders
+            let isGated = try fields.string("feed_forward_proj").hasPrefix("gated")
+            (self.width, vocabulary) = (width, try fields.integer("vocab_size"))
+            let (input, output) = (
+                Layer(inputs: width, outputs: attended), Layer(inputs: attended, outputs: width)
+            )
+            let (open, close) = (Layer(inputs: width, outputs: inner), Layer(inputs: inner, outputs: width))
+            layers = [
+                // Queries, keys and values of each stack's own attention.
+                (input, 3 * encoders, false, 3), (input, 3 * decoders, true, 3),
+                (output, encoders, false, 0), (output, decoders, true, 0),
+                // Of a decoder's attention to the encoder's states.
+                (input, decoders, true, 0), (input, 2 * decoders, false, 0), (output, decoders, true, 0),
+                (open, (isGated ? 2 : 1) * encoders, false, 0), (open, (isGated ? 2 : 1) * decoders, true, 0),
+                (close, encoders, false, 0), (close, decoders, true, 0),
+            ]
+        }
+    }
+
     /// A model's linear layers.
     private struct Shape {
-        struct Layer {
-            let inputs: Int
-            let outputs: Int
-            /// Whether it computes queries, keys or values.
-            var feedsAttention = false
-        }
-
         let layerCount: Int
         let width: Int
         let vocabulary: Int

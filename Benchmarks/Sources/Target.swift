@@ -147,4 +147,24 @@ struct Target {
                     value: rate("prompt-\(batch)", "prefill_tokens_per_second"))
             }
     }
+
+    /// What models with an encoder are held to; the second of two limits is for AVX-512.
+    static var encoders: [Target] {
+        [
+            Target(
+                name: "share of the sgemm ceiling, LoRA on q and v, dense", limit: "≥ 0.75", text: share,
+                value: { $0.ours("pair-ceiling", "ratio", $1) }),
+            Target(
+                name: "tokens/s against peft, LoRA, dense", limit: "≥ 1.6 ×; 2.5 ×", text: ratio, value: faster("lora")),
+            Target(
+                name: "tokens/s against peft with Trainer, E2E records", limit: "≥ 2.3 ×; 3 ×", text: ratio,
+                value: rate("records", "tokens_per_second")),
+            Target(
+                name: "peak memory of the LoRA step against peft", limit: "≤ 0.25 ×", text: ratio,
+                value: { divide($0.ours("lora", "peak_memory_bytes", $1), $0.reference("lora", "peak_memory_bytes")) }),
+            Target(
+                name: "generation for E2E dev, batch 16, against transformers", limit: "≥ 2 ×", text: ratio,
+                value: rate("generation", "tokens_per_second")),
+        ]
+    }
 }

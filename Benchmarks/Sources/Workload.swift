@@ -41,12 +41,13 @@ enum Workload: String, CaseIterable, ExpressibleByArgument, Sendable {
     }
 
     /// A run's configuration; only `records` reads its data.
-    func configuration(model: String, data: String?, batch: Int) -> String {
+    func configuration(model: String, data: String?, batch: Int, rank: Int) -> String {
+        let lora = "method: lora, r: \(rank), lora_alpha: \(2 * rank)"
         let method =
             switch self {
             case .full, .bias: "{method: full}"
-            case .allLinear: "{method: lora, r: 8, lora_alpha: 16, target_modules: all-linear}"
-            case .lora, .records: "{method: lora, r: 8, lora_alpha: 16}"
+            case .allLinear: "{\(lora), target_modules: all-linear}"
+            case .lora, .records: "{\(lora)}"
             }
         return """
             model: {path: "\(model)"}
@@ -66,9 +67,10 @@ struct PreparedWorkload {
     let batch: (Int) throws -> TokenBatch
 
     init(
-        _ workload: Workload, model: String, data: String?, batch size: Int, length: Int, overrides: [String] = []
+        _ workload: Workload, model: String, data: String?, _ options: BatchOptions, overrides: [String] = []
     ) throws {
-        let text = workload.configuration(model: model, data: data, batch: size)
+        let (size, length) = (options.batch, options.length)
+        let text = workload.configuration(model: model, data: data, batch: size, rank: options.rank)
         let run = try RunConfiguration(
             ConfigDocument.parse(yaml: text, overrides: overrides), warn: { _ in })
         let base = try BaseModel.load(model, randomSeed: nil, warn: { _ in })
@@ -88,7 +90,14 @@ struct PreparedWorkload {
             batch = { model.batch(try batches.examples(epoch: $0 / batches.count, index: $0 % batches.count)) }
         } else {
             let vocabulary = Int32(base.model.vocabularySize)
-            batch = { Self.randomBatch(step: $0, sequences: size, length: length, vocabulary: vocabulary) }
+            let model = base.model
+            batch = {
+                model.hasEncoder
+                    ? model.batch(
+                        Self.randomPairs(
+                            step: $0, options, opening: model.opening([]), vocabulary: vocabulary))
+                    : Self.randomBatch(step: $0, sequences: size, length: length, vocabulary: vocabulary)
+            }
         }
     }
 
@@ -96,6 +105,21 @@ struct PreparedWorkload {
     private static func onlyBiases(of parameters: [TrainableParameter]) -> [TrainableParameter] {
         for parameter in parameters where !parameter.name.hasSuffix(".bias") { parameter.tensor.untrack() }
         return parameters.filter { $0.name.hasSuffix(".bias") }
+    }
+
+    /// Sources, and what a decoder learns to say of each.
+    private static func randomPairs(
+        step: Int, _ options: BatchOptions, opening: [Int32], vocabulary: Int32
+    ) -> [Example] {
+        var generator = RandomGenerator(seed: UInt64(step), stream: "tokens")
+        func tokens(_ count: Int) -> [Int32] {
+            (0..<count).map { _ in Int32.random(in: 0..<vocabulary, using: &generator) }
+        }
+        return (0..<options.batch).map { _ in
+            Example(
+                source: tokens(options.length), tokens: opening + tokens(options.targets),
+                targets: [1..<1 + options.targets])
+        }
     }
 
     /// Every token but the first of a sequence is to be predicted; the last one predicts nothing and is no row.

@@ -89,7 +89,7 @@ private struct SmallExample {
         let records = (0..<200).map { number in
             let food = number % 2 == 0 ? "Indian" : "French"
             return #"{"mr": "name[The \#(number)], food[\#(food)]", "ref": "The \#(number) serves \#(food) food.", "#
-                + #""question": "\#(number)?", "answer": "\#(number).", "review": "\#(number)", "label": "\#(food)", "#
+                + #""dialogue": "\#(number)?", "summary": "\#(food).", "question": "\#(number)?", "answer": "\#(number).", "review": "\#(number)", "label": "\#(food)", "#
                 + #""messages": [{"role": "user", "content": "\#(number)?"}, {"role": "assistant", "content": "\#(food)"}]}"#
         }
         try folder.write(records.joined(separator: "\n") + "\n", to: "data.jsonl")
@@ -102,8 +102,10 @@ private struct SmallExample {
         let text = try String(contentsOf: repositoryRoot.appending(path: path), encoding: .utf8)
         let data =
             text.contains("\n  train: notes.txt") || text.contains("\n  train: corpus.txt") ? "text.txt" : "data.jsonl"
+        // A T5 that begins at random, with a tokenizer of its own.
+        let model = path.contains("t5") ? "embedded/t5" : "\(folder.path)/model"
         var settings = [
-            "model.path=\(folder.path)/model", "model.init=random", "data.train=\(folder.path)/\(data)",
+            "model.path=\(model)", "model.init=random", "data.train=\(folder.path)/\(data)",
             "training.output_dir=\(folder.path)/run",
         ]
         if text.contains("\n  validation: ") { settings.append("data.validation=\(folder.path)/\(data)") }
