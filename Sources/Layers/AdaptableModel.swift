@@ -12,10 +12,13 @@ public struct NamedModule {
     /// The path in the checkpoint's names, such as `transformer.h.0.attn.c_attn`.
     public let path: String
     public let kind: Kind
+    /// Why nothing can be put into it as a whole, nor a copy of it trained, though single rows may; nil for most.
+    public let obstacle: String?
 
-    public init(path: String, kind: Kind) {
+    public init(path: String, kind: Kind, obstacle: String? = nil) {
         self.path = path
         self.kind = kind
+        self.obstacle = obstacle
     }
 }
 

@@ -54,8 +54,13 @@ final class ExtraParameters {
         var paths: [String] = []
         var problems: [Problem] = []
         for entry in entries {
-            let found = model.modules.map(\.path).filter { TargetSelection.saves($0, entry) }
+            let modules = model.modules.filter { TargetSelection.saves($0.path, entry) }
+            let found = modules.map(\.path)
             paths += found
+            for module in modules {
+                guard let obstacle = module.obstacle else { continue }
+                problems.append(section.problem("\(module.path) \(obstacle)", at: "modules_to_save"))
+            }
             // peft's files name what the model hasn't got, such as the heads of other models.
             if found.isEmpty, section.asksFor("modules_to_save") {
                 let names = model.modules.map(\.path).filter { $0.allSatisfy { !$0.isNumber } || $0.contains(".0.") }

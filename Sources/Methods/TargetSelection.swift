@@ -111,6 +111,10 @@ struct TargetSelection: Equatable {
                 seenLayers.insert(layer)
                 guard layers.contains(layer) else { continue }
             }
+            if let obstacle = module.obstacle {
+                problems.append(section.problem("\(module.path) \(obstacle)", at: "target_modules"))
+                continue
+            }
             guard let one = asFound(module) else {
                 problems.append(
                     section.problem(

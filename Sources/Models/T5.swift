@@ -55,8 +55,13 @@ public class T5: Architecture {
         self.configuration = configuration
         location = source.location
         modules =
-            [NamedModule(path: "shared", kind: .container)] + encoder.modules + decoder.modules
-            + [NamedModule(path: Self.headPath, kind: .linear(output.linear))]
+            [
+                NamedModule(
+                    path: "shared", kind: .embedding(tokens),
+                    obstacle:
+                        "is read through other modules in transformers, so that nothing there would depend on it; "
+                        + "single rows train by trainable_token_indices")
+            ] + encoder.modules + decoder.modules + [NamedModule(path: Self.headPath, kind: .linear(output.linear))]
         try root.finish { $0.hasSuffix(".EncDecAttention.relative_attention_bias.weight") }
     }
 
@@ -173,7 +178,11 @@ public class T5: Architecture {
     }
 
     private func tokenRows(_ tokens: [Int32], virtualTable: Tensor?) -> Tensor {
-        embed(
+        if self.tokens.adapter != nil {
+            require(virtualTable == nil, "\(Self.modelType): virtual tokens beside an adapter of the embedding")
+            return self.tokens(tokens)
+        }
+        return embed(
             tokens: tokens, positions: Array(repeating: 0, count: tokens.count), tokenTable: self.tokens.weight.value,
             virtualTable: virtualTable, positionTable: nil)
     }

@@ -92,7 +92,7 @@ struct SmallFamily: Sendable, CustomTestStringConvertible {
     ) -> SmallFamily {
         let embeddingAdapters = [
             #"{"r": 2, "lora_alpha": 2, "target_modules": ["lm_head", "wte"]}"#,
-            #"{"r": 2, "lora_alpha": 2, "trainable_token_indices": [5, 1, 3]}"#,
+            #"{"r": 2, "lora_alpha": 2, "modules_to_save": ["wte"]}"#,
         ]
         return SmallFamily(
             architecture: architecture,
