@@ -3,6 +3,7 @@ import Checkpoints
 import Files
 import JSONText
 import Layers
+import Models
 import Tokenizers
 import Training
 

@@ -45,7 +45,7 @@ struct TextCommand: ParsableCommand {
             // Dropping what is too long needs the lengths, so that all is read and tokenized at once.
             let run = try RunConfiguration(
                 ConfigDocument.parse(
-                    yaml: Workload.records.configuration(model: model, data: data, batch: 8),
+                    yaml: Workload.records.configuration(model: model, data: data, batch: 8, rank: 8),
                     overrides: ["data.max_length=1024", "data.max_length_policy=drop"]), warn: { _ in })
             let tokenizer = try loadTokenizer(folder: model)
             let start = ContinuousClock.now
