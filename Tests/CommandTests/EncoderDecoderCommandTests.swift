@@ -69,7 +69,8 @@ import Testing
         #expect(adapter.status == 0, "\(adapter.errors)")
         let question = ["generate", "--json", "--prompt", "attributes: Aromi is a pub."]
         let merged = file("merged")
-        #expect(try peft("merge", "--adapter", file("run"), "--output", merged).status == 0)
+        let merging = try peft("merge", "--adapter", file("run"), "--output", merged)
+        #expect(merging.status == 0, "\(merging.errors)")
         for arguments in [["--adapter", file("run")], ["--base", merged]] {
             let outcome = try RunningTool(question + arguments).outcome()
             #expect(try JSONNode.parse(outcome.output).string("completion") == "name[Aromi]", "\(outcome.errors)")
@@ -90,15 +91,16 @@ import Testing
             ),
         ]
         try folder.write(
-            #"{"mr": "a", "ref": "b", "chat": [{"role": "user", "content": "c"}, {"role": "assistant", "content": "d"}]}"#,
-            to: "data.jsonl")
+            #"{"mr": "a", "ref": "b", "chat": [{"role": "user", "content": "c"}, {"role": "assistant", "content": "d"}]}"#
+                + "\n" + #"{"mr": "c", "ref": "d", "chat": []}"#, to: "data.jsonl")
         for (data, message) in cases {
-            #expect(try complaint(train("model.init=random", data: data)) == "peft: error: \(message)")
+            #expect(try complaint(train("model.init=random", data: data)) == "error: \(message)")
         }
+        let labels = try complaint(
+            train("model.init=random", "task=sequence_classification", data: #"text: "{mr}", label: "{ref}""#))
         #expect(
-            try complaint(
-                train("model.init=random", "task=sequence_classification", data: #"text: "{mr}", label: "{ref}""#))
-                == "peft: MODEL: error: a model with an encoder and a decoder has no head for labels here: let it write "
+            labels
+                == "MODEL: error: a model with an encoder and a decoder has no head for labels here: let it write "
                 + "them, with prompt and completion")
     }
 
@@ -109,9 +111,12 @@ import Testing
             #"{"mr": "\#(long)", "ref": "short"}"# + "\n" + #"{"mr": "short", "ref": "\#(long)"}"# + "\n",
             to: "data.jsonl")
         let data = #"prompt: "{mr}", completion: "{ref}", max_length: 20, max_target_length: 10"#
+        let tooLong = try complaint(train("model.init=random", data: data))
         #expect(
-            try complaint(train("model.init=random", data: data))
+            tooLong
                 == "FOLDER/data.jsonl:1:1: error: 31 tokens of the prompt are more than max_length (20): choose a "
+                + "max_length_policy (drop, keep_prompt_start, keep_prompt_end)\n"
+                + "FOLDER/data.jsonl:2:1: error: 31 tokens of the completion are more than max_target_length (10): choose a "
                 + "max_length_policy (drop, keep_prompt_start, keep_prompt_end)")
         let cut = try train(
             "model.init=random", "training.max_steps=1", data: data + ", max_length_policy: keep_prompt_start")
