@@ -30,14 +30,19 @@ public struct DefaultTargets: Sendable, Hashable {
     /// The last linear layers of the feed-forward parts.
     public let feedForwardOutputs: [String]
     public let norms: [String]
+    /// The layers among which AdaLoRA shares out its ranks.
+    public let allocated: [String]
 
+    /// `allocated` may be nil, for the queries and values.
     public init(
-        queriesAndValues: [String], rescaled: [String], feedForwardOutputs: [String], norms: [String]
+        queriesAndValues: [String], rescaled: [String], feedForwardOutputs: [String], norms: [String],
+        allocated: [String]? = nil
     ) {
         self.queriesAndValues = queriesAndValues
         self.rescaled = rescaled
         self.feedForwardOutputs = feedForwardOutputs
         self.norms = norms
+        self.allocated = allocated ?? queriesAndValues
     }
 }
 

@@ -290,19 +290,20 @@ struct TargetSelection: Equatable {
     }
 }
 
-/// The numbers of the blocks that modules belong to, as peft finds them: the last segment that is a number with one after
-/// it and, by default any, the right one before it, which isn't the path's first.
+/// The numbers of the blocks that modules belong to, as peft finds them: the first segment that is a number with one after
+/// it and the right one before it; by default any but the path's first.
 struct LayerNumbers {
     private let patterns: [Pattern]
 
     /// - Throws: `Problems` for entries that are no regular expressions.
     init(_ names: [String], _ section: ConfigSection) throws {
-        patterns = try (names.isEmpty ? ["[^.]*"] : names).map { name in
+        let entries: [String?] = names.isEmpty ? [nil] : names
+        patterns = try entries.map { name in
             do {
-                return try Pattern(".*\\.(?:\(name))")
+                return try Pattern(name.map { "(?:.*\\.)?(?:\($0))" } ?? ".*\\.[^.]*")
             } catch {
                 throw Problems([
-                    section.problem("'\(name)' is no regular expression: \(error)", at: "layers_pattern")
+                    section.problem("'\(name ?? "")' is no regular expression: \(error)", at: "layers_pattern")
                 ])
             }
         }
@@ -310,9 +311,9 @@ struct LayerNumbers {
 
     func number(of path: String) -> Int? {
         let segments = path.split(separator: ".", omittingEmptySubsequences: false)
-        guard segments.count > 3 else { return nil }
+        guard segments.count > 2 else { return nil }
         for pattern in patterns {
-            for place in (2..<segments.count - 1).reversed() {
+            for place in 1..<segments.count - 1 {
                 guard let number = Int(segments[place]),
                     pattern.matchesWhole(segments[..<place].joined(separator: "."))
                 else { continue }

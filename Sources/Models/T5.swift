@@ -110,7 +110,8 @@ public class T5: Architecture {
     public var defaultTargets: DefaultTargets {
         DefaultTargets(
             queriesAndValues: ["q", "v"], rescaled: Self.traits.rescaled,
-            feedForwardOutputs: Self.traits.feedForwardOutputs, norms: ["layer_norm", "final_layer_norm"])
+            feedForwardOutputs: Self.traits.feedForwardOutputs, norms: ["layer_norm", "final_layer_norm"],
+            allocated: ["q", "k", "v", "o"] + Self.traits.innerLayers + ["wo"])
     }
 
     public func biases(_ role: BiasRole) -> [BiasPart] { [] }
@@ -196,7 +197,8 @@ public final class MT5: T5 {
         T5Traits(
             defaults: .init(
                 vocabularySize: 250_112, innerWidth: 1024, layerCount: 8, headCount: 6, feedForward: "gated-gelu",
-                startTokenID: 0), readsOutputScale: false, rescaled: ["k", "v", "wi_1"], feedForwardOutputs: [])
+                startTokenID: 0), readsOutputScale: false, rescaled: ["k", "v", "wi_1"], feedForwardOutputs: [],
+            innerLayers: ["wi_0", "wi_1"])
     }
 }
 

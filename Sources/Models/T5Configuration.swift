@@ -21,6 +21,8 @@ struct T5Traits {
     var rescaled = ["k", "v"]
     /// The layers of which it scales the inputs.
     var feedForwardOutputs = ["wo"]
+    /// What peft takes for the first layers of the feed-forward parts, also where these have two.
+    var innerLayers = ["wi"]
 }
 
 /// The fields of a T5's `config.json` that change a result, with the defaults of `transformers`' `T5Config`.

@@ -44,7 +44,7 @@ public struct AdaLoRA: SelectingMethod {
 
     private func linears(of model: any AdaptableModel) throws -> [Linear] {
         let linears = try settings.targets.linears(
-            of: model, method: Self.name, default: model.defaultTargets.queriesAndValues, section
+            of: model, method: Self.name, default: model.defaultTargets.allocated, section
         ).filter { linear in
             !settings.modulesToSave.contains { TargetSelection.saves(moduleAt: linear.path, orAbove: $0) }
         }

@@ -153,7 +153,7 @@ struct AdaLoRASettings: Equatable {
                 .init(
                     "target_modules",
                     JSONValue(
-                        targets.resolved(linears.map(\.path), default: model.defaultTargets.queriesAndValues))),
+                        targets.resolved(linears.map(\.path), default: model.defaultTargets.allocated))),
                 .init("target_parameters", nil), .init("target_r", .integer(targetRank)),
                 .init("tfinal", .integer(final)),
                 .init("tinit", .integer(warmup)), .init("total_step", schedule.map { .integer($0.total) } ?? nil),

@@ -13,7 +13,7 @@ import Training
 @Suite("A model folder with an encoder and a decoder") struct EncoderDecoderTests {
     static let folders = [
         "relu", "gated", "gated-5x", "duplicates", "embed-only", "mt5", "mt5-tied", "f16", "gated-silu",
-        "gated-relu", "gelu",
+        "gated-relu", "gelu", "three",
     ]
 
     struct Pair {
