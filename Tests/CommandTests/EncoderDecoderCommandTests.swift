@@ -100,8 +100,8 @@ import Testing
             train("model.init=random", "task=sequence_classification", data: #"text: "{mr}", label: "{ref}""#))
         #expect(
             labels
-                == "MODEL: error: a model with an encoder and a decoder has no head for labels here: let it write "
-                + "them, with prompt and completion")
+                == "error: a model with an encoder and a decoder has no head for labels here: let it write them, with "
+                + "prompt and completion")
     }
 
     @Test("has a limit for what is given and one for what is wanted, which the other models haven't")

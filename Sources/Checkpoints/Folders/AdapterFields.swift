@@ -42,7 +42,10 @@ enum AdapterFields {
         "PROMPT_TUNING": prompt.union([
             "prompt_tuning_init", "prompt_tuning_init_text", "tokenizer_kwargs", "tokenizer_name_or_path",
         ]),
-        "PREFIX_TUNING": prompt.union(["encoder_hidden_size", "init_weights", "prefix_projection"]),
+        // One of ours beside peft's: where an encoder's and a decoder's prefixes are.
+        "PREFIX_TUNING": prompt.union([
+            "encoder_hidden_size", "init_weights", "prefix_placement", "prefix_projection",
+        ]),
         "P_TUNING": prompt.union([
             "encoder_dropout", "encoder_hidden_size", "encoder_num_layers", "encoder_reparameterization_type",
             "virtual_token_placement",
