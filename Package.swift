@@ -46,7 +46,8 @@ let package = Package(
         .target(name: "CHost", linkerSettings: [.unsafeFlags(["-Xlinker", "--wrap=malloc"])]),
         source("Host", ["CHost"]),
         source("Diagnostics", []),
-        .target(name: "CVectors"),
+        // Optimised in debug builds too, whose tests would wait for it.
+        .target(name: "CVectors", cSettings: [.unsafeFlags(["-O2"])]),
         source("Tensors", ["COpenBLAS", "CVectors", "Host", "Diagnostics"], settings: vectorised),
         source("Patterns", []),
         source("Batches", ["Diagnostics"]),

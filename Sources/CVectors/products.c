@@ -1,5 +1,6 @@
 #include "CVectors.h"
-#include <stdlib.h>
+#include "scratch.h"
+#include <stddef.h>
 
 // Everything that passes vectors is inlined, so that no calling convention is at stake.
 #pragma clang diagnostic ignored "-Wpsabi"
@@ -27,7 +28,7 @@ struct peft_ahead {
 #define PEFT_DOT_COLUMNS 6
 #include "products.h"
 
-#define PEFT_TARGET __attribute__((target("avx2,fma")))
+#define PEFT_TARGET __attribute__((target("arch=x86-64-v3")))
 #else
 #define PEFT_TARGET
 #endif
@@ -39,23 +40,9 @@ struct peft_ahead {
 #define PEFT_DOT_COLUMNS 3
 #include "products.h"
 
-/// This thread's memory for sums and panels; it is used again by the next product, and so stays in cache.
-static float *scratch(long count) {
-    static _Thread_local float *memory;
-    static _Thread_local long size;
-    if (count > size) {
-        free(memory);
-        void *fresh = NULL;
-        const int failure = posix_memalign(&fresh, 64, count * sizeof(float));
-        memory = failure ? NULL : fresh;
-        size = failure ? 0 : count;
-    }
-    return memory;
-}
-
 int peft_product_by_depth(const struct peft_product *product, long step) {
     const long padded = (product->columns + 47) / 48 * 48;
-    float *memory = scratch((product->rows + step) * padded);
+    float *memory = peft_scratch((product->rows + step) * padded);
     if (memory == NULL) return 0;
 #if defined(__x86_64__)
     if (peft_uses_wide_vectors()) {

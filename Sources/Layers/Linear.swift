@@ -10,6 +10,9 @@ public final class Linear {
     /// Whether the weight is kept as [inputs, outputs].
     public let isInputByOutput: Bool
     public var adapter: (any LinearAdapter)?
+    private var packed: PackedWeight?
+    /// Products that generation had of the weight as it is.
+    private var uses = 0
 
     public init(path: String, weight: Parameter, bias: Parameter?, isInputByOutput: Bool) {
         self.path = path
@@ -28,7 +31,22 @@ public final class Linear {
     public var outputSize: Int { weight.shape[isInputByOutput ? 1 : 0] }
 
     /// The weight as the product needs it.
-    public var base: any BaseWeight { weight.value.weight(isInputByOutput: isInputByOutput) }
+    public var base: any BaseWeight {
+        if let packed {
+            if packed.source === weight.value { return packed }
+            (self.packed, uses) = (nil, 0)
+        }
+        return weight.value.weight(isInputByOutput: isInputByOutput)
+    }
+
+    /// The same for one pass: generation's second packs the weight, so that the first token doesn't wait for it.
+    func base(in context: ForwardContext) -> any BaseWeight {
+        let base = base
+        guard context.cache != nil, packed == nil, weight.value.isMapped else { return base }
+        uses += 1
+        if uses == 2 { packed = PackedWeight(weight.value, isInputByOutput: isInputByOutput) }
+        return packed ?? base
+    }
 
     /// x [rows, inputs] → y [rows, outputs].
     ///

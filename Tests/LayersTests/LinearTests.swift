@@ -35,6 +35,44 @@ import Testing
         #expect(layer(x, .inference(), activation: .relu).values == [0, 15.5, 0, 2.5])
     }
 
+    private final class Lender: MemoryLender {
+        let floats = [Float](unsafeUninitializedCapacity: 6) { buffer, count in
+            for i in 0..<6 { buffer[i] = Float(i + 1) }
+            count = 6
+        }
+        var releases = 0
+        func releasePages(of memory: UnsafeRawBufferPointer) { releases += 1 }
+    }
+
+    @Test(
+        "packs a mapped weight at generation's second pass, for as long as it has it",
+        .enabled(if: BlockProduct.isPreferred))
+    func packing() {
+        let lender = Lender()
+        lender.floats.withUnsafeBufferPointer { floats in
+            guard let base = floats.baseAddress else { return }
+            let mapped = Tensor(readOnly: base, shape: [2, 3], owner: lender)
+            let weight = Parameter(name: "w", tensor: mapped)
+            let layer = Linear(path: "fc", weight: weight, bias: nil, isInputByOutput: false)
+            let x = Tensor([1, 1, 1, 2, 0, -1], shape: [2, 3])
+            let context = ForwardContext.inference(
+                cache: KeyValueCache(layerCount: 1, sequences: 1, capacity: 4, width: 4))
+            for pass in 0..<4 {
+                #expect(layer(x, .inference()).values == [6, 15, -1, 2])
+                #expect(layer(x, context).values == [6, 15, -1, 2])
+                #expect(layer.base is PackedWeight == (pass > 0) && lender.releases == min(pass, 1))
+            }
+            weight.takeOver(tracking: true)
+            #expect(layer.base.trainable === weight.tensor)
+            weight.tensor.data[0] = 2
+            for _ in 0..<3 { #expect(layer(x, context).values == [7, 15, 1, 2]) }
+            #expect(layer.base is DenseWeight)
+            weight.restore(mapped)
+            for _ in 0..<3 { #expect(layer(x, context).values == [6, 15, -1, 2]) }
+            #expect(layer.base is PackedWeight)
+        }
+    }
+
     @Test("lets its adapter add a low-rank term before the activation, and forgets it with the adapter")
     func adapter() {
         let layer = layer(isInputByOutput: true)

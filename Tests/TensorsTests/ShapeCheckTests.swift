@@ -49,6 +49,12 @@ private func term(rows: Int, rank: Int, outputs: Int) -> LowRankTerm {
     LowRankTerm(u: tensor(rows, rank), b: tensor(outputs, rank))
 }
 
+private func blockProduct(_ a: Matrix) {
+    BlockProduct.run(
+        a, BlockOperand(tensor(4, 5).data, nil, .byRows, rows: 4, columns: 5, stride: 5), into: tensor(2, 5).data,
+        stride: 5, adding: false, epilogue: nil)
+}
+
 private let heads = AttentionHeads(count: 2, keyValueCount: 1, size: 4)
 
 private let misuses: [ShapeCheckTests.Misuse] = [
@@ -56,6 +62,11 @@ private let misuses: [ShapeCheckTests.Misuse] = [
     .init("Tensor: shape [3] for 4 elements") { _ = tensor(2, 2).reshaped([3]) },
     .init("TensorStorage: shape [-1, 2]") { _ = Tensor(uninitialized: [-1, 2]) },
     .init("elements: 0..<5 of [2, 2]") { _ = tensor(2, 2).elements(0..<5) },
+    .init("BlockProduct: [2, 3] by [4, 5]") { blockProduct(Matrix(tensor(2, 3).data, rows: 2, columns: 3)) },
+    .init("BlockProduct: [2, 4] by [4, 5]") {
+        blockProduct(Matrix(tensor(4, 2).data, rows: 2, columns: 4, isTransposed: true))
+    },
+    .init("PackedWeight: shape [2, 2, 2]") { _ = PackedWeight(tensor(2, 2, 2), isInputByOutput: false) },
     .init("copyRow: row 2 of [2, 3]") { tensor(2, 3).copyRow(2, to: tensor(3).data) },
     .init("addRow: row -1 of [2, 3]") { tensor(2, 3).addRow(-1, to: tensor(3).data) },
     .init("DenseWeight: shape [4]") { _ = DenseWeight(tensor(4), isInputByOutput: false) },

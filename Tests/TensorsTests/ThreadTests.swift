@@ -41,6 +41,22 @@ struct ThreadTests {
         #expect(same)
     }
 
+    @Test(
+        "matrix products in our own kernels",
+        arguments: [(1, 3000, 700), (16, 700, 768), (100, 2304, 768), (301, 777, 130), (40, 90, 17001)])
+    func blockProducts(m: Int, n: Int, k: Int) {
+        let (a, b) = (Tensor(noise(m * k), shape: [m, k]), Tensor(noise(k * n, seed: 2), shape: [k, n]))
+        let same = isIndependentOfThreads {
+            let c = Tensor(uninitialized: [m, n])
+            BlockProduct.run(
+                Matrix(a.data, rows: m, columns: k),
+                BlockOperand(b.data, nil, .byRows, rows: k, columns: n, stride: n), into: c.data, stride: n,
+                adding: false, epilogue: nil)
+            return [c.values]
+        }
+        #expect(same)
+    }
+
     @Test("a large weight of 16-bit numbers, both ways")
     func halfWeightBits() {
         let (rows, inputs) = (70, 900)

@@ -1,6 +1,7 @@
 #ifndef PEFT_VECTORS_H
 #define PEFT_VECTORS_H
 
+#include "CBlocks.h"
 #include "CProducts.h"
 #include "CSoftmax.h"
 

@@ -39,7 +39,7 @@ public struct Tile {
 
 /// C ← α · A · B + β · C, with A [m, k], B [k, n], C [m, n] of row stride `stride`, on all threads.
 ///
-/// C is cut into tiles by its shape alone and each tile is one single-threaded sgemm over the whole of k, so the bits
+/// C is cut into tiles by its shape alone and each tile is one single-threaded product over the whole of k, so the bits
 /// of the result don't depend on the number of threads. `epilogue` is called for each tile right after it is done, by
 /// the thread that computed it.
 ///
@@ -54,6 +54,10 @@ package func multiply(
     let operand = SkinnyOperand(b)
     if SkinnyProduct.suits(a, by: operand, byRow: byRow) {
         return SkinnyProduct.run(a, operand, into: c, stride: stride, alpha: alpha, beta: beta, epilogue: epilogue)
+    }
+    if BlockProduct.suits(beta: beta) && alpha == 1 && !a.isTransposed {
+        return BlockProduct.run(
+            a, BlockOperand(b), into: c, stride: stride, adding: beta == 1, epilogue: epilogue)
     }
     let grid = TileGrid(rows: m, columns: n, depth: k)
     let parts = DepthSplitProduct.parts(grid, depth: k)

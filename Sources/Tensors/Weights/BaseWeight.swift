@@ -41,17 +41,24 @@ public final class DenseWeight: BaseWeight {
         _ x: UnsafePointer<Float>, rows: Int, into y: UnsafeMutablePointer<Float>, beta: Float,
         byRow: Bool, epilogue: ((Tile) -> Void)?
     ) {
+        let (x, w) = (Matrix(x, rows: rows, columns: inputSize), logical(isTransposed: true))
+        if BlockProduct.suits(beta: beta) {
+            return BlockProduct.run(
+                x, BlockOperand(w), into: y, stride: outputSize, adding: beta == 1, epilogue: epilogue)
+        }
         Tensors.multiply(
-            Matrix(x, rows: rows, columns: inputSize), logical(isTransposed: true), into: y, stride: outputSize,
-            alpha: 1, beta: beta, byRow: byRow, epilogue: epilogue)
+            x, w, into: y, stride: outputSize, alpha: 1, beta: beta, byRow: byRow, epilogue: epilogue)
     }
 
     public func multiplyTransposed(
         _ dy: UnsafePointer<Float>, rows: Int, into dx: UnsafeMutablePointer<Float>, beta: Float
     ) {
-        Tensors.multiply(
-            Matrix(dy, rows: rows, columns: outputSize), logical(isTransposed: false), into: dx, stride: inputSize,
-            alpha: 1, beta: beta, byRow: false)
+        let (dy, w) = (Matrix(dy, rows: rows, columns: outputSize), logical(isTransposed: false))
+        if BlockProduct.suits(beta: beta) {
+            return BlockProduct.run(
+                dy, BlockOperand(w), into: dx, stride: inputSize, adding: beta == 1, epilogue: nil)
+        }
+        Tensors.multiply(dy, w, into: dx, stride: inputSize, alpha: 1, beta: beta, byRow: false)
     }
 
     /// W [outputs, inputs], or Wᵀ.

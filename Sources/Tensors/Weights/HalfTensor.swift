@@ -25,6 +25,8 @@ public final class HalfTensor: StoredTensor, @unchecked Sendable {
 
     public func weight(isInputByOutput: Bool) -> any BaseWeight { HalfWeight(self, isInputByOutput: isInputByOutput) }
 
+    public var isMapped: Bool { owner is any MemoryLender }
+
     public func releasePages() {
         (owner as? any MemoryLender)?.releasePages(of: UnsafeRawBufferPointer(start: data, count: 2 * count))
     }

@@ -4,7 +4,8 @@ import Diagnostics
 ///
 /// A weight of usual size is converted as a whole into memory that the next one uses again, which costs each element
 /// once a product and gives the bits of the same weight kept as floats. One that is too large for that, such as an
-/// output layer over a vocabulary, is converted block by block by the threads that multiply with it.
+/// output layer over a vocabulary, is converted block by block by the threads that multiply with it, and our own kernels
+/// convert every weight so.
 public final class HalfWeight: BaseWeight {
     /// [inputs, outputs] or [outputs, inputs].
     public let tensor: HalfTensor
@@ -20,6 +21,14 @@ public final class HalfWeight: BaseWeight {
     public var outputSize: Int { tensor.shape[isInputByOutput ? 1 : 0] }
     public var trainable: Tensor? { nil }
 
+    /// W [outputs, inputs], or Wᵀ.
+    private func operand(isTransposed: Bool) -> BlockOperand {
+        BlockOperand(
+            tensor.data, tensor.format, isTransposed != isInputByOutput ? .byColumns : .byRows,
+            rows: isTransposed ? inputSize : outputSize, columns: isTransposed ? outputSize : inputSize,
+            stride: tensor.shape[1])
+    }
+
     /// The most elements that are converted at once: 32 MiB as floats.
     package static let wholeLimit = 1 << 23
 
@@ -31,6 +40,11 @@ public final class HalfWeight: BaseWeight {
         _ x: UnsafePointer<Float>, rows: Int, into y: UnsafeMutablePointer<Float>, beta: Float,
         byRow: Bool, epilogue: ((Tile) -> Void)?
     ) {
+        if BlockProduct.suits(beta: beta) {
+            return BlockProduct.run(
+                Matrix(x, rows: rows, columns: inputSize), operand(isTransposed: true), into: y, stride: outputSize,
+                adding: beta == 1, epilogue: epilogue)
+        }
         if tensor.format == .bfloat16, rows > 0, outputSize > 0 {
             // A few rows are multiplied straight from the file's numbers: half the reading from memory.
             let right = SkinnyOperand(
@@ -68,6 +82,11 @@ public final class HalfWeight: BaseWeight {
     public func multiplyTransposed(
         _ dy: UnsafePointer<Float>, rows: Int, into dx: UnsafeMutablePointer<Float>, beta: Float
     ) {
+        if BlockProduct.suits(beta: beta) {
+            return BlockProduct.run(
+                Matrix(dy, rows: rows, columns: outputSize), operand(isTransposed: false), into: dx, stride: inputSize,
+                adding: beta == 1, epilogue: nil)
+        }
         if let whole {
             return withExtendedLifetime(whole) { whole.multiplyTransposed(dy, rows: rows, into: dx, beta: beta) }
         }

@@ -14,6 +14,9 @@ public protocol StoredTensor: AnyObject {
     /// The first element that is NaN or infinite; nil where all are finite numbers.
     var firstNonFinite: NonFiniteElement? { get }
 
+    /// Whether the elements lie in memory that can be given back and had again, such as a mapped file's.
+    var isMapped: Bool { get }
+
     /// Gives memory back that can be had again, where the elements lie in a mapped file: for whoever has copied them.
     func releasePages()
 
@@ -57,6 +60,8 @@ extension Tensor: StoredTensor {
     public var floats: Tensor { self }
 
     public func weight(isInputByOutput: Bool) -> any BaseWeight { DenseWeight(self, isInputByOutput: isInputByOutput) }
+
+    public var isMapped: Bool { storage.owner is any MemoryLender }
 
     public func releasePages() {
         (storage.owner as? any MemoryLender)?.releasePages(of: UnsafeRawBufferPointer(start: data, count: 4 * count))

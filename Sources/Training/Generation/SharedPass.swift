@@ -7,9 +7,15 @@ struct SharedPass {
     /// The most rows beside each other; a sequence of more goes alone.
     let rows: Int
     /// The most rows of the output layer, which lies as [outputs, inputs] in every family.
-    let outputs = SkinnyProduct.rowLimit
+    let outputs: Int
 
     init(_ model: any LanguageModel) {
+        if BlockProduct.isPreferred {
+            // Any number of rows would do; with more the pass would only take more memory.
+            (rows, outputs) = (512, 512)
+            return
+        }
+        outputs = SkinnyProduct.rowLimit
         let liesByInputs = model.modules.allSatisfy { module in
             guard case .linear(let layer) = module.kind, module.path != model.outputLayerPath else { return true }
             return layer.isInputByOutput

@@ -1,0 +1,151 @@
+import CVectors
+import Diagnostics
+import Glibc
+
+/// The right operand of a product in our own kernels, [rows, columns], in any layout and format.
+package struct BlockOperand {
+    package enum Layout: Sendable, CaseIterable {
+        /// One row after the other.
+        case byRows
+        /// One column after the other.
+        case byColumns
+        /// Panels of sixteen columns, one after the other: `PackedWeight`.
+        case inPanels
+        /// As the transpose of what lies in panels.
+        case acrossPanels
+    }
+
+    let data: UnsafeRawPointer
+    /// nil for 32-bit floats.
+    let format: HalfFormat?
+    let layout: Layout
+    let rows: Int
+    let columns: Int
+    /// The distance in elements from one stored row, column or panel to the next.
+    let stride: Int
+
+    package init(
+        _ data: UnsafeRawPointer, _ format: HalfFormat?, _ layout: Layout, rows: Int, columns: Int, stride: Int
+    ) {
+        self.data = data
+        self.format = format
+        self.layout = layout
+        self.rows = rows
+        self.columns = columns
+        self.stride = stride
+    }
+
+    init(_ matrix: Matrix) {
+        self.init(
+            matrix.data, nil, matrix.isTransposed ? .byColumns : .byRows, rows: matrix.rows, columns: matrix.columns,
+            stride: matrix.stride)
+    }
+
+    /// The element of a row and a column; in panels that of the panel's beginning.
+    func address(row: Int, column: Int) -> UnsafeRawPointer {
+        let index =
+            switch layout {
+            case .byRows: row * stride + column
+            case .byColumns: column * stride + row
+            case .inPanels: column / 16 * stride + row * 16
+            case .acrossPanels: row / 16 * stride + column * 16
+            }
+        return data + index * (format == nil ? 4 : 2)
+    }
+
+    var layoutCode: Int32 {
+        switch layout {
+        case .byRows: Int32(PEFT_BY_DEPTH)
+        case .byColumns: Int32(PEFT_BY_COLUMNS)
+        case .inPanels: Int32(PEFT_IN_PANELS)
+        case .acrossPanels: Int32(PEFT_ACROSS_PANELS)
+        }
+    }
+
+    var formatCode: Int32 {
+        switch format {
+        case nil: Int32(PEFT_FLOAT)
+        case .bfloat16: Int32(PEFT_BFLOAT16)
+        case .float16: Int32(PEFT_FLOAT16)
+        }
+    }
+}
+
+/// C (+)= A · B in our own kernels: A's rows are read where they lie, and a block of B is copied into panels of sixteen
+/// columns, small enough for cache, once for many rows.
+///
+/// The depth is cut into blocks by its length alone, and an element's products are summed block by block in their order.
+/// So it has the same bits whatever rows and columns are beside it, in whatever layout and format B is, and however many
+/// threads work.
+package enum BlockProduct {
+    /// Whether large products run here instead of in OpenBLAS's kernels: on processors with vectors of eight floats, where
+    /// they are ahead by 7 % and more. `PEFT_KERNELS=own` or `blas` chooses by hand, to compare them.
+    package static let isPreferred: Bool = {
+        switch getenv("PEFT_KERNELS").map({ String(cString: $0) }) {
+        case "own": return true
+        case "blas": return false
+        default:
+            #if arch(x86_64)
+            return peft_has_wide_vectors() == 0
+            #else
+            return false
+            #endif
+        }
+    }()
+
+    /// Whether a weight's product runs here, however many rows it has.
+    static func suits(beta: Float) -> Bool { isPreferred && (beta == 0 || beta == 1) }
+
+    /// The most of the depth that is summed at once: a panel of it and some rows of A fill the first level of cache.
+    private static let deepest = 384
+    /// The most rows whose block of A is kept in the second level of cache.
+    private static let highest = 96
+
+    /// C ← A · B, or C + A · B where `adding`, for an A by rows; `epilogue` as in `multiply`.
+    package static func run(
+        _ a: Matrix, _ b: BlockOperand, into c: UnsafeMutablePointer<Float>, stride: Int, adding: Bool,
+        epilogue: ((Tile) -> Void)?
+    ) {
+        require(
+            !a.isTransposed && a.columns == b.rows,
+            "BlockProduct: [\(a.rows), \(a.columns)] by [\(b.rows), \(b.columns)]")
+        let (m, n, k) = (a.rows, b.columns, a.columns)
+        if m == 0 || n == 0 { return }
+        let step = max(16, TileGrid.share(k, atMost: deepest, multiple: 16))
+        let cut = cut(rows: m, columns: n, depth: k)
+        let across = (n + cut.columns - 1) / cut.columns
+        WorkerPool.shared.run((m + cut.rows - 1) / cut.rows * across) { index in
+            let (row, column) = (index / across * cut.rows, index % across * cut.columns)
+            let columns = column..<min(n, column + cut.columns)
+            let rows = row..<min(m, row + cut.rows)
+            let height = TileGrid.share(rows.count, atMost: highest, multiple: 6)
+            var first = 0
+            repeat {
+                let depth = min(step, k - first)
+                for start in Swift.stride(from: rows.lowerBound, to: rows.upperBound, by: height) {
+                    let tile = Tile(rows: start..<min(rows.upperBound, start + height), columns: columns)
+                    var block = peft_block(
+                        a: a.data + start * a.stride + first, a_stride: a.stride,
+                        b: b.address(row: first, column: column), b_stride: b.stride, b_format: b.formatCode,
+                        b_layout: b.layoutCode, c: c + start * stride + column, c_stride: stride, rows: tile.rows.count,
+                        columns: columns.count, depth: depth, depth_after: k - first - depth,
+                        adds: adding || first > 0 ? 1 : 0, copies: start == rows.lowerBound ? 1 : 0)
+                    let isDone = peft_block_product(&block) != 0
+                    if !isDone { endWithoutMemory("the copy of a product's operand") }
+                    if first + depth == k { epilogue?(tile) }
+                }
+                first += depth
+            } while first < k
+        }
+    }
+
+    /// How C is shared out: columns enough that reading A again for others doesn't show, all rows, so that B is copied once,
+    /// and at least eight parts where there is work for them.
+    private static func cut(rows: Int, columns: Int, depth: Int) -> (rows: Int, columns: Int) {
+        if Double(rows) * Double(columns) * Double(depth) < 0x1p17 { return (rows, columns) }
+        let width = columns >= 1152 || depth >= 1 << 14 ? 96 : 48
+        let across = (columns + width - 1) / width
+        let down = max((rows + 1023) / 1024, min((TileGrid.enough + across - 1) / across, (rows + 47) / 48))
+        return (TileGrid.share(rows, atMost: (rows + down - 1) / down, multiple: 6), width)
+    }
+}
