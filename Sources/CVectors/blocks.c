@@ -186,19 +186,43 @@ static struct peft_lines peft_coming(const struct peft_block *block, long column
 #define PEFT_PANELS(rows) ((rows) == 1 ? 4 : (rows) == 2 ? 3 : (rows) == 3 ? 2 : 1)
 #include "blocks.h"
 
-int peft_block_product(const struct peft_block *block) {
-    float *panels = NULL;
-    if (block->b_layout != PEFT_IN_PANELS || block->b_format != PEFT_FLOAT) {
-        panels = peft_scratch((block->columns + 15) / 16 * 16 * block->depth);
-        if (panels == NULL) return 0;
+/// A by rows, each with room for a multiple of eight elements.
+PEFT_COPY void peft_copy_left(const float *a, long a_stride, long rows, long depth, float *to, long to_stride) {
+    for (long i = 0; i < rows; i += 8) {
+        long p = 0;
+        if (i + 8 <= rows) {
+            for (; p + 8 <= depth; p += 8) peft_transpose(a + p * a_stride + i, a_stride, to + i * to_stride + p, to_stride);
+        }
+        for (; p < depth; p++) {
+            for (long r = i; r < i + 8 && r < rows; r++) to[r * to_stride + p] = a[p * a_stride + r];
+        }
+    }
+}
+
+int peft_block_product(const struct peft_block *whole) {
+    struct peft_block block = *whole;
+    const int isReady = block.b_layout == PEFT_IN_PANELS && block.b_format == PEFT_FLOAT;
+    const long right = isReady ? 0 : (block.columns + 15) / 16 * 16 * block.depth;
+    const long stride = (block.depth + 7) / 8 * 8;
+    const long left = block.a_by_columns ? block.rows * stride : 0;
+    float *memory = NULL;
+    if (left + right > 0) {
+        memory = peft_scratch(PEFT_BLOCKS, left + right);
+        if (memory == NULL) return 0;
+    }
+    if (left > 0) {
+        // Behind B's copy, which the next block may need again.
+        peft_copy_left(block.a, block.a_stride, block.rows, block.depth, memory + right, stride);
+        block.a = memory + right;
+        block.a_stride = stride;
     }
 #if defined(__x86_64__)
     if (peft_uses_wide_vectors()) {
-        block_product_wide(block, panels);
+        block_product_wide(&block, memory);
         return 1;
     }
 #endif
-    block_product_narrow(block, panels);
+    block_product_narrow(&block, memory);
     return 1;
 }
 

@@ -42,7 +42,7 @@ struct peft_ahead {
 
 int peft_product_by_depth(const struct peft_product *product, long step) {
     const long padded = (product->columns + 47) / 48 * 48;
-    float *memory = peft_scratch((product->rows + step) * padded);
+    float *memory = peft_scratch(PEFT_PRODUCTS, (product->rows + step) * padded);
     if (memory == NULL) return 0;
 #if defined(__x86_64__)
     if (peft_uses_wide_vectors()) {

@@ -1,2 +1,6 @@
-/// This thread's memory for sums and panels; it is used again by the next product, and so stays in cache.
-float *peft_scratch(long count);
+/// Who has memory in each thread that its next product uses again, so that it stays in cache.
+enum { PEFT_PRODUCTS, PEFT_BLOCKS, PEFT_SCRATCH_COUNT };
+
+/// This thread's memory of one of them, for `count` floats; its content lasts until more is asked for. NULL where there is
+/// none to be had.
+float *peft_scratch(int owner, long count);

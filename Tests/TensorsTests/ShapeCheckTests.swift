@@ -63,9 +63,6 @@ private let misuses: [ShapeCheckTests.Misuse] = [
     .init("TensorStorage: shape [-1, 2]") { _ = Tensor(uninitialized: [-1, 2]) },
     .init("elements: 0..<5 of [2, 2]") { _ = tensor(2, 2).elements(0..<5) },
     .init("BlockProduct: [2, 3] by [4, 5]") { blockProduct(Matrix(tensor(2, 3).data, rows: 2, columns: 3)) },
-    .init("BlockProduct: [2, 4] by [4, 5]") {
-        blockProduct(Matrix(tensor(4, 2).data, rows: 2, columns: 4, isTransposed: true))
-    },
     .init("PackedWeight: shape [2, 2, 2]") { _ = PackedWeight(tensor(2, 2, 2), isInputByOutput: false) },
     .init("copyRow: row 2 of [2, 3]") { tensor(2, 3).copyRow(2, to: tensor(3).data) },
     .init("addRow: row -1 of [2, 3]") { tensor(2, 3).addRow(-1, to: tensor(3).data) },

@@ -18,9 +18,10 @@ enum {
 
 /// A part of C (+)= A · B: some rows, some columns, and so much of the depth as is summed up at once.
 struct peft_block {
-    /// [rows, depth], `a_stride` elements from row to row.
+    /// [rows, depth], `a_stride` elements from row to row; from column to column where `a_by_columns`.
     const float *a;
     long a_stride;
+    int a_by_columns;
     /// The block's first element, in `b_format` and `b_layout`; a block begins with a panel, where there are some.
     const void *b;
     long b_stride;

@@ -71,8 +71,8 @@ package struct BlockOperand {
     }
 }
 
-/// C (+)= A · B in our own kernels: A's rows are read where they lie, and a block of B is copied into panels of sixteen
-/// columns, small enough for cache, once for many rows.
+/// C (+)= A · B in our own kernels: A's rows are read where they lie, its columns are copied into rows, and a block of B is
+/// copied into panels of sixteen columns, small enough for cache, once for many rows.
 ///
 /// The depth is cut into blocks by its length alone, and an element's products are summed block by block in their order.
 /// So it has the same bits whatever rows and columns are beside it, in whatever layout and format B is, and however many
@@ -101,18 +101,18 @@ package enum BlockProduct {
     /// The most rows whose block of A is kept in the second level of cache.
     private static let highest = 96
 
-    /// C ← A · B, or C + A · B where `adding`, for an A by rows; `epilogue` as in `multiply`.
+    /// C ← A · B, or C + A · B where `adding`; `epilogue` as in `multiply`.
     package static func run(
         _ a: Matrix, _ b: BlockOperand, into c: UnsafeMutablePointer<Float>, stride: Int, adding: Bool,
         epilogue: ((Tile) -> Void)?
     ) {
         require(
-            !a.isTransposed && a.columns == b.rows,
+            a.columns == b.rows,
             "BlockProduct: [\(a.rows), \(a.columns)] by [\(b.rows), \(b.columns)]")
         let (m, n, k) = (a.rows, b.columns, a.columns)
         if m == 0 || n == 0 { return }
-        let step = max(16, TileGrid.share(k, atMost: deepest, multiple: 16))
-        let cut = cut(rows: m, columns: n, depth: k)
+        let step = k == 0 ? 16 : TileGrid.share(k, atMost: deepest, multiple: 16)
+        let cut = a.isTransposed ? cutCopyingBoth(rows: m, columns: n) : cut(rows: m, columns: n, depth: k)
         let across = (n + cut.columns - 1) / cut.columns
         WorkerPool.shared.run((m + cut.rows - 1) / cut.rows * across) { index in
             let (row, column) = (index / across * cut.rows, index % across * cut.columns)
@@ -125,7 +125,8 @@ package enum BlockProduct {
                 for start in Swift.stride(from: rows.lowerBound, to: rows.upperBound, by: height) {
                     let tile = Tile(rows: start..<min(rows.upperBound, start + height), columns: columns)
                     var block = peft_block(
-                        a: a.data + start * a.stride + first, a_stride: a.stride,
+                        a: a.data + (a.isTransposed ? first * a.stride + start : start * a.stride + first),
+                        a_stride: a.stride, a_by_columns: a.isTransposed ? 1 : 0,
                         b: b.address(row: first, column: column), b_stride: b.stride, b_format: b.formatCode,
                         b_layout: b.layoutCode, c: c + start * stride + column, c_stride: stride, rows: tile.rows.count,
                         columns: columns.count, depth: depth, depth_after: k - first - depth,
@@ -146,6 +147,14 @@ package enum BlockProduct {
         let width = columns >= 1152 || depth >= 1 << 14 ? 96 : 48
         let across = (columns + width - 1) / width
         let down = max((rows + 1023) / 1024, min((TileGrid.enough + across - 1) / across, (rows + 47) / 48))
+        return (TileGrid.share(rows, atMost: (rows + down - 1) / down, multiple: 6), width)
+    }
+
+    /// The same where A is copied too, row by row out of its columns.
+    private static func cutCopyingBoth(rows: Int, columns: Int) -> (rows: Int, columns: Int) {
+        let width = min(columns, TileGrid.share(columns, atMost: 384, multiple: 16))
+        let across = (columns + width - 1) / width
+        let down = max((rows + 383) / 384, min((TileGrid.enough + across - 1) / across, (rows + 95) / 96))
         return (TileGrid.share(rows, atMost: (rows + down - 1) / down, multiple: 6), width)
     }
 }

@@ -55,7 +55,7 @@ package func multiply(
     if SkinnyProduct.suits(a, by: operand, byRow: byRow) {
         return SkinnyProduct.run(a, operand, into: c, stride: stride, alpha: alpha, beta: beta, epilogue: epilogue)
     }
-    if BlockProduct.suits(beta: beta) && alpha == 1 && !a.isTransposed {
+    if BlockProduct.suits(beta: beta) && alpha == 1 {
         return BlockProduct.run(
             a, BlockOperand(b), into: c, stride: stride, adding: beta == 1, epilogue: epilogue)
     }

@@ -47,21 +47,25 @@ import Testing
 
     private static func product(
         _ test: Case, rows: Range<Int>? = nil, _ layout: BlockOperand.Layout, _ format: HalfFormat? = nil,
-        start: Float = .nan, adding: Bool = false, epilogue: ((Tile) -> Void)? = nil
+        start: Float = .nan, adding: Bool = false, byColumns: Bool = false, epilogue: ((Tile) -> Void)? = nil
     ) -> [Float] {
         let rows = rows ?? 0..<test.rows
         let stride = test.columns + Case.gap
         let c = Tensor(repeating: start, [rows.count, stride])
         let (elements, distance) = stored(test, test.right, layout)
         let halves = elements.map { format == .float16 ? Float16($0).bitPattern : UInt16($0.bitPattern >> 16) }
-        let left = test.left
+        let byRows = test.left
+        let left =
+            byColumns ? (0..<test.depth).flatMap { k in (0..<test.rows).map { byRows[$0 * test.depth + k] } } : byRows
         left.withUnsafeBufferPointer { a in
             elements.withUnsafeBytes { floats in
                 halves.withUnsafeBytes { halves in
                     guard let a = a.baseAddress, let floats = floats.baseAddress, let halves = halves.baseAddress
                     else { return }
                     BlockProduct.run(
-                        Matrix(a + rows.lowerBound * test.depth, rows: rows.count, columns: test.depth),
+                        Matrix(
+                            a + rows.lowerBound * (byColumns ? 1 : test.depth), rows: rows.count, columns: test.depth,
+                            stride: byColumns ? test.rows : test.depth, isTransposed: byColumns),
                         BlockOperand(
                             format == nil ? floats : halves, format, layout, rows: test.depth, columns: test.columns,
                             stride: distance), into: c.data, stride: stride, adding: adding, epilogue: epilogue)
@@ -104,13 +108,14 @@ import Testing
         }
     }
 
-    @Test("have the same bits from every layout", arguments: cases.indices)
+    @Test("have the same bits from every layout of both operands", arguments: cases.indices)
     func layouts(index: Int) {
         let test = Self.cases[index]
         for format in [nil, HalfFormat.bfloat16, .float16] {
             let first = Self.product(test, .byRows, format)
             for layout in BlockOperand.Layout.allCases {
                 #expect(Self.product(test, layout, format) == first, "\(test), \(layout)")
+                #expect(Self.product(test, layout, format, byColumns: true) == first, "\(test), \(layout)")
             }
         }
     }

@@ -77,7 +77,7 @@ import Training
         let rows = Generator(model: model, endIDs: [], settings: settings).rowsOfPass
         let (count, vocabulary) = (Generator.batchSize, model.vocabularySize)
         let sequences = (0..<count).map { index in
-            (0..<rows / count).map { Int32((7 * index + 3 * $0) % vocabulary) }
+            (0..<min(rows / count, model.maximumLength)).map { Int32((7 * index + 3 * $0) % vocabulary) }
         }
         func logits(_ sequences: [[Int32]]) -> [UInt32] {
             let batch = TokenBatch(newTokens: sequences, positions: sequences.map { _ in 0 })
