@@ -8,20 +8,33 @@
 #define PEFT_KERNEL PEFT_TARGET static inline __attribute__((always_inline))
 #define VECTOR PEFT_LOCAL(block_vector)
 #define LOOSE PEFT_LOCAL(loose_vector)
+#define HALVES PEFT_LOCAL(halves)
+#define WORDS PEFT_LOCAL(words)
 /// Vectors of a panel.
 #define PARTS (16 / PEFT_WIDTH)
 
 typedef float VECTOR __attribute__((ext_vector_type(PEFT_WIDTH)));
 typedef float LOOSE __attribute__((ext_vector_type(PEFT_WIDTH), aligned(4)));
+typedef unsigned short HALVES __attribute__((ext_vector_type(PEFT_WIDTH), aligned(2)));
+typedef unsigned WORDS __attribute__((ext_vector_type(PEFT_WIDTH)));
 
 /// sums += one column of a times one row of some panels.
-PEFT_KERNEL void PEFT_LOCAL(block_step)(const float *a, long a_stride, const float *panel, long panel_stride,
-                                        VECTOR sums[PEFT_ROWS][4][PARTS], const int rows, const int panels) {
+PEFT_KERNEL void PEFT_LOCAL(block_step)(const float *a, long a_stride, const void *panel, long panel_stride,
+                                        VECTOR sums[PEFT_ROWS][4][PARTS], const int rows, const int panels,
+                                        const int isHalf) {
     VECTOR right[4][PARTS];
 #pragma clang loop unroll(full)
     for (int q = 0; q < panels; q++) {
 #pragma clang loop unroll(full)
-        for (int h = 0; h < PARTS; h++) right[q][h] = *(const LOOSE *)(panel + q * panel_stride + h * PEFT_WIDTH);
+        for (int h = 0; h < PARTS; h++) {
+            const long index = q * panel_stride + h * PEFT_WIDTH;
+            if (isHalf) {
+                const HALVES half = *(const HALVES *)((const unsigned short *)panel + index);
+                right[q][h] = (VECTOR)(__builtin_convertvector(half, WORDS) << 16);
+            } else {
+                right[q][h] = *(const LOOSE *)((const float *)panel + index);
+            }
+        }
     }
 #pragma clang loop unroll(full)
     for (int i = 0; i < rows; i++) {
@@ -34,10 +47,12 @@ PEFT_KERNEL void PEFT_LOCAL(block_step)(const float *a, long a_stride, const flo
     }
 }
 
-/// c (+)= a · panels for `rows` rows. Meanwhile memory sends a line at each step, where `asks`.
-PEFT_KERNEL void PEFT_LOCAL(block_tile)(const float *a, long a_stride, const float *panel, long panel_stride, long depth,
+/// c (+)= a · panels for `rows` rows; the panels hold floats, or BF16. Meanwhile memory sends a line at each step, where
+/// `asks`.
+PEFT_KERNEL void PEFT_LOCAL(block_tile)(const float *a, long a_stride, const void *panel, long panel_stride, long depth,
                                         float *c, long c_stride, int adds, struct peft_lines lines, const int asks,
-                                        const int rows, const int panels) {
+                                        const int rows, const int panels, const int isHalf) {
+    const long element = isHalf ? 2 : 4;
     VECTOR sums[PEFT_ROWS][4][PARTS];
 #pragma clang loop unroll(full)
     for (int i = 0; i < rows; i++) {
@@ -56,10 +71,13 @@ PEFT_KERNEL void PEFT_LOCAL(block_tile)(const float *a, long a_stride, const flo
                 __builtin_prefetch(line, 0, 2);
                 line += lines.one;
             }
-            PEFT_LOCAL(block_step)(a + p + step, a_stride, panel + (p + step) * 16, panel_stride, sums, rows, panels);
+            PEFT_LOCAL(block_step)(a + p + step, a_stride, (const char *)panel + (p + step) * 16 * element, panel_stride,
+                                   sums, rows, panels, isHalf);
         }
     }
-    for (; p < depth; p++) PEFT_LOCAL(block_step)(a + p, a_stride, panel + p * 16, panel_stride, sums, rows, panels);
+    for (; p < depth; p++)
+        PEFT_LOCAL(block_step)(a + p, a_stride, (const char *)panel + p * 16 * element, panel_stride, sums, rows, panels,
+                               isHalf);
 #pragma clang loop unroll(full)
     for (int i = 0; i < rows; i++) {
 #pragma clang loop unroll(full)
@@ -80,7 +98,7 @@ PEFT_TARGET static void PEFT_LOCAL(block_rows)(const float *a, long a_stride, co
     if (rows >= PEFT_ROWS && panels == PEFT_PANELS(PEFT_ROWS)) {
         if (lines.next) {
             PEFT_LOCAL(block_tile)(a, a_stride, panel, panel_stride, depth, c, c_stride, adds, lines, 1, PEFT_ROWS,
-                                   PEFT_PANELS(PEFT_ROWS));
+                                   PEFT_PANELS(PEFT_ROWS), 0);
             lines.next = NULL;
             a += PEFT_ROWS * a_stride;
             c += PEFT_ROWS * c_stride;
@@ -88,7 +106,7 @@ PEFT_TARGET static void PEFT_LOCAL(block_rows)(const float *a, long a_stride, co
         }
         for (; rows >= PEFT_ROWS; rows -= PEFT_ROWS) {
             PEFT_LOCAL(block_tile)(a, a_stride, panel, panel_stride, depth, c, c_stride, adds, lines, 0, PEFT_ROWS,
-                                   PEFT_PANELS(PEFT_ROWS));
+                                   PEFT_PANELS(PEFT_ROWS), 0);
             a += PEFT_ROWS * a_stride;
             c += PEFT_ROWS * c_stride;
         }
@@ -96,10 +114,10 @@ PEFT_TARGET static void PEFT_LOCAL(block_rows)(const float *a, long a_stride, co
 #define PEFT_TILE(n, at_once, q)                                                                                         \
     if (lines.next)                                                                                                      \
         PEFT_LOCAL(block_tile)(a, a_stride, panel + (q) * panel_stride, panel_stride, depth, c + (q) * 16, c_stride,     \
-                               adds, lines, 1, n, at_once);                                                              \
+                               adds, lines, 1, n, at_once, 0);                                                           \
     else                                                                                                                 \
         PEFT_LOCAL(block_tile)(a, a_stride, panel + (q) * panel_stride, panel_stride, depth, c + (q) * 16, c_stride,     \
-                               adds, lines, 0, n, at_once);
+                               adds, lines, 0, n, at_once, 0);
 #define PEFT_TILES(n)                                                                                                    \
     case n:                                                                                                              \
         if (panels == PEFT_PANELS(n)) {                                                                                  \
@@ -125,13 +143,39 @@ PEFT_TARGET static void PEFT_LOCAL(block_rows)(const float *a, long a_stride, co
 #undef PEFT_TILE
 }
 
+/// The same for the rows of one tile and panels of BF16.
+PEFT_TARGET static void PEFT_LOCAL(block_few_rows)(const float *a, long a_stride, const unsigned short *panel,
+                                                   long panel_stride, long depth, float *c, long c_stride, int adds,
+                                                   struct peft_lines lines, long rows, int panels) {
+#define PEFT_TILES(n)                                                                                                    \
+    case n:                                                                                                              \
+        if (panels == PEFT_PANELS(n)) {                                                                                  \
+            PEFT_LOCAL(block_tile)(a, a_stride, panel, panel_stride, depth, c, c_stride, adds, lines, 0, n,              \
+                                   PEFT_PANELS(n), 1);                                                                   \
+        } else {                                                                                                         \
+            for (long q = 0; q < panels; q++)                                                                            \
+                PEFT_LOCAL(block_tile)(a, a_stride, panel + q * panel_stride, panel_stride, depth, c + q * 16, c_stride, \
+                                       adds, lines, 0, n, 1, 1);                                                         \
+        }                                                                                                                \
+        break;
+    switch (rows) {
+        PEFT_TILES(1) PEFT_TILES(2) PEFT_TILES(3) PEFT_TILES(4) PEFT_TILES(5) PEFT_TILES(6)
+    }
+#undef PEFT_TILES
+}
+
 /// A panel of which only some columns are C's.
-PEFT_TARGET static void PEFT_LOCAL(block_edge)(const struct peft_block *block, const float *panel, float *c, long columns) {
+PEFT_TARGET static void PEFT_LOCAL(block_edge)(const struct peft_block *block, const void *panel, float *c, long columns,
+                                               int isHalf) {
     float tile[PEFT_ROWS * 16];
     for (long i = 0; i < block->rows; i += PEFT_ROWS) {
         const long rows = block->rows - i < PEFT_ROWS ? block->rows - i : PEFT_ROWS;
-        PEFT_LOCAL(block_rows)(block->a + i * block->a_stride, block->a_stride, panel, 0, block->depth, tile, 16, 0,
-                               (struct peft_lines){0}, rows, 1);
+        if (isHalf)
+            PEFT_LOCAL(block_few_rows)(block->a, block->a_stride, panel, 0, block->depth, tile, 16, 0,
+                                       (struct peft_lines){0}, rows, 1);
+        else
+            PEFT_LOCAL(block_rows)(block->a + i * block->a_stride, block->a_stride, panel, 0, block->depth, tile, 16, 0,
+                                   (struct peft_lines){0}, rows, 1);
         for (long r = 0; r < rows; r++) {
             float *to = c + (i + r) * block->c_stride;
             for (long j = 0; j < columns; j++) to[j] = block->adds ? to[j] + tile[r * 16 + j] : tile[r * 16 + j];
@@ -140,8 +184,11 @@ PEFT_TARGET static void PEFT_LOCAL(block_edge)(const struct peft_block *block, c
 }
 
 PEFT_TARGET static void PEFT_LOCAL(block_product)(const struct peft_block *block, float *scratch) {
-    const int isReady = block->b_layout == PEFT_IN_PANELS && block->b_format == PEFT_FLOAT;
-    const float *panels = isReady ? (const float *)block->b : scratch;
+    const int isFloat = block->b_format == PEFT_FLOAT;
+    // Panels of BF16 are converted as they are read where that happens once.
+    const int isHalf = block->b_layout == PEFT_IN_PANELS && block->b_format == PEFT_BFLOAT16 && block->rows <= 6;
+    const int isReady = isHalf || (block->b_layout == PEFT_IN_PANELS && isFloat);
+    const char *panels = isReady ? block->b : (const char *)scratch;
     const long stride = isReady ? block->b_stride : 16 * block->depth;
     const long most = PEFT_PANELS(block->rows < PEFT_ROWS ? block->rows : PEFT_ROWS);
     // Panels that are copied together: a row of memory is read for several of them at once.
@@ -151,16 +198,21 @@ PEFT_TARGET static void PEFT_LOCAL(block_product)(const struct peft_block *block
         const long whole = left / 16;
         if (block->copies && !isReady && j / 16 % together == 0)
             peft_copy(block, j, left < 16 * together ? left : 16 * together, scratch + j / 16 * stride, stride);
-        const float *panel = panels + j / 16 * stride;
+        const void *panel = panels + j / 16 * stride * (isHalf ? 2 : 4);
         if (whole == 0) {
-            PEFT_LOCAL(block_edge)(block, panel, block->c + j, left);
+            PEFT_LOCAL(block_edge)(block, panel, block->c + j, left, isHalf);
             break;
         }
         const long count = whole < most ? 1 : most;
         struct peft_lines lines = {0};
-        if (block->copies) lines = peft_coming(block, j, 16 * together);
-        PEFT_LOCAL(block_rows)(block->a, block->a_stride, panel, stride, block->depth, block->c + j, block->c_stride,
-                               block->adds, lines, block->rows, count);
+        if (isHalf) {
+            PEFT_LOCAL(block_few_rows)(block->a, block->a_stride, panel, stride, block->depth, block->c + j,
+                                       block->c_stride, block->adds, lines, block->rows, count);
+        } else {
+            if (block->copies) lines = peft_coming(block, j, 16 * together);
+            PEFT_LOCAL(block_rows)(block->a, block->a_stride, panel, stride, block->depth, block->c + j, block->c_stride,
+                                   block->adds, lines, block->rows, count);
+        }
         j += 16 * count;
     }
 }
@@ -171,6 +223,8 @@ PEFT_TARGET static void PEFT_LOCAL(block_product)(const struct peft_block *block
 #undef PEFT_KERNEL
 #undef VECTOR
 #undef LOOSE
+#undef HALVES
+#undef WORDS
 #undef PARTS
 #undef PEFT_NAME
 #undef PEFT_TARGET

@@ -25,10 +25,10 @@ public final class HalfTensor: StoredTensor, @unchecked Sendable {
 
     public func weight(isInputByOutput: Bool) -> any BaseWeight { HalfWeight(self, isInputByOutput: isInputByOutput) }
 
-    public var isMapped: Bool { owner is any MemoryLender }
+    public var lender: (any MemoryLender)? { owner as? any MemoryLender }
 
     public func releasePages() {
-        (owner as? any MemoryLender)?.releasePages(of: UnsafeRawBufferPointer(start: data, count: 2 * count))
+        lender?.releasePages(of: UnsafeRawBufferPointer(start: data, count: 2 * count))
     }
 
     public func copyRow(_ index: Int, to target: UnsafeMutablePointer<Float>) {

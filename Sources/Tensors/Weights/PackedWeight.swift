@@ -17,7 +17,7 @@ public final class PackedWeight: BaseWeight {
     /// one of a mapped file, which gives its memory back.
     public init?(_ source: any StoredTensor, isInputByOutput: Bool) {
         require(source.shape.count == 2, "PackedWeight: shape \(source.shape)")
-        guard BlockProduct.isPreferred, source.isMapped, source.count > 0 else { return nil }
+        guard BlockProduct.isPreferred, let lender = source.lender, source.count > 0 else { return nil }
         self.source = source
         self.isInputByOutput = isInputByOutput
         let data: UnsafeRawPointer
@@ -38,6 +38,12 @@ public final class PackedWeight: BaseWeight {
             peft_pack_panels(
                 operand.address(row: 0, column: range.lowerBound), operand.stride, operand.formatCode,
                 operand.layoutCode, inputs, range.count, target + range.lowerBound * inputs * bytes)
+            // The largest weights, output layers, are never there twice.
+            if !isInputByOutput {
+                lender.releasePages(
+                    of: UnsafeRawBufferPointer(
+                        start: operand.address(row: 0, column: range.lowerBound), count: range.count * inputs * bytes))
+            }
         }
         source.releasePages()
     }

@@ -14,8 +14,8 @@ public protocol StoredTensor: AnyObject {
     /// The first element that is NaN or infinite; nil where all are finite numbers.
     var firstNonFinite: NonFiniteElement? { get }
 
-    /// Whether the elements lie in memory that can be given back and had again, such as a mapped file's.
-    var isMapped: Bool { get }
+    /// Who lends the elements' memory, which can be given back and had again, such as a mapped file; nil otherwise.
+    var lender: (any MemoryLender)? { get }
 
     /// Gives memory back that can be had again, where the elements lie in a mapped file: for whoever has copied them.
     func releasePages()
@@ -31,6 +31,7 @@ extension StoredTensor {
     public var count: Int { shape.reduce(1, *) }
     public var columnCount: Int { shape.last ?? 1 }
     public var rowCount: Int { shape.dropLast().reduce(1, *) }
+    public var isMapped: Bool { lender != nil }
 }
 
 extension StoredTensor {
@@ -61,10 +62,10 @@ extension Tensor: StoredTensor {
 
     public func weight(isInputByOutput: Bool) -> any BaseWeight { DenseWeight(self, isInputByOutput: isInputByOutput) }
 
-    public var isMapped: Bool { storage.owner is any MemoryLender }
+    public var lender: (any MemoryLender)? { storage.owner as? any MemoryLender }
 
     public func releasePages() {
-        (storage.owner as? any MemoryLender)?.releasePages(of: UnsafeRawBufferPointer(start: data, count: 4 * count))
+        lender?.releasePages(of: UnsafeRawBufferPointer(start: data, count: 4 * count))
     }
 
     public func copyRow(_ index: Int, to target: UnsafeMutablePointer<Float>) {

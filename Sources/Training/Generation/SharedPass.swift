@@ -11,8 +11,8 @@ struct SharedPass {
 
     init(_ model: any LanguageModel) {
         if BlockProduct.isPreferred {
-            // Any number of rows would do; with more the pass would only take more memory.
-            (rows, outputs) = (512, 512)
+            // Any number of rows would do; more of them would take more memory, and gain little.
+            (rows, outputs) = (128, 128)
             return
         }
         outputs = SkinnyProduct.rowLimit
