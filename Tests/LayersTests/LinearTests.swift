@@ -60,7 +60,7 @@ import Testing
             for pass in 0..<4 {
                 #expect(layer(x, .inference()).values == [6, 15, -1, 2])
                 #expect(layer(x, context).values == [6, 15, -1, 2])
-                #expect(layer.base is PackedWeight == (pass > 0) && lender.releases > 0 == (pass > 0))
+                #expect(layer.base is PackedWeight == (pass > 0) && (lender.releases > 0) == (pass > 0))
             }
             weight.takeOver(tracking: true)
             #expect(layer.base.trainable === weight.tensor)
