@@ -14,7 +14,7 @@ from pathlib import Path
 
 import adapters
 import torch
-from transformers import GPT2ForSequenceClassification, GPT2LMHeadModel
+from transformers import AutoConfig, GPT2ForSequenceClassification, GPT2LMHeadModel, T5ForConditionalGeneration
 
 from checking import compare
 
@@ -50,7 +50,9 @@ def main():
     for adapter, logits in zip(arguments.pairs[::2], arguments.pairs[1::2], strict=True):
         head = Path(adapter) / "head_config.json"
         if not head.exists():
-            model = GPT2LMHeadModel.from_pretrained(arguments.base, torch_dtype=torch.float32)
+            config = AutoConfig.from_pretrained(arguments.base)
+            family = T5ForConditionalGeneration if config.is_encoder_decoder else GPT2LMHeadModel
+            model = family.from_pretrained(arguments.base, torch_dtype=torch.float32)
             adapters.init(model)
             compare(loaded(model, adapter, with_head=False), logits, arguments.bound)
             continue

@@ -22,12 +22,22 @@ def quieten():
 
 def reference_gpt2(folder):
     # Without the dtype transformers would compute in that of the files.
-    model, loading = transformers.AutoModelForCausalLM.from_pretrained(
+    config = transformers.AutoConfig.from_pretrained(folder)
+    family = transformers.AutoModelForSeq2SeqLM if config.is_encoder_decoder else transformers.AutoModelForCausalLM
+    model, loading = family.from_pretrained(
         folder, dtype=torch.float32, output_loading_info=True)
     wrong = {kind: sorted(map(str, names)) for kind, names in loading.items() if names}
     if wrong:
         sys.exit(f"{folder}: {wrong}")
     return model.eval()
+
+
+def outputs(model, sequence):
+    ids = torch.tensor([sequence["ids"]])
+    if "source" not in sequence:
+        return model(input_ids=ids, use_cache=False)
+    # Of the decoder, after its encoder has read the source. Nothing is kept, but a prefix goes in by the cache.
+    return model(input_ids=torch.tensor([sequence["source"]]), decoder_input_ids=ids)
 
 
 @torch.no_grad()
@@ -39,7 +49,7 @@ def compare(model, file, bound):
     worst = 0.0
     for sequence in sequences:
         ours = torch.tensor(sequence["logits"], dtype=torch.float64)
-        theirs = model(input_ids=torch.tensor([sequence["ids"]]), use_cache=False).logits[0].double()
+        theirs = outputs(model, sequence).logits[0].double()
         # The rows of virtual tokens, which stand in front, are nobody's.
         theirs = theirs[-len(sequence["ids"]):]
         if ours.dim() == 1:

@@ -234,7 +234,7 @@ import Testing
         ).outcome()
         #expect(
             outcome.errors
-                == "--set task=sequence_clasification: error: task: expected one of causal_lm, sequence_classification, got "
-                + "'sequence_clasification'; did you mean 'sequence_classification'?\n")
+                == "--set task=sequence_clasification: error: task: expected one of causal_lm, seq_2_seq_lm, "
+                + "sequence_classification, got 'sequence_clasification'; did you mean 'sequence_classification'?\n")
     }
 }

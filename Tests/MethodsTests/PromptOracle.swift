@@ -25,7 +25,7 @@ struct PromptOracle: Sendable {
     /// A pair of its own for each attention of an encoder and a decoder.
     static func everyAttention(_ count: Int) -> PromptOracle {
         PromptOracle(
-            prefix: count, derive: { ["every_attention_prefix": $0["every_attention_prompt_embeddings"] ?? []] })
+            prefix: count, derive: { ["every_attention_prefix": $0["prompt_embeddings"] ?? []] })
     }
 
     /// A pair of its own for each of a decoder's layers.

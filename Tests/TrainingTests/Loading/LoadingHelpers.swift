@@ -35,8 +35,11 @@ extension BaseModel {
             InstallationContext(seed: 1, basePath: "base", isTraining: false))
     }
 
-    func logits(_ ids: [Int32]) -> [Float] {
-        model.logits(TokenBatch(sequences: [ids]), rows: nil, .inference()).values
+    /// - Parameter source: What an encoder reads, where the model has one.
+    func logits(_ ids: [Int32], source: [Int32]? = nil) -> [Float] {
+        var batch = TokenBatch(sequences: [ids])
+        batch.source = source.map { SourceRows([$0]) }
+        return model.logits(batch, rows: nil, .inference()).values
     }
 }
 

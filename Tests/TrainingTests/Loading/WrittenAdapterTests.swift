@@ -179,6 +179,40 @@ struct WrittenAdapterTests {
             settings.indices.map { "\($0)" })
     }
 
+    /// Every method on models with an encoder; AdapterHub's and what only this tool loads aside.
+    static let withEncoder: [(String, String)] = [
+        ("lora", #"{"r": 2}"#), ("lora", #"{"r": 2, "target_modules": "all-linear", "use_rslora": true}"#),
+        ("lora", #"{"r": 2, "target_modules": ["q", "wo"], "use_dora": true, "modules_to_save": ["lm_head"]}"#),
+        ("lora", #"{"r": 2, "target_modules": ["lm_head", "relative_attention_bias"]}"#),
+        ("lora", #"{"r": 2, "layers_pattern": "block", "layers_to_transform": [1]}"#),
+        ("lora", #"{"r": 2, "trainable_token_indices": [5, 1, 20]}"#),
+        ("adalora", #"{"init_r": 4, "target_r": 2, "lora_alpha": 12, "tinit": 1, "tfinal": 2}"#),
+        ("loha", #"{"r": 2}"#), ("lokr", #"{"r": 2, "target_modules": "all-linear"}"#), ("ia3", "{}"),
+        ("ln_tuning", "{}"), ("last_layers", "{}"), ("last_layers", #"{"layers": 2, "head": true}"#),
+        ("prompt_tuning", #"{"num_virtual_tokens": 4}"#),
+        ("prompt_tuning", #"{"num_virtual_tokens": 4, "num_transformer_submodules": 1}"#),
+        ("prefix_tuning", #"{"num_virtual_tokens": 4}"#),
+        ("prefix_tuning", #"{"num_virtual_tokens": 3, "num_transformer_submodules": 1}"#),
+        ("prefix_tuning", #"{"num_virtual_tokens": 3, "prefix_projection": true, "encoder_hidden_size": 5}"#),
+        ("p_tuning", #"{"num_virtual_tokens": 4, "encoder_hidden_size": 5}"#),
+        ("p_tuning", #"{"num_virtual_tokens": 4, "encoder_reparameterization_type": "LSTM"}"#),
+        ("p_tuning_v2", #"{"num_virtual_tokens": 4}"#),
+    ]
+
+    @Test(
+        "for a model with an encoder loads in peft without a warning and gives it our logits within 1e-5",
+        arguments: ["relu", "gated-5x", "mt5"])
+    func encoders(model: String) throws {
+        let scratch = try Scratch()
+        let base = fixture("t5/\(model)").path()
+        for (index, (name, settings)) in Self.withEncoder.enumerated() {
+            try Self.write(name, settings, of: base, to: scratch, "\(index)")
+        }
+        try Self.check(
+            "check_adapter.py", by: try #require(referencePython), of: base, scratch,
+            Self.withEncoder.indices.map { "\($0)" })
+    }
+
     static let base = fixture("adapters/base").path()
 
     /// An adapter with every number moved, and our logits from it.
@@ -205,13 +239,16 @@ struct WrittenAdapterTests {
             configuration: configuration, tensors: tensors.map { OutgoingTensor($0.name, $0.tensor, as: .float32) },
             to: scratch(folder))
         let vocabulary = base.model.vocabularySize
-        let longest = (0..<base.model.maximumLength).map { $0 * 4 % vocabulary }
+        let longest = (0..<min(40, base.model.maximumLength)).map { $0 * 4 % vocabulary }
         let sequences: [JSONValue] = [[5, 1, 90, 33, 96, 2].map { $0 % vocabulary }, longest].map { ids in
-            let logits = base.logits(ids.map(Int32.init))
+            let source = base.model.hasEncoder ? Array(ids.reversed()) + [1] : nil
+            let logits = base.logits(ids.map(Int32.init), source: source?.map(Int32.init))
             let rows = stride(from: 0, to: logits.count, by: vocabulary).map { row in
                 JSONValue.array(logits[row..<row + vocabulary].map { .number(Double($0)) })
             }
-            return ["ids": .array(ids.map(JSONValue.integer)), "logits": .array(rows)]
+            let read: [JSONValue.Member] = source.map { [.init("source", .array($0.map(JSONValue.integer)))] } ?? []
+            return .object(
+                read + [.init("ids", .array(ids.map(JSONValue.integer))), .init("logits", .array(rows))])
         }
         var members = [JSONValue.Member("sequences", .array(sequences))]
         if let warning = acceptedWarning(name, settings) { members.append(.init("accepted_warning", .string(warning))) }
@@ -224,10 +261,12 @@ struct WrittenAdapterTests {
             installation.trainable,
             AdamW.Settings(beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0, maximumNorm: 1))
         let runner = StepRunner(model: base.model, installation: installation, optimizer: optimizer, seed: 1)
-        let batch = TokenBatch(
+        let batch = base.model.batch(
             (0..<4).map { row in
                 Example(
-                    tokens: (0..<12).map { Int32(($0 * 7 + row * 13) % base.model.vocabularySize) }, firstTarget: 1)
+                    source: base.model.hasEncoder ? [3, Int32(row), 1] : nil,
+                    tokens: (0..<12).map { Int32(($0 * 7 + row * 13) % base.model.vocabularySize) },
+                    targets: [1..<12])
             })
         for step in 0..<steps { _ = runner.step([batch], firstPass: step, learningRate: 1e-3) }
     }
@@ -272,5 +311,19 @@ struct WrittenBottleneckTests {
         }
         try WrittenAdapterTests.check(
             "check_adapterhub.py", by: try #require(hubPython), scratch, Self.settings.indices.map { "\($0)" })
+    }
+
+    @Test("for a model with an encoder loads as well") func withEncoder() throws {
+        let scratch = try Scratch()
+        let base = fixture("t5/gated").path()
+        let settings = [
+            #"{"size": 3}"#, #"{"variant": "houlsby", "cross_adapter": true, "size": 2, "leave_out": [1]}"#,
+            #"{"variant": "parallel", "scaling": "learned", "size": 2}"#,
+        ]
+        for (index, settings) in settings.enumerated() {
+            try WrittenAdapterTests.write("adapter", settings, of: base, to: scratch, "\(index)")
+        }
+        try WrittenAdapterTests.check(
+            "check_adapterhub.py", by: try #require(hubPython), of: base, scratch, settings.indices.map { "\($0)" })
     }
 }
