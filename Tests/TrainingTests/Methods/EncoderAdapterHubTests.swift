@@ -36,6 +36,7 @@ import Training
             return
         }
         let scratch = try Scratch()
+        try scratch.write("", to: "again/empty")
         try AdapterFolder.write(
             configuration: configuration, tensors: tensors.map { OutgoingTensor($0.name, $0.tensor, as: .float32) },
             to: scratch("again"))
