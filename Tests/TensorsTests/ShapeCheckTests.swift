@@ -188,8 +188,12 @@ private let misuses: [ShapeCheckTests.Misuse] = [
     .init("KeyValuePrefix: keys [2, 4], values [1, 4]") {
         _ = KeyValuePrefix(keys: tensor(2, 4), values: tensor(1, 4))
     },
-    .init("CachedSequence: 2 queries of 1 tokens") {
-        _ = CachedSequence(rows: 0..<2, keys: tensor(1).data, values: tensor(1).data, length: 1)
+    .init("CachedSequence: queries -1..<2 of 1 tokens") {
+        _ = CachedSequence(rows: -1..<2, keys: tensor(1).data, values: tensor(1).data, length: 1)
+    },
+    .init("attendCached: [2] queries of [1] tokens") {
+        let sequence = CachedSequence(rows: 0..<2, keys: tensor(4).data, values: tensor(4).data, length: 1)
+        _ = attendCached(tensor(2, 16), sequences: [sequence], heads: heads, scale: 1)
     },
     .init(
         "attendCached: queries [1, 16] for AttentionHeads(count: 2, keyValueCount: 1, size: 4), rows [Range(0..<2)]"
