@@ -14,11 +14,14 @@ public struct NamedModule {
     public let kind: Kind
     /// Why nothing can be put into it as a whole, nor a copy of it trained, though single rows may; nil for most.
     public let obstacle: String?
+    /// Why single rows of a table can't train either; nil for most.
+    public let rowObstacle: String?
 
-    public init(path: String, kind: Kind, obstacle: String? = nil) {
+    public init(path: String, kind: Kind, obstacle: String? = nil, rowObstacle: String? = nil) {
         self.path = path
         self.kind = kind
         self.obstacle = obstacle
+        self.rowObstacle = rowObstacle
     }
 }
 

@@ -94,6 +94,14 @@ struct PrefixSettings {
                         + "\(shape.layerCount): set it to every_attention", at: "prefix_placement")
             ])
         }
+        if placement == .decoder, prompt.submodules == 1 {
+            throw Problems([
+                section.problem(
+                    "with 1 peft puts the decoder's own tokens, later ones too, before its attention to the encoder, so that "
+                        + "it learns from what it is to predict: leave it out, or set prefix_placement: every_attention",
+                    at: "num_transformer_submodules")
+            ])
+        }
         if placement == .everyAttention, section.asksFor("num_transformer_submodules") {
             throw Problems([
                 section.problem(

@@ -60,7 +60,11 @@ public class T5: Architecture {
                     path: "shared", kind: .embedding(tokens),
                     obstacle:
                         "is read through other modules in transformers, so that nothing there would depend on it; "
-                        + "single rows train by trainable_token_indices")
+                        + "single rows train by trainable_token_indices",
+                    rowObstacle: output.isTied
+                        ? nil
+                        : "has a head beside it that peft takes for the same table: it would put the rows of the embedding "
+                            + "there too")
             ] + encoder.modules + decoder.modules + [NamedModule(path: Self.headPath, kind: .linear(output.linear))]
         try root.finish { $0.hasSuffix(".EncDecAttention.relative_attention_bias.weight") }
     }

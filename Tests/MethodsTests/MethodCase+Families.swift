@@ -53,9 +53,6 @@ extension MethodCase {
             PrefixTuning.self, #"{"num_virtual_tokens": 2, "prefix_placement": "every_attention"}"#, on: .t5,
             changesOutput: true, prompt: .everyAttention(2)),
         MethodCase(
-            PrefixTuning.self, #"{"num_virtual_tokens": 2, "num_transformer_submodules": 1}"#, on: .t5,
-            changesOutput: true, prompt: .ownPairs(2)),
-        MethodCase(
             PromptTuning.self, #"{"num_virtual_tokens": 2, "num_transformer_submodules": 1}"#, on: .mt5,
             changesOutput: true, prompt: .leading(2)),
         MethodCase(

@@ -28,11 +28,6 @@ struct PromptOracle: Sendable {
             prefix: count, derive: { ["every_attention_prefix": $0["prompt_embeddings"] ?? []] })
     }
 
-    /// A pair of its own for each of a decoder's layers.
-    static func ownPairs(_ count: Int) -> PromptOracle {
-        PromptOracle(prefix: count, derive: { ["own_prefix": $0["prompt_embeddings"] ?? []] })
-    }
-
     /// W₂ tanh(W₁ E + b₁) + b₂.
     static func projectedPrefix(_ count: Int) -> PromptOracle {
         PromptOracle(prefix: count) { values in

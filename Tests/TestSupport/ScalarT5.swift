@@ -100,8 +100,7 @@ public struct ScalarT5: ScalarModel {
             return (every, number, 3 * layers)
         }
         guard name == "decoder", !isCross else { return nil }
-        // One pair a layer, or as peft deals them out to an encoder and a decoder.
-        if let own = values["own_prefix"] { return (own, layer, layers) }
+        // As peft deals them out to an encoder and a decoder.
         return values["prefix"].map { ($0, 2 * layer % layers, layers) }
     }
 

@@ -52,6 +52,9 @@ final class TokenRows: EmbeddingAdapter, LinearAdapter {
                     "'\(entry.module ?? "")' is no embedding; the model has "
                         + embeddings(of: model).map(\.path).joined(separator: ", "))
             }
+            if let obstacle = model.modules.first(where: { $0.path == embedding.path })?.rowObstacle {
+                throw problem("\(embedding.path) \(obstacle)")
+            }
             if let index = entry.indices.first(where: { $0 >= embedding.entryCount }) {
                 throw problem("\(embedding.path) has no row \(index); its rows are 0 to \(embedding.entryCount - 1)")
             }

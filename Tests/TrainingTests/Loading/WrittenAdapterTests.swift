@@ -185,14 +185,12 @@ struct WrittenAdapterTests {
         ("lora", #"{"r": 2, "target_modules": ["q", "wo"], "use_dora": true, "modules_to_save": ["lm_head"]}"#),
         ("lora", #"{"r": 2, "target_modules": ["lm_head", "relative_attention_bias"]}"#),
         ("lora", #"{"r": 2, "layers_pattern": "block", "layers_to_transform": [1]}"#),
-        ("lora", #"{"r": 2, "trainable_token_indices": [5, 1, 20]}"#),
         ("adalora", #"{"init_r": 4, "target_r": 2, "lora_alpha": 12, "tinit": 1, "tfinal": 2}"#),
         ("loha", #"{"r": 2}"#), ("lokr", #"{"r": 2, "target_modules": "all-linear"}"#), ("ia3", "{}"),
         ("ln_tuning", "{}"), ("last_layers", "{}"), ("last_layers", #"{"layers": 2, "head": true}"#),
         ("prompt_tuning", #"{"num_virtual_tokens": 4}"#),
         ("prompt_tuning", #"{"num_virtual_tokens": 4, "num_transformer_submodules": 1}"#),
         ("prefix_tuning", #"{"num_virtual_tokens": 4}"#),
-        ("prefix_tuning", #"{"num_virtual_tokens": 3, "num_transformer_submodules": 1}"#),
         ("prefix_tuning", #"{"num_virtual_tokens": 3, "prefix_projection": true, "encoder_hidden_size": 5}"#),
         ("p_tuning", #"{"num_virtual_tokens": 4, "encoder_hidden_size": 5}"#),
         ("p_tuning", #"{"num_virtual_tokens": 4, "encoder_reparameterization_type": "LSTM"}"#),
@@ -201,16 +199,18 @@ struct WrittenAdapterTests {
 
     @Test(
         "for a model with an encoder loads in peft without a warning and gives it our logits within 1e-5",
-        arguments: ["relu", "gated-5x", "mt5"])
+        arguments: ["relu", "gated-5x", "three"])
     func encoders(model: String) throws {
         let scratch = try Scratch()
         let base = fixture("t5/\(model)").path()
-        for (index, (name, settings)) in Self.withEncoder.enumerated() {
+        // With a head of its own, which peft takes for the embedding all the same, rows aren't trained.
+        let rows = model == "relu" ? [("lora", #"{"r": 2, "trainable_token_indices": [5, 1, 20]}"#)] : []
+        for (index, (name, settings)) in (Self.withEncoder + rows).enumerated() {
             try Self.write(name, settings, of: base, to: scratch, "\(index)")
         }
         try Self.check(
             "check_adapter.py", by: try #require(referencePython), of: base, scratch,
-            Self.withEncoder.indices.map { "\($0)" })
+            (Self.withEncoder + rows).indices.map { "\($0)" })
     }
 
     static let base = fixture("adapters/base").path()
