@@ -80,9 +80,8 @@ public final class Dataset: Sendable {
                 "data.label_pattern matches none of the \(records.count) records", file: records.files[0].path)
         }
         if kept.isEmpty {
-            let limit = encoder.maximumLength.map { " (\($0))" } ?? ""
             throw Problem(
-                "all \(records.count) records are longer than \(encoder.limitName)\(limit): nothing is left to learn from",
+                "all \(records.count) records are longer than \(encoder.limits): nothing is left to learn from",
                 file: records.files[0].path)
         }
         self.kept = kept

@@ -28,6 +28,13 @@ public struct ExampleEncoder: Sendable {
     /// What `maximumTargetLength` is, for messages.
     var targetLimitName = "max_target_length"
 
+    /// What examples may be no longer than, for messages.
+    var limits: String {
+        let whole = limitName + (maximumLength.map { " (\($0))" } ?? "")
+        guard let maximumTargetLength, targetLimitName != limitName else { return whole }
+        return whole + " or \(targetLimitName) (\(maximumTargetLength))"
+    }
+
     /// What a model's own limit is called, where it has `count` virtual tokens in front of every text.
     public static func limitName(besideVirtualTokens count: Int) -> String {
         "what the model takes" + (count == 0 ? "" : " beside \(count) virtual tokens")

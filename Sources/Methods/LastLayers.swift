@@ -76,10 +76,14 @@ public struct LastLayers: PEFTMethod {
         var blocks: [String] = []
         var norms: [String] = []
         for module in model.modules {
+            let isWithinBlock = blocks.contains { module.path.hasPrefix($0 + ".") }
             switch module.kind {
-            case .container where module.path.split(separator: ".").last.flatMap({ Int($0) }) != nil:
+            case .container where !isWithinBlock && module.path.split(separator: ".").last.flatMap({ Int($0) }) != nil:
+                // A decoder's blocks come behind the encoder's, which aren't the model's end.
+                if let last = blocks.last, last.stack != module.path.stack { blocks = [] }
                 blocks.append(module.path)
-            case .norm where !blocks.contains(where: { module.path.hasPrefix($0 + ".") }): norms.append(module.path)
+                norms = []
+            case .norm where !isWithinBlock: norms.append(module.path)
             default: continue
             }
         }
@@ -89,4 +93,9 @@ public struct LastLayers: PEFTMethod {
         let last: [String] = blocks.suffix(layerCount)
         return last + (trainsFinalNorm ? norms : []) + (trainsHead ? [model.outputLayerPath] : [])
     }
+}
+
+extension String {
+    /// What stands in front of a block's number.
+    fileprivate var stack: Substring { self[..<(lastIndex(of: ".") ?? startIndex)] }
 }

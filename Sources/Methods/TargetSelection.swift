@@ -247,9 +247,12 @@ struct TargetSelection: Equatable {
     }
 
     private static func embeddingNames(of model: any AdaptableModel) -> String {
-        let names = model.modules.compactMap { module -> String? in
-            guard case .embedding = module.kind else { return nil }
-            return module.path.split(separator: ".").last.map(String.init)
+        var names: [String] = []
+        for module in model.modules {
+            guard case .embedding = module.kind, let name = module.path.split(separator: ".").last.map(String.init),
+                !names.contains(name)
+            else { continue }
+            names.append(name)
         }
         return names.joined(separator: ", ")
     }

@@ -34,7 +34,7 @@ public class T5: Architecture {
     public required init(
         configuration section: ConfigSection, source: any ParameterSource, objective: Objective
     ) throws {
-        let configuration = try T5Configuration(section, Self.traits)
+        let configuration = try T5Configuration(section, Self.traits) { source.warnings.append($0) }
         guard objective == .languageModel else {
             throw Problem(
                 "a model with an encoder and a decoder has no head for labels here: let it write them, with prompt and "

@@ -59,11 +59,23 @@ struct T5Configuration {
         "d_kv": "head_dim",
     ]
 
+    /// - Parameter warn: Receives what stands there twice.
     /// - Throws: `Problems` with what isn't supported.
-    init(_ section: ConfigSection, _ traits: T5Traits) throws {
+    init(_ section: ConfigSection, _ traits: T5Traits, warn: WarningSink) throws {
+        func warnOfDifference(_ key: String, from other: String) {
+            var problem = section.problem("differs from \(other), which counts, as in transformers", at: key)
+            problem.severity = .warning
+            warn(problem)
+        }
         func size(_ key: String, default value: Int, in limit: ClosedRange<Int> = Self.sizes) -> Int {
-            let synonym = Self.synonyms[key].flatMap { section.has($0) ? $0 : nil }
-            return section.int(synonym ?? key, default: value, in: limit)
+            guard let synonym = Self.synonyms[key], section.has(synonym) else {
+                return section.int(key, default: value, in: limit)
+            }
+            let size = section.int(synonym, default: value, in: limit)
+            if section.has(key), section.int(key, default: size, in: limit) != size {
+                warnOfDifference(key, from: synonym)
+            }
+            return size
         }
         let defaults = traits.defaults
         vocabularySize = section.int("vocab_size", default: defaults.vocabularySize, in: Self.sizes)
@@ -77,7 +89,14 @@ struct T5Configuration {
         bucketCount = section.int("relative_attention_num_buckets", default: 32, in: 4...(1 << 16))
         maximumDistance = section.int("relative_attention_max_distance", default: 128, in: 2...(1 << 24))
         let feedForward = section.string("feed_forward_proj", default: defaults.feedForward)
-        (isGated, activation) = Self.feedForward(feedForward, section)
+        let (namedGate, namedActivation) = Self.feedForward(feedForward, section)
+        // What transformers derives from the name it writes too, and computes by what is written.
+        isGated = section.bool("is_gated_act", default: namedGate)
+        activation = section.choice("dense_act_fn", default: namedActivation)
+        if section.has("feed_forward_proj") {
+            if isGated != namedGate { warnOfDifference("feed_forward_proj", from: "is_gated_act") }
+            if activation != namedActivation { warnOfDifference("feed_forward_proj", from: "dense_act_fn") }
+        }
         dropout = section.probability("dropout_rate", default: 0.1)
         normEpsilon = Float(section.double("layer_norm_epsilon", default: 1e-6, in: 0...1))
         initializerFactor = Float(section.double("initializer_factor", default: 1, in: 0...))

@@ -76,6 +76,22 @@ import Testing
             #expect(try JSONNode.parse(outcome.output).string("completion") == "name[Aromi]", "\(outcome.errors)")
         }
         #expect(try peft("doctor", file("run")).status == 0)
+
+        let other = try train("training.max_steps=1", model: base)
+        #expect(other.status == 0, "\(other.errors)")
+        let conversion = try peft(
+            "convert", "--model", file("run"), "--base", base, "--rank", "2", "--output", file("lora"))
+        #expect(
+            complaint(conversion)
+                == "FOLDER/run: error: changes shared, which no LoRA can hold: it is read through other modules in "
+                + "transformers, so that nothing there would depend on it; single rows train by trainable_token_indices"
+        )
+
+        let bottleneck = try train(
+            "training.max_steps=1", peft: "method: adapter, variant: houlsby, cross_adapter: true", model: base)
+        #expect(bottleneck.status == 0, "\(bottleneck.errors)")
+        let diagnosis = try peft("doctor", file("run"))
+        #expect(diagnosis.status == 0, "\(diagnosis.output)")
     }
 
     @Test("refuses what only a model that goes on with texts can learn, and says what to do")
@@ -124,6 +140,14 @@ import Testing
         #expect(cut.errors.contains("2 truncated"), "\(cut.errors)")
         let dropped = try train("model.init=random", data: data + ", max_length_policy: drop")
         #expect(complaint(dropped).contains("all 2 records are longer than max_length (20)"), "\(dropped.errors)")
+        let onlyTargets = try train(
+            "model.init=random",
+            data: #"prompt: "{mr}", completion: "{ref} {ref}", max_length: 200, max_target_length: 2, "#
+                + "max_length_policy: drop")
+        #expect(
+            complaint(onlyTargets)
+                == "FOLDER/data.jsonl: error: all 2 records are longer than max_length (200) or max_target_length (2): "
+                + "nothing is left to learn from")
         let decoder = fixture("chat/model").path(percentEncoded: false)
         #expect(
             try complaint(train("model.init=random", data: data, model: decoder)).contains(

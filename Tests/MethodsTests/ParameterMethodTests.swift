@@ -99,6 +99,21 @@ import JSONText
             ])
     }
 
+    @Test("takes the last blocks of the decoder where there is an encoder, whole, and the norm behind them")
+    func lastLayersOfDecoder() throws {
+        func names(_ settings: String) throws -> Set<String> {
+            Set(try SmallModel(.t5).install(LastLayers.self, settings).trainable.map(\.name))
+        }
+        let all = Set(try SmallModel(.t5).model.parameters.map(\.name))
+        let last = all.filter { $0.hasPrefix("decoder.block.1.") }
+        #expect(last.count == 13)
+        #expect(try names("{}") == last.union(["decoder.final_layer_norm.weight"]))
+        #expect(try names(#"{"layers": 2}"#) == all.filter { $0.hasPrefix("decoder.") })
+        #expect(
+            complaint { _ = try SmallModel(.t5).install(LastLayers.self, #"{"layers": 3}"#) }
+                == "1:12: error: layers: the model has only 2 blocks")
+    }
+
     @Test("computes nothing backwards below the lowest layer that trains")
     func depth() throws {
         let small = try SmallModel()

@@ -98,10 +98,9 @@ private func linearForward(
 ) {
     let z = preActivation ?? y
     let stride = weight.outputSize
-    let isFrozen = lowRank.map { !$0.u.needsGradient && !$0.b.needsGradient } ?? false
     let needsEpilogue = bias != nil || lowRank != nil || activation != nil
     let epilogue: ((Tile) -> Void)? = { tile in
-        if let lowRank { addLowRank(lowRank, to: z.data, stride: stride, tile, byRow: isFrozen) }
+        if let lowRank { addLowRank(lowRank, to: z.data, stride: stride, tile, byRow: byRow) }
         if let activation {
             applyActivation(
                 z.data, bias: bias.map { UnsafePointer($0.data) }, preactivation: z.data, output: y.data,

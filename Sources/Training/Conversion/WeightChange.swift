@@ -62,6 +62,10 @@ struct WeightChange {
             case .embedding(let embedding):
                 guard let change = Self.difference(after(embedding.weight, at: embedding.path), embedding.weight.tensor)
                 else { continue }
+                if let obstacle = module.obstacle {
+                    throw Problem(
+                        "changes \(embedding.path), which no LoRA can hold: it \(obstacle)", file: settings.source.path)
+                }
                 // B A is Δᵀ: a row of A for each entry of the table.
                 matrices.append(
                     Matrix(path: embedding.path, isEmbedding: true, change: change, isTransposed: true))

@@ -239,13 +239,14 @@ struct AdapterChecks {
         let modules = Dictionary(model.modules.map { ($0.path, $0) }, uniquingKeysWith: { first, _ in first })
         var parameters = Dictionary(model.parameters.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
         if model.isHeadTied { parameters[model.outputLayerPath + ".weight"] = model.tokenEmbedding }
+        let bottlenecks = model.joins.map { $0.adapterPath + ".adapters." }
         func isKnown(_ path: String) -> Bool {
             if Self.endings.contains(path) { return true }
             if let ending = Self.endings.first(where: { path.hasSuffix($0) }) {
                 return modules[path.dropping(ending)] != nil
             }
             return parameters[path] != nil || taskHeadModules.contains(where: { path.hasPrefix($0 + ".") })
-                || path.contains("_adapters.adapters.")
+                || bottlenecks.contains(where: path.hasPrefix)
         }
         let unknown = adapter.entries.map(\.path).filter { !isKnown($0) }
         if let first = unknown.first { names(unknown, of: first, in: Swift.type(of: model).basePath, isKnown) }

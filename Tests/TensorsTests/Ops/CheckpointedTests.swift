@@ -27,6 +27,25 @@ import Testing
         #expect(results[0] == results[1] && !results[0].contains([]))
     }
 
+    @Test("has the same bits where a layer has a low-rank term that trains")
+    func lowRankTerm() {
+        let (rows, inputs, outputs, rank) = (200, 64, 192, 8)
+        func tensor(_ rows: Int, _ columns: Int, _ seed: UInt64) -> Tensor {
+            Tensor(noise(rows * columns, seed: seed), shape: [rows, columns])
+        }
+        let weight = DenseWeight(tensor(outputs, inputs, 1), isInputByOutput: false)
+        let (x, u, b) = (tensor(rows, inputs, 2), tensor(rows, rank, 3), tensor(outputs, rank, 4))
+        u.track()
+        b.track()
+        let results = [false, true].map { byRow in
+            func body(_ isReplay: Bool) -> Tensor {
+                linear(x, weight, bias: nil, lowRank: LowRankTerm(u: u, b: b), activation: nil, byRow: byRow)
+            }
+            return body(false).values == checkpointed(body).values
+        }
+        #expect(results == [true, true])
+    }
+
     @Test("of constants leaves no record, and one of nothing passes the gradient on")
     func trivial() {
         let x = Tensor([1, 2], shape: [1, 2])
