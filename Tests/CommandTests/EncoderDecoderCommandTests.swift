@@ -48,6 +48,8 @@ import Testing
         let whole = try train("model.init=random", "training.output_dir=\(base)")
         #expect(whole.status == 0, "\(whole.errors)")
         #expect(whole.errors.contains("each text ends with the token 1 (</s>)"))
+        let card = try folder.text("base/README.md")
+        #expect(card.contains("AutoModelForSeq2SeqLM.from_pretrained(\"\(base)\")\n"))
         func answers(_ arguments: String...) throws -> [String] {
             let outcome = try RunningTool(
                 ["generate", "--as-trained", "--json"] + arguments, input: "name[The Mill]\nname[Aromi]\n"

@@ -15,6 +15,7 @@ struct ModelCard {
         var isAdapter: Bool
         /// Why the adapter can't be merged; nil where it can, and for a model.
         var mergeObstacle: String?
+        var hasEncoder: Bool
         var trainableCount: Int
         var totalCount: Int
         var steps: Int
@@ -62,7 +63,8 @@ struct ModelCard {
                 ? "A model with the configuration and the tokenizer of \(Markdown.code(base)), trained from the beginning: "
                     + "\(facts.trainableCount) parameters."
                 : "A model tuned from \(Markdown.code(base)) with all its \(facts.trainableCount) parameters."
-        let commands = ResultUse(configuration, isAdapter: facts.isAdapter, mergeObstacle: facts.mergeObstacle)
+        let commands = ResultUse(
+            configuration, isAdapter: facts.isAdapter, mergeObstacle: facts.mergeObstacle, hasEncoder: facts.hasEncoder)
         return ["# \(FileSystem.split(configuration.training.outputFolder).name)", "", made, "", "## Use", ""]
             + Markdown.block(commands.commands, "sh")
             + (facts.mergeObstacle.map { ["It can't be merged into its base: \($0).", ""] } ?? [])

@@ -8,9 +8,11 @@ struct ResultUse {
     private let configuration: RunConfiguration
     private let isAdapter: Bool
     private let mergeObstacle: String?
+    private let hasEncoder: Bool
 
-    init(_ configuration: RunConfiguration, isAdapter: Bool, mergeObstacle: String?) {
-        (self.configuration, self.isAdapter, self.mergeObstacle) = (configuration, isAdapter, mergeObstacle)
+    init(_ configuration: RunConfiguration, isAdapter: Bool, mergeObstacle: String?, hasEncoder: Bool) {
+        (self.configuration, self.isAdapter) = (configuration, isAdapter)
+        (self.mergeObstacle, self.hasEncoder) = (mergeObstacle, hasEncoder)
     }
 
     private var folder: String { configuration.training.outputFolder }
@@ -49,7 +51,9 @@ struct ResultUse {
             ]
         }
         if isAdapter, let obstacle = method.loadingObstacle { return ["\(obstacle).", ""] }
-        let name = isClassifier ? "AutoModelForSequenceClassification" : "AutoModelForCausalLM"
+        let name =
+            isClassifier
+            ? "AutoModelForSequenceClassification" : hasEncoder ? "AutoModelForSeq2SeqLM" : "AutoModelForCausalLM"
         let count =
             configuration.data.labels.map { ", num_labels=\($0.count)" } ?? (isClassifier ? ", num_labels=1" : "")
         let origin = Self.python(isAdapter ? configuration.modelPath : folder)

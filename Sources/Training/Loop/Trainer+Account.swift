@@ -1,6 +1,7 @@
 import Datasets
 import Layers
 import Methods
+import Models
 import Tensors
 
 /// What a run says of itself before it begins and when it is done.
@@ -19,6 +20,7 @@ extension Trainer {
         return ModelCard.Facts(
             isAdapter: !configuration.deliversModel,
             mergeObstacle: configuration.deliversModel ? nil : installation.mergeObstacle,
+            hasEncoder: base.model.hasEncoder,
             trainableCount: counts.trainable, totalCount: counts.total, steps: progress.step, tokens: progress.tokens,
             elapsedSeconds: progress.elapsedSeconds, peakMemoryBytes: peakMemory(), data: data)
     }

@@ -407,7 +407,8 @@ public final class Trainer {
             nextCommands: wasInterrupted
                 ? []
                 : ResultUse(
-                    configuration, isAdapter: !configuration.deliversModel, mergeObstacle: installation.mergeObstacle
+                    configuration, isAdapter: !configuration.deliversModel, mergeObstacle: installation.mergeObstacle,
+                    hasEncoder: base.model.hasEncoder
                 ).commands)
     }
 
