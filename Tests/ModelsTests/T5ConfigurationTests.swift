@@ -35,8 +35,8 @@ import Testing
         #expect(other.computation.hasPrefix("heads 2, relu, epsilon"))
         #expect(
             other.warnings == [
-                "2:33: warning: feed_forward_proj: differs from is_gated_act, which counts, as in transformers",
-                "2:33: warning: feed_forward_proj: differs from dense_act_fn, which counts, as in transformers",
+                "2:52: warning: feed_forward_proj: differs from is_gated_act, which counts, as in transformers",
+                "2:52: warning: feed_forward_proj: differs from dense_act_fn, which counts, as in transformers",
             ])
     }
 
@@ -46,7 +46,7 @@ import Testing
         #expect(computation.hasPrefix("heads 3, relu, epsilon"))
         #expect(
             warnings == [
-                "1:53: warning: num_heads: differs from num_attention_heads, which counts, as in transformers"
+                "1:63: warning: num_heads: differs from num_attention_heads, which counts, as in transformers"
             ])
     }
 }
