@@ -79,7 +79,9 @@ private final class HadamardFactors: MergeableAdapter {
         if settings.isDropped(product.context) { return product.completed(adding: nil) }
         let kept = settings.keptRows(linear.outputSize, product.context, dividesByShare: true)
         if isLowRank {
-            let u = lowRankInput(product.input, columnProducts(b1, b2), scale: scale, dropout: nil)
+            let u = lowRankInput(
+                product.input, columnProducts(b1, b2), scale: scale, dropout: nil,
+                byRow: !product.context.isTraining)
             return product.completed(adding: LowRankTerm(u: u, b: rowProducts(a1, a2, scale: kept)))
         }
         var left = a1

@@ -59,8 +59,8 @@ final class SingularTriplets: LinearAdapter {
         if rank == 0 {
             return LowRankTerm(u: Tensor(zeros: [input.rowCount, 1]), b: Tensor(zeros: [linear.outputSize, 1]))
         }
-        return LowRankTerm(
-            u: scaleColumns(lowRankInput(input, a, scale: scale, dropout: choice), by: e, bias: nil), b: b)
+        let u = lowRankInput(input, a, scale: scale, dropout: choice, byRow: !context.isTraining)
+        return LowRankTerm(u: scaleColumns(u, by: e, bias: nil), b: b)
     }
 
     var readsOutput: Bool { false }

@@ -95,11 +95,12 @@ final class LoRAPair: LinearAdapter {
 
     func lowRankTerm(for input: Tensor, _ context: ForwardContext) -> LowRankTerm? {
         if magnitude != nil || bias != nil { return nil }
-        return term(input, context.dropout(dropout))
+        return term(input, context.dropout(dropout), context)
     }
 
-    private func term(_ input: Tensor, _ choice: Dropout?) -> LowRankTerm {
-        LowRankTerm(u: lowRankInput(input, a, scale: shape.scale, dropout: choice), b: b)
+    private func term(_ input: Tensor, _ choice: Dropout?, _ context: ForwardContext) -> LowRankTerm {
+        let u = lowRankInput(input, a, scale: shape.scale, dropout: choice, byRow: !context.isTraining)
+        return LowRankTerm(u: u, b: b)
     }
 
     /// The magnitude's gradient is the product's value times what comes back.
@@ -108,10 +109,10 @@ final class LoRAPair: LinearAdapter {
     func apply(to product: LinearProduct) -> Tensor {
         let choice = product.context.dropout(dropout)
         if let magnitude { return scaled(product, magnitude, choice) }
-        guard let bias else { return product.completed(adding: term(product.input, choice)) }
+        guard let bias else { return product.completed(adding: term(product.input, choice, product.context)) }
         let own = elementwiseProduct(bias, Tensor(repeating: shape.scale, bias.shape))
         let whole = linear.bias.map { addResidual($0.tensor, own, dropout: nil) } ?? own
-        return product.completed(adding: term(product.input, choice), bias: whole)
+        return product.completed(adding: term(product.input, choice, product.context), bias: whole)
     }
 
     /// g ∘ (W x + s B A x) + b with g = m / ‖W + s B A‖, whose norm is a constant (DoRA, section 4.3). With dropout only
@@ -119,11 +120,12 @@ final class LoRAPair: LinearAdapter {
     private func scaled(_ product: LinearProduct, _ magnitude: Tensor, _ choice: Dropout?) -> Tensor {
         let factors = elementwiseQuotient(magnitude, byConstant: norm())
         guard let choice else {
-            let z = product.product(of: product.input, adding: term(product.input, nil))
+            let z = product.product(of: product.input, adding: term(product.input, nil, product.context))
             return product.finished(scaleColumns(z, by: factors, bias: linear.bias?.tensor))
         }
         let kept = Tensors.dropout(product.input, choice)
-        let z = scaleColumns(product.product(of: kept, adding: term(kept, nil)), by: factors, bias: nil)
+        let z = scaleColumns(
+            product.product(of: kept, adding: term(kept, nil, product.context)), by: factors, bias: nil)
         let lost = addResidual(
             product.input, scaleColumns(kept, by: Tensor(repeating: -1, [kept.columnCount]), bias: nil), dropout: nil)
         return product.finished(addResidual(product.biasedProduct(of: lost), z, dropout: nil))

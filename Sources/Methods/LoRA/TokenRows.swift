@@ -127,7 +127,8 @@ final class TokenRows: EmbeddingAdapter, LinearAdapter {
     func lowRankTerm(for input: Tensor, _ context: ForwardContext) -> LowRankTerm? {
         guard let places else { return nil }
         let change = addResidual(rows, negatedOriginals, dropout: nil)
-        return LowRankTerm(u: lowRankInput(input, change, scale: 1, dropout: nil), b: places)
+        return LowRankTerm(
+            u: lowRankInput(input, change, scale: 1, dropout: nil, byRow: !context.isTraining), b: places)
     }
 
     var readsOutput: Bool { false }

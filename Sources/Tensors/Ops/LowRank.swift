@@ -3,12 +3,14 @@ import Diagnostics
 /// u = s · drop(x) · Aᵀ for x [rows, inputs], A [rank, inputs] → u [rows, rank]: the narrow half of a low-rank update.
 ///
 /// The dropped-out x is never stored: both directions draw the same choice block by block.
-public func lowRankInput(_ x: Tensor, _ a: Tensor, scale: Float, dropout: Dropout?) -> Tensor {
+///
+/// - Parameter byRow: As in `linear`.
+public func lowRankInput(_ x: Tensor, _ a: Tensor, scale: Float, dropout: Dropout?, byRow: Bool = true) -> Tensor {
     require(x.columnCount == a.columnCount, "lowRankInput: \(x.shape) by \(a.shape)")
     let (rows, inputs, rank) = (x.rowCount, x.columnCount, a.rowCount)
     let u = Tensor(uninitialized: [rows, rank])
     let down = Matrix(a.data, rows: inputs, columns: rank, isTransposed: true)
-    let product = x.needsGradient || a.needsGradient ? gemm : gemmByRow
+    let product = byRow ? gemmByRow : gemm
     WorkerPool.shared.run(over: rows, grain: rowBlock) { block in
         withDropped(x, block, 0..<inputs, dropout) { kept, stride in
             product(
