@@ -39,6 +39,9 @@ public protocol PEFTMethod: SendableMetatype {
     /// Virtual tokens that the prompt's template has to place, `[P3]` for three of them.
     var placedTokens: Int { get }
 
+    /// Why no other tool loads what these settings deliver, as a sentence without its point; nil where `library` does.
+    var formObstacle: String? { get }
+
     /// Whether training begins by taking something out of the weights below its adapters, so that peft's files hold what
     /// was left of them.
     var changesBaseWeights: Bool { get }
@@ -60,6 +63,10 @@ extension PEFTMethod {
     public static var loadingObstacle: String? { nil }
     public var leadingPositions: Int { 0 }
     public var placedTokens: Int { 0 }
+    public var formObstacle: String? {
+        placedTokens > 0
+            ? "peft doesn't know virtual tokens that are placed in the prompt; only this tool loads the adapter" : nil
+    }
     public var changesBaseWeights: Bool { false }
     public func check(_ model: any AdaptableModel) throws {}
 }

@@ -26,6 +26,7 @@ public struct PTuningV2: PEFTMethod {
     }
 
     public var leadingPositions: Int { settings.prompt.count }
+    public var formObstacle: String? { settings.formObstacle }
 
     public func check(_ model: any AdaptableModel) throws { try settings.check(model, section, startingFrom: start) }
 

@@ -26,6 +26,7 @@ public struct PrefixTuning: PEFTMethod {
     }
 
     public var leadingPositions: Int { settings.prompt.count }
+    public var formObstacle: String? { settings.formObstacle }
 
     public func check(_ model: any AdaptableModel) throws {
         try settings.check(model, section, startingFrom: start)
@@ -67,6 +68,11 @@ struct PrefixSettings {
         if !section.isAdapterFile, !isProjected, section.has("encoder_hidden_size") {
             section.record("goes with prefix_projection: true", at: "encoder_hidden_size")
         }
+    }
+
+    var formObstacle: String? {
+        placement == .everyAttention
+            ? "peft has prefixes in the decoder's own attention alone; only this tool loads the adapter" : nil
     }
 
     func reportDifferences(from start: PrefixSettings, _ section: ConfigSection) {

@@ -45,12 +45,9 @@ struct ResultUse {
     /// The lines of the card that show how libraries load it.
     var python: [String] {
         let method = type(of: configuration.method)
-        if isAdapter, configuration.method.placedTokens > 0 {
-            return [
-                "peft doesn't know virtual tokens that are placed in the prompt; only this tool loads the adapter.", "",
-            ]
+        if isAdapter, let obstacle = configuration.method.formObstacle ?? method.loadingObstacle {
+            return ["\(obstacle).", ""]
         }
-        if isAdapter, let obstacle = method.loadingObstacle { return ["\(obstacle).", ""] }
         let name =
             isClassifier
             ? "AutoModelForSequenceClassification" : hasEncoder ? "AutoModelForSeq2SeqLM" : "AutoModelForCausalLM"
