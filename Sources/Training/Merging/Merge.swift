@@ -47,7 +47,8 @@ public func merge(_ settings: MergeSettings, warn: @escaping WarningSink) throws
     summary.bound = plan.bound
     if summary.difference > summary.bound {
         // A weight's rounding is as small as a sum's, and there are some of them on the way through a model.
-        summary.bound = max(summary.bound, 16 * probe.noise(of: written.model))
+        let noise = probe.noise(of: written.model, changed: Set(merged.changed.keys))
+        summary.bound = max(summary.bound, min(1e-2, 16 * noise))
     }
     if !(summary.difference <= summary.bound) {
         throw Problem(

@@ -9,8 +9,6 @@ import Tokenizers
 /// Texts whose logits tell whether two models compute the same.
 struct MergeProbe {
     private let batch: TokenBatch
-    /// Each text by itself.
-    private let alone: [TokenBatch]
 
     private static let texts = [
         "The quick brown fox jumps over the lazy dog, and nobody at the inn by the river is surprised.",
@@ -29,26 +27,28 @@ struct MergeProbe {
         let codec = try? base.codec()
         let sequences = [random] + Self.texts.map { codec?.opening($0).filter { $0 < rows } ?? [] }
         let prompts = sequences.map { Array($0.prefix(base.model.maximumLength)) }.filter { !$0.isEmpty }
-        func made(_ prompts: [[Int32]]) -> TokenBatch {
-            guard base.model.hasEncoder else {
-                return TokenBatch(newTokens: prompts, positions: prompts.map { _ in 0 })
-            }
-            var batch = TokenBatch(sequences: prompts.map { base.model.opening($0) + $0 })
-            batch.source = SourceRows(prompts)
-            return batch
+        guard base.model.hasEncoder else {
+            batch = TokenBatch(newTokens: prompts, positions: prompts.map { _ in 0 })
+            return
         }
-        batch = made(prompts)
-        alone = prompts.map { made([$0]) }
+        var batch = TokenBatch(sequences: prompts.map { base.model.opening($0) + $0 })
+        batch.source = SourceRows(prompts)
+        self.batch = batch
     }
 
     func logits(_ model: any LanguageModel) -> Tensor { model.logits(batch, rows: nil, .inference()) }
 
-    /// How far a model's logits move by rounding alone: between all texts in one pass, whose sums are taken in one order,
-    /// and each by itself, whose sums are in another. Where scores are large, as T5's can be, small differences grow.
-    func noise(of model: any LanguageModel) -> Double {
-        let together = logits(model)
-        let apart = alone.map { model.logits($0, rows: nil, .inference()).values }
-        return Self.difference(Tensor(apart.flatMap { $0 }, shape: together.shape), together)
+    /// How far a model's logits move by rounding alone: by the last bit of the weights named `changed`, which stay so. Where
+    /// scores are large, as T5's can be, small differences grow.
+    func noise(of model: any LanguageModel, changed: Set<String>) -> Double {
+        let before = logits(model)
+        var generator = RandomGenerator(seed: 2, stream: "merge.probe")
+        for parameter in model.parameters where changed.contains(parameter.name) {
+            let moved = parameter.tensor.copy()
+            for i in 0..<moved.count { moved.data[i] *= generator.nextUniform() < 0.5 ? 1 - 0x1p-23 : 1 + 0x1p-23 }
+            parameter.tensor = moved
+        }
+        return Self.difference(logits(model), before)
     }
 
     /// The largest difference relative to the largest expected logit; infinite where something isn't a number.
