@@ -174,7 +174,6 @@ public struct DataSettings: Sendable, Hashable {
         paddingID: Int32? = nil, chat: ChatFormat? = nil
     ) throws -> Dataset {
         try check(codec.virtualTokens)
-        try codec.check(templates, blockSize: blockSize, maximumTargetLength: maximumTargetLength)
         let length = [maximumLength, lengthLimit].compactMap { $0 }.min()
         var encoder = ExampleEncoder(templates: templates, codec: codec, maximumLength: length, policy: policy)
         encoder.labels = labels

@@ -5,24 +5,42 @@ public import Tensors
 ///
 /// Sequences may have different lengths, leave at any time, and be joined with those of another cache.
 public final class KeyValueCache {
-    /// The memory of one sequence: for each layer [capacity, width of all key/value heads].
+    /// The memory of one sequence: for each layer [rows, width of all key/value heads], which grows up to `capacity` rows.
     private struct Sequence {
         var keys: [Tensor]
         var values: [Tensor]
+        let capacity: Int
         var length = 0
         /// Of what an encoder read, layer by layer; never written again, so that copies share them.
         var sources: [KeyValuePrefix] = []
 
         func copy() -> Sequence {
-            let width = keys.first?.columnCount ?? 0
-            func copied(_ tensor: Tensor) -> Tensor {
-                let copy = Tensor(uninitialized: tensor.shape)
-                copy.data.update(from: tensor.data, count: length * width)
-                return copy
+            var copy = self
+            for layer in keys.indices {
+                copy.keys[layer] = Self.moved(keys[layer], rows: keys[layer].rowCount, used: length)
+                copy.values[layer] = Self.moved(values[layer], rows: values[layer].rowCount, used: length)
             }
-            return Sequence(keys: keys.map(copied), values: values.map(copied), length: length, sources: sources)
+            return copy
+        }
+
+        /// Makes room for `count` rows in one layer.
+        mutating func reserve(_ count: Int, layer: Int) {
+            let rows = keys[layer].rowCount
+            if count <= rows { return }
+            let more = min(capacity, max(count, 2 * rows))
+            keys[layer] = Self.moved(keys[layer], rows: more, used: length)
+            values[layer] = Self.moved(values[layer], rows: more, used: length)
+        }
+
+        private static func moved(_ tensor: Tensor, rows: Int, used: Int) -> Tensor {
+            let copy = Tensor(uninitialized: [rows, tensor.columnCount])
+            copy.data.update(from: tensor.data, count: used * tensor.columnCount)
+            return copy
         }
     }
+
+    /// Rows that a sequence has room for at once.
+    private static let firstRows = 256
 
     private let layerCount: Int
     private var sequences: [Sequence]
@@ -30,10 +48,11 @@ public final class KeyValueCache {
     /// Room for `sequences` sequences of at most `capacity` tokens, empty at first.
     public init(layerCount: Int, sequences: Int, capacity: Int, width: Int) {
         self.layerCount = layerCount
+        let rows = min(capacity, Self.firstRows)
         self.sequences = (0..<sequences).map { _ in
             Sequence(
-                keys: (0..<layerCount).map { _ in Tensor(uninitialized: [capacity, width]) },
-                values: (0..<layerCount).map { _ in Tensor(uninitialized: [capacity, width]) })
+                keys: (0..<layerCount).map { _ in Tensor(uninitialized: [rows, width]) },
+                values: (0..<layerCount).map { _ in Tensor(uninitialized: [rows, width]) }, capacity: capacity)
         }
     }
 
@@ -44,11 +63,13 @@ public final class KeyValueCache {
             prefixes.count == layerCount && sequences.allSatisfy { $0.length == 0 },
             "KeyValueCache: \(prefixes.count) prefixes for \(layerCount) layers")
         for index in sequences.indices {
-            let sequence = sequences[index]
-            for (prefix, (keys, values)) in zip(prefixes, zip(sequence.keys, sequence.values)) {
+            for (layer, prefix) in prefixes.enumerated() {
                 require(
-                    prefix.keys.columnCount == keys.columnCount && length <= keys.rowCount,
-                    "KeyValueCache: a prefix \(prefix.keys.shape) in \(keys.shape)")
+                    prefix.keys.columnCount == sequences[index].keys[layer].columnCount
+                        && length <= sequences[index].capacity,
+                    "KeyValueCache: a prefix \(prefix.keys.shape) in \(sequences[index].keys[layer].shape)")
+                sequences[index].reserve(length, layer: layer)
+                let (keys, values) = (sequences[index].keys[layer], sequences[index].values[layer])
                 keys.data.update(from: prefix.keys.data, count: prefix.keys.count)
                 values.data.update(from: prefix.values.data, count: prefix.values.count)
             }
@@ -101,12 +122,16 @@ public final class KeyValueCache {
                 + "\(layerCount)")
         let width = heads.keyValueWidth
         let calls = sequences.indices.map { index in
-            let sequence = sequences[index]
             let rows = offsets[index]..<offsets[index + 1]
-            let (keys, values) = (sequence.keys[layer], sequence.values[layer])
+            let capacity = sequences[index].capacity
             require(
-                keys.columnCount == width && sequence.length + rows.count <= keys.rowCount,
-                "KeyValueCache: \(rows.count) more than \(sequence.length) tokens of width \(width) in \(keys.shape)")
+                sequences[index].keys[layer].columnCount == width
+                    && sequences[index].length + rows.count <= capacity,
+                "KeyValueCache: \(rows.count) more than \(sequences[index].length) tokens of width \(width) in "
+                    + "\([capacity, sequences[index].keys[layer].columnCount])")
+            sequences[index].reserve(sequences[index].length + rows.count, layer: layer)
+            let sequence = sequences[index]
+            let (keys, values) = (sequence.keys[layer], sequence.values[layer])
             input.writeKeysAndValues(
                 of: rows, heads, keys: keys.data + sequence.length * width,
                 values: values.data + sequence.length * width)

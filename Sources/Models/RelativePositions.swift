@@ -37,7 +37,9 @@ final class RelativePositions {
         }
         let exact = count / 2
         if length < exact { return first + length }
-        let share = log(Double(length) / Double(exact)) / log(Double(maximum) / Double(exact))
-        return first + min(count - 1, exact + Int(share * Double(count - exact)))
+        // In single precision step by step, as torch has it: some distances lie on a bucket's border.
+        let scale = Float(log(Double(maximum) / Double(exact)))
+        let share = logf(Float(length) / Float(exact)) / scale * Float(count - exact)
+        return first + min(count - 1, exact + Int(share))
     }
 }

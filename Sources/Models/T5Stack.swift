@@ -42,13 +42,12 @@ final class T5Stack {
         let longest = offsets.indices.dropLast().map { offsets[$0 + 1] - offsets[$0] + before[$0] }.max() ?? 0
         let bias = positions?.bias(keys: longest)
         for (index, block) in blocks.enumerated() {
-            let wanted = index == blocks.count - 1 ? rows : nil
             let parts = T5Block.Parts(
                 offsets: offsets, bias: bias, prefix: own.isEmpty ? nil : own[index],
                 sourcePrefix: prefixes.sources.isEmpty ? nil : prefixes.sources[index], memory: memory)
             if index == blocks.count - 1 {
                 // Its record is the first to be gone through: keeping it costs no more than computing it again.
-                h = block(h, parts, rows: wanted, context)
+                h = block(h, parts, rows: rows, context)
             } else {
                 h = context.checkpointed { [h] in block(h, parts, rows: nil, $0) }
             }

@@ -99,11 +99,12 @@ import Testing
     @Test("refuses what only a model that goes on with texts can learn, and says what to do")
     func foreignData() throws {
         let advice = "the model has an encoder for what is given and a decoder for what is wanted"
+        // What stands before the value that is wrong, the value, and the message.
         let cases = [
-            (#"text: "{ref}""#, "data.text: \(advice): give prompt and completion"),
-            (#"text: "{ref}", block_size: 8"#, "data.block_size: \(advice): give prompt and completion"),
+            ("text: ", #""{ref}""#, "data.text: \(advice): give prompt and completion"),
+            (#"text: "{ref}", block_size: "#, "8", "data.block_size: \(advice): give prompt and completion"),
             (
-                "messages: chat",
+                "messages: ", "chat",
                 "data.messages: \(advice), so that it reads no conversation as one text: give prompt and completion "
                     + "instead of messages (chat)"
             ),
@@ -111,9 +112,16 @@ import Testing
         try folder.write(
             #"{"mr": "a", "ref": "b", "chat": [{"role": "user", "content": "c"}, {"role": "assistant", "content": "d"}]}"#
                 + "\n" + #"{"mr": "c", "ref": "d", "chat": []}"#, to: "data.jsonl")
-        for (data, message) in cases {
-            #expect(try complaint(train("model.init=random", data: data)) == "error: \(message)")
+        let line = "data: {train: \(file("data.jsonl")), shuffle: false, "
+        for (before, value, message) in cases {
+            let column = line.count + before.count + 1
+            let found = try complaint(train("model.init=random", data: before + value))
+            #expect(found == "FOLDER/run.yaml:2:\(column): error: \(message)")
         }
+        try folder.write("a line\n", to: "lines.txt")
+        let lines = try complaint(
+            train("model.init=random", "data.train=\(file("lines.txt"))", data: "max_length: 9"))
+        #expect(lines.hasSuffix("error: data.prompt: \(advice): give prompt and completion"), "\(lines)")
         let labels = try complaint(
             train("model.init=random", "task=sequence_classification", data: #"text: "{mr}", label: "{ref}""#))
         #expect(

@@ -50,6 +50,18 @@ import Testing
         #expect(cache.lengths == [5, 7])
     }
 
+    @Test("makes room as it is needed, and begins small however much it may hold")
+    func growth() {
+        let whole = sequence(600, seed: 9)
+        let cache = KeyValueCache(layerCount: 1, sequences: 1, capacity: 1 << 40, width: 8)
+        for rows in [0..<200, 200..<257, 257..<258, 258..<600] {
+            let y = cache.attend(
+                .packed(packed(Array(whole[rows]))), layer: 0, offsets: [0, rows.count], heads: Self.heads, scale: 0.5)
+            expectRows(y.values.map { $0 }, whole, rows: rows)
+        }
+        #expect(cache.lengths == [600])
+    }
+
     @Test("begins with keys and values that are in front of every sequence")
     func prefix() {
         let sequences = [sequence(4, seed: 1), sequence(2, seed: 2)]

@@ -11,8 +11,13 @@ extension BaseModel {
     /// - Parameters:
     ///   - source: A file with a template, or the name of a known one; nil for the model's own.
     ///   - trained: The folder of an adapter, whose own template goes before the others.
-    /// - Throws: `Problem` where there is none, and where it isn't well formed.
+    /// - Throws: `Problem` where there is none, where an encoder reads what is given, and where it isn't well formed.
     public func chatFormat(_ source: String?, savedIn trained: String?) throws -> ChatFormat {
+        if model.hasEncoder {
+            throw Problem(
+                "the model has an encoder and a decoder, so that it reads no conversation as one text: give it prompts",
+                file: folder)
+        }
         let codec = try codec()
         let special = codec.tokenizer.addedTokens.filter(\.isSpecial).map(\.content)
         let own = try ChatTemplateFolder(folder)

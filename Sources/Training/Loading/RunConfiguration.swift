@@ -24,6 +24,7 @@ public struct RunConfiguration {
     public private(set) var training: TrainingSettings
     /// Where the settings of `training` were written, for what shows only once data and model are there.
     private(set) var trainingSection: ConfigSection
+    private var dataSection: ConfigSection
     /// Every value with the defaults, as `training_config.yaml` keeps it.
     public let resolvedYAML: String
 
@@ -58,6 +59,7 @@ public struct RunConfiguration {
         let adapter = initialAdapter
         let method = Result { try Self.read(type, peft, startingFrom: adapter, warn: warn) }
         trainingSection = document.root.section("training")
+        dataSection = document.root.section("data")
         training = TrainingSettings(trainingSection, defaultRate: type.learningRate)
         if initialAdapter != nil, type.adapterType == nil, peft.has("method") {
             peft.record("\(methodName) makes no adapter; start from a model by model.path", at: "init_from")
@@ -70,7 +72,7 @@ public struct RunConfiguration {
         try document.finish()
         for warning in document.warnings { warn(warning) }
         self.method = try method.get()
-        try Self.check(data, self.method, document.root.section("data"), warn: warn)
+        try Self.check(data, self.method, dataSection, warn: warn)
         resolvedYAML = document.resolvedYAML()
     }
 
@@ -95,6 +97,18 @@ public struct RunConfiguration {
         }
     }
 
+    /// Throws `Problems` with a place where records can't be made by the templates for a model with that codec.
+    func check(_ codec: TextCodec) throws {
+        do {
+            try codec.check(
+                data.templates, blockSize: data.blockSize, maximumTargetLength: data.maximumTargetLength)
+        } catch let found as Problem {
+            let key = (found.key ?? "").replacing("data.", with: "")
+            // Lines of a text file need no template, so that none may stand there.
+            throw Problems([dataSection.problem(found.message, at: dataSection.has(key) ? key : "prompt")])
+        }
+    }
+
     /// The same with the labels that were found in the data, so that they are known wherever the result is used.
     func with(_ labels: LabelSet) throws -> RunConfiguration {
         var overrides = ["data.problem_type=\(labels.problemType)"]
@@ -104,6 +118,7 @@ public struct RunConfiguration {
         var configuration = try RunConfiguration(.parse(yaml: resolvedYAML, overrides: overrides), warn: { _ in })
         // Which values were given, and where, the resolved ones don't tell.
         (configuration.training, configuration.trainingSection) = (training, trainingSection)
+        configuration.dataSection = dataSection
         return configuration
     }
 

@@ -73,9 +73,7 @@ public final class Trainer {
         base.checkEnd(
             of: configuration.data.blockSize == nil ? configuration.data.templates : nil, warn: observer.warned)
         try configuration.method.check(base.model)
-        try codec.check(
-            configuration.data.templates, blockSize: configuration.data.blockSize,
-            maximumTargetLength: configuration.data.maximumTargetLength)
+        try configuration.check(codec)
         let (data, padding) = (configuration.data, base.paddingID)
         let chat = try data.templates.conversation.map { source in
             try base.chatFormat(
