@@ -3,6 +3,7 @@ public import Datasets
 import Diagnostics
 import Files
 import JSONText
+import Models
 import Tokenizers
 
 extension BaseModel {
