@@ -70,7 +70,8 @@ public final class QuantizedTensor: StoredTensor, @unchecked Sendable {
             self.scaleMemory = scaleMemory
             codes.scales = UnsafeRawPointer(scaleMemory.codes).assumingMemoryBound(to: Float.self)
         case .nested(let scaleCodes, let nested, let map, let offset):
-            require(map.count == 256 && nested.count == (scaleCodes.count + 255) / 256, "QuantizedTensor: nested scales")
+            require(
+                map.count == 256 && nested.count == (scaleCodes.count + 255) / 256, "QuantizedTensor: nested scales")
             scaleMemory = CodeMemory(count: 4 * (nested.count + map.count) + scaleCodes.count)
             let floats = UnsafeMutableRawPointer(scaleMemory.codes).assumingMemoryBound(to: Float.self)
             floats.update(from: map, count: map.count)
@@ -155,7 +156,8 @@ public final class QuantizedTensor: StoredTensor, @unchecked Sendable {
         let blocks = quantization.format == .int8 ? outputs : blockCount(quantization, outputs * inputs)
         let magnitudes = Tensor(uninitialized: [blocks])
         // Rows that end amid a block are quantized in one go.
-        let band = isInPanels && inputs % max(1, quantization.blockSize) == 0 || quantization.format == .int8 ? 64 : outputs
+        let band =
+            isInPanels && inputs % max(1, quantization.blockSize) == 0 || quantization.format == .int8 ? 64 : outputs
         let target = memory
         nonisolated(unsafe) let reader = RowReader(source, isInputByOutput: isInputByOutput)
         WorkerPool.shared.run(band == 0 ? 0 : (outputs + band - 1) / band) { index in
