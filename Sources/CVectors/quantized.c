@@ -422,7 +422,8 @@ PEFT_TARGET float peft_quantize_row(const float *from, long count, signed char *
         magnitude = fabsf(half) > magnitude ? fabsf(half) : magnitude;
     }
     if (isinf(magnitude)) return magnitude;
-    const float factor = magnitude > 0 ? 127 / magnitude : 0;
+    // Torch takes a number divided by a tensor for the product with its reciprocal.
+    const float factor = magnitude > 0 ? 127 * (1 / magnitude) : 0;
     for (long i = 0; i < count; i++) codes[i] = (signed char)rintf((float)(_Float16)from[i] * factor);
     return magnitude;
 }
