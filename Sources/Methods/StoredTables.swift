@@ -59,7 +59,9 @@ public struct StoredTables {
         // Of a saved module that has one, peft stores every bias that there is beside `bias: all`.
         for name in tensors.keys.filter({ $0.hasSuffix(Self.copiedBias) }) {
             let path = String(name.dropLast(Self.copiedBias.count))
-            guard modulesToSave.contains(where: { TargetSelection.saves(moduleAt: path, orAbove: $0) }) else { continue }
+            guard modulesToSave.contains(where: { TargetSelection.saves(moduleAt: path, orAbove: $0) }) else {
+                continue
+            }
             Self.drop(name, like: path + ".bias", from: &tensors)
             tensors[path + Self.originalBias] = nil
         }

@@ -58,7 +58,8 @@ import Training
         let node = try expected(name)
         let stored = try BaseModel.load(Self.folder + name, randomSeed: nil, warn: { _ in })
         let made = try BaseModel.load(
-            fixture(node.string("source")).path(percentEncoded: false), randomSeed: nil, labels: stored.labels, headSeed: 0,
+            fixture(node.string("source")).path(percentEncoded: false), randomSeed: nil, labels: stored.labels,
+            headSeed: 0,
             quantization: settings(name), warn: { _ in })
         let quantized = try node.array("quantized").map { try $0.asString() + ".weight" }
         for (theirs, ours) in zip(stored.model.parameters, made.model.parameters) {
