@@ -50,6 +50,12 @@ public final class Tensor: @unchecked Sendable {
         self.init(shape: shape, storage: TensorStorage(readOnly: base, count: count, owner: owner))
     }
 
+    /// A tensor over memory that `owner` keeps alive and that only this tensor's user writes.
+    public convenience init(writable base: UnsafeMutablePointer<Float>, shape: [Int], owner: AnyObject) {
+        guard let count = Int.product(of: shape) else { defect("Tensor: shape \(shape)") }
+        self.init(shape: shape, storage: TensorStorage(writable: base, count: count, owner: owner))
+    }
+
     /// The first element. Valid while the tensor lives; only whoever just made a tensor writes to it, and optimizers.
     public var data: UnsafeMutablePointer<Float> { storage.base }
 

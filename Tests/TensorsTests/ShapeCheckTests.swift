@@ -234,6 +234,21 @@ private let misuses: [ShapeCheckTests.Misuse] = [
             AdamWStep(
                 learningRate: 1, beta1: 0, beta2: 0, epsilon: 1, weightDecay: 0, number: 1, gradientScale: 1))
     },
+    .init("adamW8Bit: parameter [2], gradient [2], moments of 2 and 3") {
+        func moment(_ count: Int) -> CodedMoment {
+            CodedMoment(codes: ByteTensor(zeros: [count]), scales: Tensor(zeros: [1]))
+        }
+        adamW8Bit(
+            parameter: tensor(2), gradient: tensor(2), firstMoment: moment(2), secondMoment: moment(3),
+            AdamWStep(
+                learningRate: 1, beta1: 0, beta2: 0, epsilon: 1, weightDecay: 0, number: 1, gradientScale: 1))
+    },
+    .init("CodedMoment: 1 scales for 257 codes") {
+        _ = CodedMoment(codes: ByteTensor(zeros: [257]), scales: Tensor(zeros: [1]))
+    },
+    .init("GradientProjection: [2, 2] for [3, 3]") {
+        GradientProjection(left: tensor(2, 3), right: nil).add(tensor(2, 2), to: tensor(3, 3))
+    },
     .init("multiply: [2, 3] by [2, 3]") {
         let (a, c) = (tensor(2, 3), tensor(2, 3))
         multiply(

@@ -177,6 +177,27 @@ struct ThreadTests {
         #expect(same)
     }
 
+    @Test("AdamW with moments in 8 bits")
+    func codedMomentBits() {
+        let count = 100_001
+        let gradient = Tensor(noise(count), shape: [count])
+        let same = isIndependentOfThreads {
+            let p = Tensor(noise(count, seed: 2), shape: [count])
+            let moments = (0..<2).map { _ in
+                CodedMoment(codes: ByteTensor(zeros: [count]), scales: Tensor(zeros: [CodedMoment.blockCount(count)]))
+            }
+            for number in 1...3 {
+                adamW8Bit(
+                    parameter: p, gradient: gradient, firstMoment: moments[0], secondMoment: moments[1],
+                    AdamWStep(
+                        learningRate: 0.1, beta1: 0.9, beta2: 0.99, epsilon: 1e-8, weightDecay: 0.1, number: number,
+                        gradientScale: 1))
+            }
+            return [p.values] + moments.flatMap { [$0.scales.values, $0.codes.bytes.map { Float($0) }] }
+        }
+        #expect(same)
+    }
+
     @Test("linear layers, low-rank terms and chosen rows, both ways")
     func linearBits() {
         let (rows, inputs, outputs, rank) = (301, 130, 400, 5)

@@ -3,7 +3,6 @@
 
 #include "CBlocks.h"
 #include "CProducts.h"
-#include "CQuantized.h"
 #include "CSoftmax.h"
 
 /// Eight floats, seen as SIMD8<Float> from Swift. Comparisons and selections between them are written here: through
@@ -100,5 +99,7 @@ void peft_use_narrow_vectors(int narrow);
 void peft_wide_panel_product(
     const float *a, long row_step, long depth_step, const float *b, long panel_stride, float *c, long stride,
     long rows, long columns, long depth, int adding);
+
+#include "CCodes.h"
 
 #endif

@@ -64,7 +64,7 @@ public func adamW(
 }
 
 /// The step's numbers as the lanes need them.
-private struct AdamWUpdate {
+struct AdamWUpdate {
     let decay: Float
     let gradientScale: Float
     let firstShare: Float

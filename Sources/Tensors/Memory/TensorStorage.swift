@@ -37,6 +37,14 @@ public final class TensorStorage: @unchecked Sendable {
         isReadOnly = true
     }
 
+    /// Foreign memory that lives as long as `owner`.
+    init(writable base: UnsafeMutablePointer<Float>, count: Int, owner: AnyObject) {
+        self.base = base
+        self.count = count
+        self.owner = owner
+        isReadOnly = false
+    }
+
     /// A part of other memory, as writable as that.
     init(partOf whole: TensorStorage, _ range: Range<Int>) {
         require(
