@@ -79,8 +79,10 @@ struct PreparedWorkload {
             into: base.model, InstallationContext(seed: 1, basePath: model, isTraining: true))
         let trainable =
             workload == .bias ? Self.onlyBiases(of: installation.trainable) : installation.trainable
+        let optimizer = try run.optimizer(of: trainable, in: base.model)
+        optimizer.state.allocate()
         runner = StepRunner(
-            model: base.model, installation: installation, optimizer: AdamW(trainable, run.training.optimizer), seed: 1,
+            model: base.model, installation: installation, optimizer: optimizer, seed: 1,
             isCheckpointing: run.training.isCheckpointing)
         if workload == .records {
             let dataset = try run.data.dataset(

@@ -227,7 +227,7 @@ private final class BottleneckInstallation: Installation {
         self.bottlenecks = bottlenecks
         self.frozen = frozen
         self.configuration = configuration
-        frozen.freeze()
+        frozen.takeOver(tracking: false)
         for bottleneck in bottlenecks {
             bottleneck.join.adapter = bottleneck
             if isTraining {

@@ -21,13 +21,11 @@ final class LayerAdapters: Installation {
     private let extras: ExtraParameters
     private let configuration: JSONValue
 
-    init(
-        _ adapters: [any MergeableAdapter], _ extras: ExtraParameters, _ configuration: JSONValue, isTraining: Bool
-    ) throws(Problem) {
+    init(_ adapters: [any MergeableAdapter], _ extras: ExtraParameters, _ configuration: JSONValue, isTraining: Bool) {
         self.adapters = adapters
         self.extras = extras
         self.configuration = configuration
-        try extras.takeOver(tracking: isTraining)
+        extras.takeOver(tracking: isTraining)
         for adapter in adapters {
             adapter.linear.adapter = adapter
             if isTraining {

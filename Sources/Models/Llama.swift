@@ -156,9 +156,11 @@ extension Llama {
             path = scope.path
             let (width, heads, epsilon) = (configuration.width, configuration.heads, configuration.normEpsilon)
             func linear(_ scope: ParameterScope, _ inputs: Int, _ outputs: Int, bias: Bool) -> Linear {
-                scope.linear(
-                    inputs: inputs, outputs: outputs, .normal(standardDeviation: configuration.initializerRange),
-                    hasBias: bias)
+                Linear(
+                    path: scope.path,
+                    weight: scope.parameter(
+                        "weight", [outputs, inputs], .normal(standardDeviation: configuration.initializerRange)),
+                    bias: bias ? scope.parameter("bias", [outputs], .constant(0)) : nil, isInputByOutput: false)
             }
             let attention = scope["self_attn"]
             let hasBiases = configuration.hasInputBiases

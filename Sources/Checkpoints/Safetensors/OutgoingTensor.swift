@@ -39,6 +39,15 @@ public struct OutgoingTensor {
         content = .stored(tensor)
     }
 
+    /// Bytes that are written as U8.
+    public init(_ name: String, _ bytes: ByteTensor) {
+        self.init(
+            name,
+            RawTensor(
+                name: name, elementType: .unsigned8, shape: bytes.shape, count: bytes.count, file: "",
+                bytes: bytes.bytes, owner: bytes))
+    }
+
     private init(_ name: String, _ elementType: ElementType, _ shape: [Int], _ content: Content) {
         (self.name, self.elementType, self.shape, self.content) = (name, elementType, shape, content)
     }

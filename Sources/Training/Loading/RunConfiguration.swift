@@ -3,6 +3,7 @@ public import Configuration
 public import Datasets
 public import Diagnostics
 import JSONText
+public import Layers
 public import Methods
 
 /// A run's whole configuration: what to train, on what, how, and where to.
@@ -16,8 +17,6 @@ public struct RunConfiguration {
 
     public let modelPath: String
     public let start: Start
-    /// How the base's linear layers are kept in fewer bits; nil keeps them as they are.
-    public let quantization: QuantizationSettings?
     public let data: DataSettings
     public let method: any PEFTMethod
     public let methodName: String
@@ -45,7 +44,6 @@ public struct RunConfiguration {
         let model = document.root.section("model")
         modelPath = model.requiredPath("path")
         start = model.choice("init", default: Start.pretrained)
-        quantization = QuantizationSettings(model)
         let task = document.root.choice("task", default: LearningTask.causalLM)
         let given = document.root.optionalString("task")
         asksForEncoder = task == .sequenceToSequenceLM
@@ -110,6 +108,18 @@ public struct RunConfiguration {
             // Lines of a text file need no template, so that none may stand there.
             throw Problems([dataSection.problem(found.message, at: dataSection.has(key) ? key : "prompt")])
         }
+    }
+
+    /// The configured optimizer of what trains in a model, still without memory for its state.
+    ///
+    /// - Throws: `Problems` where its settings don't fit the model or what trains.
+    public func optimizer(
+        of parameters: [TrainableParameter], in model: any AdaptableModel
+    ) throws -> any Optimizer {
+        try training.optimizer.type.init(
+            OptimizerContext(
+                parameters: parameters, settings: training.optimizer, model: model, method: methodName,
+                section: trainingSection))
     }
 
     /// The same with the labels that were found in the data, so that they are known wherever the result is used.

@@ -196,7 +196,7 @@ final class RunFolder {
     private static let changeable: Set<String> = [
         "training.output_dir", "training.logging_steps", "training.save_steps", "training.save_total_limit",
         "training.eval_steps", "training.per_device_eval_batch_size", "training.gradient_checkpointing",
-        "data.validation",
+        "data.validation", "training.optim_paging_dir",
     ]
 
     /// The length of a run, which may grow.

@@ -21,18 +21,18 @@ public struct StepResult: Sendable, Hashable {
 }
 
 /// Takes optimizer steps: forward and backward over the micro-batches, normalised by all their target tokens
-/// together, then clipping and AdamW.
+/// together, then clipping and the optimizer's update.
 public struct StepRunner {
     public let model: any LanguageModel
     public let installation: any Installation
-    public let optimizer: AdamW
+    public let optimizer: any Optimizer
     public let seed: UInt64
     public let isCheckpointing: Bool
 
     /// - Parameter isCheckpointing: Computes blocks again on the way back instead of keeping what that needs: less
     ///   memory, more time, the same bits.
     public init(
-        model: any LanguageModel, installation: any Installation, optimizer: AdamW, seed: UInt64,
+        model: any LanguageModel, installation: any Installation, optimizer: any Optimizer, seed: UInt64,
         isCheckpointing: Bool = false
     ) {
         self.model = model

@@ -1,6 +1,7 @@
 import Checkpoints
 import Datasets
 import Diagnostics
+import Files
 import Layers
 import Methods
 import Models
@@ -17,7 +18,7 @@ public final class Trainer {
     let configuration: RunConfiguration
     let base: BaseModel
     let installation: any Installation
-    private let optimizer: AdamW
+    let optimizer: any Optimizer
     private let runner: StepRunner
     let batches: BatchSequence
     let validation: Dataset?
@@ -53,7 +54,7 @@ public final class Trainer {
         }
         var base = try BaseModel.load(
             configuration.modelPath, randomSeed: configuration.start == .random ? settings.seed : nil, labels: wanted,
-            headSeed: settings.seed, quantization: configuration.quantization, warn: observer.warned)
+            headSeed: settings.seed, warn: observer.warned)
         if accepted.contains(.base) { base.otherBaseWarning = observer.warned }
         self.base = base
         let labels = base.labels
@@ -114,7 +115,7 @@ public final class Trainer {
             } else {
                 try configuration.method.installWithHead(into: base.model, context)
             }
-        optimizer = AdamW(installation.trainable, settings.optimizer)
+        optimizer = try self.configuration.optimizer(of: installation.trainable, in: base.model)
         runner = StepRunner(
             model: base.model, installation: installation, optimizer: optimizer, seed: settings.seed,
             isCheckpointing: settings.isCheckpointing)
@@ -130,6 +131,7 @@ public final class Trainer {
         let folder = try RunFolder(
             configuration, base: base, chat: chat, existing: existing, stepCount: stepCount, warn: observer.warned)
         if folder.isFinished { return try finishedBefore(folder) }
+        try allocateState(in: folder.path)
         var progress = TrainingProgress()
         let checkpoint = try folder.checkpointToResume()
         let data = DataFingerprint(batches.dataset, isUrgent: checkpoint != nil)
@@ -182,6 +184,18 @@ public final class Trainer {
         let summary = summary(progress, folder, log, wasInterrupted: isStopping)
         observer.finished(summary)
         return summary
+    }
+
+    private func allocateState(in outputFolder: String) throws {
+        guard type(of: optimizer).isPaged else { return optimizer.state.allocate() }
+        let folder = settings.optimizer.pagingFolder ?? outputFolder
+        if ScratchMemory.isInMemory(folder) {
+            observer.warned(
+                Problem(
+                    "the folder's files lie in memory themselves, so that the optimizer's state there saves none: name "
+                        + "one on a disk by training.optim_paging_dir", file: folder, severity: .warning))
+        }
+        try optimizer.state.allocate(in: folder)
     }
 
     /// Writes a checkpoint.

@@ -46,7 +46,7 @@ enum TrainingCheckpoint {
     struct Content {
         let progress: TrainingProgress
         let installation: any Installation
-        let optimizer: AdamW
+        let optimizer: any Optimizer
         let fingerprints: RunFingerprints
         /// The run's, so that the checkpoint can be used with its templates.
         let configuration: String
@@ -62,9 +62,8 @@ enum TrainingCheckpoint {
         try staged.fill {
             try delivery.write(content.installation.deliver(), to: staged.stagingPath)
             try SafetensorsWriter.write(
-                memory(content.installation, content.optimizer).map {
-                    OutgoingTensor($0.name, $0.tensor, as: .float32)
-                },
+                content.optimizer.state.outgoing
+                    + methodState(content.installation).map { OutgoingTensor($0.name, $0.tensor, as: .float32) },
                 to: staged.path(of: tensorsName))
             try AtomicFile.write(content.configuration, to: staged.path(of: RunFolder.configurationName))
             let members = json(progress) + content.fingerprints.members
@@ -117,7 +116,7 @@ enum TrainingCheckpoint {
     ///   - check: Is given what the run began with before anything is changed.
     /// - Throws: A `Problem` where a file isn't what was written, which names the newest checkpoint that is whole.
     static func restore(
-        from path: String, of model: any Architecture, into installation: any Installation, _ optimizer: AdamW,
+        from path: String, of model: any Architecture, into installation: any Installation, _ optimizer: any Optimizer,
         stepCount: Int,
         check: (TrainingProgress, RunFingerprints) throws -> Void, warn: WarningSink
     ) throws -> TrainingProgress {
@@ -138,11 +137,17 @@ enum TrainingCheckpoint {
             try restoreParameters(from: path, of: model, into: installation, warn: warn)
         }
         let file = try SafetensorsFile(path: FileSystem.join(path, tensorsName), warn: warn)
-        let found = try file.tensors.map { ($0.name, try file.tensor(named: $0.name)) }
-        try loadExactly(
-            Dictionary(found, uniquingKeysWith: { first, _ in first }), into: memory(installation, optimizer),
-            file: file.path)
-        for (name, tensor) in memory(installation, optimizer) where !sumOfSquares(tensor).isFinite {
+        let floats = optimizer.state.floats + methodState(installation)
+        let bytes = try storedBytes(optimizer.state, file)
+        let found = try file.tensors.filter { bytes[$0.name] == nil }.map { ($0.name, try file.tensor(named: $0.name)) }
+        try loadExactly(Dictionary(found, uniquingKeysWith: { first, _ in first }), into: floats, file: file.path)
+        for (name, target) in optimizer.state.bytes {
+            if let base = bytes[name]?.bytes.baseAddress {
+                UnsafeMutableRawPointer(target.data).copyMemory(
+                    from: base, byteCount: target.count)
+            }
+        }
+        for (name, tensor) in floats where !sumOfSquares(tensor).isFinite {
             throw advised(
                 Problem("holds numbers that are not finite (NaN or infinity)", file: file.path, key: name), about: path)
         }
@@ -199,11 +204,35 @@ enum TrainingCheckpoint {
         return problem
     }
 
-    /// What the optimizer and the method remember, by name.
-    private static func memory(
-        _ installation: any Installation, _ optimizer: AdamW
-    ) -> [(name: String, tensor: Tensor)] {
-        optimizer.state + installation.trainingState.map { ("method." + $0.name, $0.tensor) }
+    /// What the method remembers, by name.
+    private static func methodState(_ installation: any Installation) -> [(name: String, tensor: Tensor)] {
+        installation.trainingState.map { ("method." + $0.name, $0.tensor) }
+    }
+
+    /// The arrays of bytes that the optimizer remembers, as the file holds them.
+    private static func storedBytes(
+        _ state: OptimizerState, _ file: SafetensorsFile
+    ) throws -> [String: RawTensor] {
+        var found: [String: RawTensor] = [:]
+        var problems: [Problem] = []
+        for entry in state.entries where entry.elements == .bytes {
+            guard file.entry(named: entry.name) != nil else {
+                problems.append(
+                    Problem("is missing; shape \(entry.shape) is expected", file: file.path, key: entry.name))
+                continue
+            }
+            let stored = try file.raw(named: entry.name)
+            if stored.elementType == .unsigned8, stored.shape == entry.shape {
+                found[entry.name] = stored
+                continue
+            }
+            problems.append(
+                Problem(
+                    "has shape \(stored.shape) of \(stored.elementType), but \(entry.shape) of U8 is expected",
+                    file: file.path, key: entry.name))
+        }
+        if !problems.isEmpty { throw Problems(problems) }
+        return found
     }
 
     private static func restoreParameters(

@@ -18,7 +18,7 @@ public struct TrainingSettings: Sendable, Hashable {
     public var schedule: LearningRateSchedule
     /// A number of steps, or below 1 a share of the run's, as `transformers` takes it.
     public var warmup: Double
-    public var optimizer: AdamW.Settings
+    public var optimizer: OptimizerSettings
     public var seed: UInt64
     public var loggingSteps: Int
     /// nil: at the end of each epoch.
@@ -44,13 +44,7 @@ public struct TrainingSettings: Sendable, Hashable {
         hasDefaultRate = !section.has("learning_rate")
         schedule = section.choice("lr_scheduler_type", default: LearningRateSchedule.linear)
         warmup = section.countOrShare("warmup_steps", default: 0, in: 0...Double(Self.largest))
-        _ = section.choice("optim", of: ["adamw_torch"], default: "adamw_torch")
-        optimizer = AdamW.Settings(
-            beta1: section.double("adam_beta1", default: 0.9, in: 0..<1),
-            beta2: section.double("adam_beta2", default: 0.999, in: 0..<1),
-            epsilon: section.double("adam_epsilon", default: 1e-8, in: Above(0)),
-            weightDecay: section.double("weight_decay", default: 0, in: 0...),
-            maximumNorm: section.double("max_grad_norm", default: 1, in: 0...))
+        optimizer = OptimizerSettings(section)
         seed = UInt64(section.int("seed", default: 42, in: 0...))
         loggingSteps = section.int("logging_steps", default: 10, in: 1...)
         evaluationSteps = section.optionalInt("eval_steps", in: 1...)

@@ -18,6 +18,8 @@ struct TinyTraining {
         {"model_type": "gpt2", "vocab_size": 320, "n_positions": 32, "n_embd": 16, "n_layer": 2, "n_head": 2,
          "embd_pdrop": 0.1, "resid_pdrop": 0.1, "attn_pdrop": 0.1, "torch_dtype": "float16"}
         """
+    /// The same with feed-forward layers large enough for moments in 8 bits.
+    static let wider = gpt2.replacing("\"n_embd\": 16", with: "\"n_embd\": 32")
     /// Of Llama's kin one with a tied head, biases, grouped heads and a window; and GPT-NeoX.
     static let others = [
         """
