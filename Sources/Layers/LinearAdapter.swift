@@ -4,7 +4,7 @@ public import Tensors
 /// What a method puts into a linear layer's slot.
 ///
 /// It completes the layer's product in the way that suits it: with a low-rank term in the fused pass (LoRA), with a
-/// changed weight (`completed(weight:)`), with a changed input (`completed(input:adding:)`), or in steps of its own from
+/// changed weight (`completed(addingToWeight:)`), with a changed input (`completed(input:adding:)`), or in steps of its own from
 /// `product(of:adding:)` or `biasedProduct(of:)` to `finished`.
 public protocol LinearAdapter: AnyObject {
     /// The layer's output with the adapter's part.
@@ -51,9 +51,21 @@ public struct LinearProduct {
         linear(input, layer.base(in: context), bias: bias, lowRank: term, activation: activation, byRow: byRow)
     }
 
+    /// act(x · (W + Δ)ᵀ + b) with Δ in the layout of the layer's weight. A weight in few bits has a product of its own, so that
+    /// its floats are kept nowhere.
+    public func completed(addingToWeight change: Tensor) -> Tensor {
+        guard layer.weight.value is QuantizedTensor else {
+            return completed(weight: addResidual(layer.weight.tensor, change, dropout: nil))
+        }
+        let own = linear(
+            input, DenseWeight(change, isInputByOutput: layer.isInputByOutput), bias: nil, lowRank: nil,
+            activation: nil, byRow: byRow)
+        return finished(addResidual(biasedProduct(of: input), own, dropout: nil))
+    }
+
     /// The same as `completed` with another weight [inputs, outputs] or [outputs, inputs], in the layout of the layer's own; where it
     /// was computed from trained tensors its gradient goes on to them.
-    public func completed(weight: Tensor) -> Tensor {
+    private func completed(weight: Tensor) -> Tensor {
         require(
             weight.shape == layer.weight.shape, "LinearProduct: a weight \(weight.shape) for \(layer.weight.shape)")
         return linear(

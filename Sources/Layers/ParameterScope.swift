@@ -13,6 +13,11 @@ public protocol ParameterSource: AnyObject {
     /// The tensor of that name; nil where it is missing. The shape and the beginning are for sources that make tensors.
     func tensor(named name: String, shape: [Int], _ initializer: Initializer) throws -> (any StoredTensor)?
 
+    /// The same for the weight of a linear layer, [inputs, outputs] or [outputs, inputs], which may be kept in fewer bits.
+    func linearWeight(
+        named name: String, shape: [Int], isInputByOutput: Bool, _ initializer: Initializer
+    ) throws -> (any StoredTensor)?
+
     /// The names that it holds; empty for one that makes tensors.
     var names: [String] { get }
 
@@ -30,6 +35,12 @@ public protocol ParameterSource: AnyObject {
 }
 
 extension ParameterSource {
+    public func linearWeight(
+        named name: String, shape: [Int], isInputByOutput: Bool, _ initializer: Initializer
+    ) throws -> (any StoredTensor)? {
+        try tensor(named: name, shape: shape, initializer)
+    }
+
     public func storedName(_ name: String) -> String { name }
 }
 
@@ -70,6 +81,33 @@ public final class ParameterScope {
     public func parameter(_ name: String, _ shape: [Int], _ initializer: Initializer) -> Parameter {
         let fullName = path.isEmpty ? name : "\(path).\(name)"
         let parameter = Parameter(name: fullName, value: value(fullName, shape, initializer))
+        ledger.parameters.append(parameter)
+        return parameter
+    }
+
+    /// The linear layer of this scope.
+    ///
+    /// - Parameter isInputByOutput: Whether the file keeps the weight as [inputs, outputs].
+    public func linear(
+        inputs: Int, outputs: Int, _ initializer: Initializer, hasBias: Bool, isInputByOutput: Bool = false
+    ) -> Linear {
+        Linear(
+            path: path,
+            weight: linearWeight(inputs: inputs, outputs: outputs, initializer, isInputByOutput: isInputByOutput),
+            bias: hasBias ? parameter("bias", [outputs], .constant(0)) : nil, isInputByOutput: isInputByOutput)
+    }
+
+    /// The weight of this scope's linear layer.
+    public func linearWeight(
+        inputs: Int, outputs: Int, _ initializer: Initializer, isInputByOutput: Bool = false
+    ) -> Parameter {
+        let fullName = path.isEmpty ? "weight" : "\(path).weight"
+        let shape = isInputByOutput ? [inputs, outputs] : [outputs, inputs]
+        let value = checked(fullName, shape) {
+            try ledger.source.linearWeight(
+                named: fullName, shape: shape, isInputByOutput: isInputByOutput, initializer)
+        }
+        let parameter = Parameter(name: fullName, value: value)
         ledger.parameters.append(parameter)
         return parameter
     }
@@ -169,10 +207,21 @@ public final class ParameterScope {
     }
 
     private func value(_ name: String, _ shape: [Int], _ initializer: Initializer) -> any StoredTensor {
+        checked(name, shape) { try ledger.source.tensor(named: name, shape: shape, initializer) }
+    }
+
+    /// What `find` gives, if it has that shape; otherwise a problem is noted.
+    private func checked(
+        _ name: String, _ shape: [Int], _ find: () throws -> (any StoredTensor)?
+    ) -> any StoredTensor {
         do {
-            if let found = try ledger.source.tensor(named: name, shape: shape, initializer) {
+            if let found = try find() {
                 if found.shape == shape { return found }
-                report("has shape \(found.shape), but the configuration asks for \(shape)", name)
+                let isTransposed = found.shape == shape.reversed()
+                report(
+                    "has shape \(found.shape), but the configuration asks for \(shape)"
+                        + (isTransposed ? ", its transpose, which dequantize() of transformers leaves of GPT-2" : ""),
+                    name)
             } else {
                 report("is missing; the configuration asks for shape \(shape)", name)
             }

@@ -58,7 +58,7 @@ public struct BitFit: SelectingMethod {
                 parameter, savedName: BitFitInstallation.savedName(parameter, carrier: carrier),
                 training: parts[ObjectIdentifier(parameter)] ?? .none)
         }
-        extras.takeOver(tracking: context.isTraining)
+        try extras.takeOver(tracking: context.isTraining)
         return BitFitInstallation(
             carrier, extras, settings.adapterConfiguration([carrier], of: model, basePath: context.basePath))
     }

@@ -227,7 +227,7 @@ private final class BottleneckInstallation: Installation {
         self.bottlenecks = bottlenecks
         self.frozen = frozen
         self.configuration = configuration
-        frozen.takeOver(tracking: false)
+        frozen.freeze()
         for bottleneck in bottlenecks {
             bottleneck.join.adapter = bottleneck
             if isTraining {

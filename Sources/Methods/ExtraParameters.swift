@@ -90,8 +90,24 @@ final class ExtraParameters {
 
     /// Gives every parameter memory of its own and, where it is to be trained, asks for its gradient; all other
     /// parameters of the model become constants.
-    func takeOver(tracking: Bool) {
+    ///
+    /// - Throws: `Problem` where one that is to be trained is kept in few bits; then the model is as it was.
+    func takeOver(tracking: Bool) throws(Problem) {
+        let fixed = entries.filter { tracking && $0.training != .none && $0.parameter.value is QuantizedTensor }
+        if let first = fixed.first {
+            if untiedHead { model.retieHead() }
+            throw Problem(
+                "is kept in \((first.parameter.value as? QuantizedTensor)?.quantization.bitsPerElement ?? 4) bits, in which "
+                    + "it can't be trained" + (fixed.count > 1 ? ", as \(fixed.count - 1) more" : "")
+                    + ": choose a method that adapts linear layers, such as lora, or load the base in floats",
+                key: first.parameter.name)
+        }
         for entry in entries { entry.parameter.takeOver(tracking: tracking && entry.training != .none) }
+        freeze()
+    }
+
+    /// Makes all parameters constants but those that were added.
+    func freeze() {
         for parameter in model.parameters {
             guard let tracked = parameter.tracked else { continue }
             if entries.contains(where: { $0.parameter === parameter }) { continue }

@@ -13,18 +13,18 @@ public struct Full: PEFTMethod {
 
     public init(_ section: ConfigSection, startingFrom defaults: Full?) {}
 
-    public func install(into model: any AdaptableModel, _ context: InstallationContext) -> any Installation {
-        FullInstallation(model, tracking: context.isTraining)
+    public func install(into model: any AdaptableModel, _ context: InstallationContext) throws -> any Installation {
+        try FullInstallation(model, tracking: context.isTraining)
     }
 }
 
 private final class FullInstallation: Installation {
     private let parameters: ExtraParameters
 
-    init(_ model: any AdaptableModel, tracking: Bool) {
+    init(_ model: any AdaptableModel, tracking: Bool) throws(Problem) {
         parameters = ExtraParameters(model: model)
         for parameter in model.parameters { parameters.add(parameter, savedName: parameter.name) }
-        parameters.takeOver(tracking: tracking)
+        try parameters.takeOver(tracking: tracking)
     }
 
     var trainable: [TrainableParameter] { parameters.trainable }

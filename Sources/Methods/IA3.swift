@@ -92,7 +92,7 @@ public struct IA3: SelectingMethod {
         let scaled = layers.map { linear, scalesInput in
             IA3Scale(linear, scalesInput: scalesInput, startsAtOne: startsAtOne, seed: context.seed)
         }
-        return LayerAdapters(
+        return try LayerAdapters(
             scaled, extras, configuration(scaled, of: model, basePath: context.basePath),
             isTraining: context.isTraining)
     }

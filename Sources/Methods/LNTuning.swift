@@ -55,7 +55,7 @@ public struct LNTuning: SelectingMethod {
             extras.add(moduleAt: path) { path + ".ln_tuning_layers" + $0.name.dropFirst(path.count) }
         }
         try context.check([], extras)
-        extras.takeOver(tracking: context.isTraining)
+        try extras.takeOver(tracking: context.isTraining)
         // peft has no layers_to_transform here, so what was selected by it is written out.
         let entries =
             targets.layers == nil

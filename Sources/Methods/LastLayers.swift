@@ -48,7 +48,7 @@ public struct LastLayers: PEFTMethod {
             "modules_to_save": .array(chosen.map(JSONValue.string)),
         ]
         let settings = try LoRASettings(ConfigDocument(json: JSONNode.parse(value.text(.compact))).root, defaults: nil)
-        extras.takeOver(tracking: context.isTraining)
+        try extras.takeOver(tracking: context.isTraining)
         return ParameterInstallation(
             extras, settings.adapterConfiguration([], of: model, basePath: context.basePath))
     }

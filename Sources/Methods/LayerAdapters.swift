@@ -21,11 +21,13 @@ final class LayerAdapters: Installation {
     private let extras: ExtraParameters
     private let configuration: JSONValue
 
-    init(_ adapters: [any MergeableAdapter], _ extras: ExtraParameters, _ configuration: JSONValue, isTraining: Bool) {
+    init(
+        _ adapters: [any MergeableAdapter], _ extras: ExtraParameters, _ configuration: JSONValue, isTraining: Bool
+    ) throws(Problem) {
         self.adapters = adapters
         self.extras = extras
         self.configuration = configuration
-        extras.takeOver(tracking: isTraining)
+        try extras.takeOver(tracking: isTraining)
         for adapter in adapters {
             adapter.linear.adapter = adapter
             if isTraining {

@@ -87,7 +87,7 @@ private final class HadamardFactors: MergeableAdapter {
         var left = a1
         if let kept { left = rowProducts(a1, Tensor(repeating: 1, [linear.outputSize, 1]), scale: kept) }
         let change = self.change(left, isTransposed: linear.isInputByOutput)
-        return product.completed(weight: addResidual(linear.weight.tensor, change, dropout: nil))
+        return product.completed(addingToWeight: change)
     }
 
     /// s · (A₁ B₁) ∘ (A₂ B₂), [outputs, inputs] or the transpose.

@@ -101,7 +101,7 @@ struct LyCORISSettings {
                 layout(linear, own.rank).map { (linear.path + "." + $0.suffix, $0.shape) }
             }, extras)
         let adapters = zip(linears, ranks).map { linear, own in make(linear, own.rank, own.scale) }
-        return LayerAdapters(
+        return try LayerAdapters(
             adapters, extras,
             configuration(
                 type: Method.adapterType ?? "", linears, of: model, default: entries, basePath: context.basePath, more),

@@ -42,7 +42,7 @@ final class PromptInstallation: Installation, LearnedPrompt {
         self.encoderAdvice = encoderAdvice
         extras = ExtraParameters(model: model)
         try extras.add(modulesToSave: settings.modulesToSave, section)
-        extras.takeOver(tracking: context.isTraining)
+        try extras.takeOver(tracking: context.isTraining)
         if context.isTraining { for parameter in encoder.parameters { parameter.tensor.track() } }
         model.prompt = self
     }

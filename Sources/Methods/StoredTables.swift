@@ -25,6 +25,8 @@ public struct StoredTables {
     private static let belowRows = ".token_adapter.base_layer.weight"
     private static let copy = ".modules_to_save.weight"
     private static let belowAdapter = ".base_layer.weight"
+    private static let copiedBias = ".modules_to_save.bias"
+    private static let originalBias = ".original_module.bias"
 
     /// Takes the tables, and what peft stores of them twice, out of an adapter's tensors.
     ///
@@ -53,6 +55,15 @@ public struct StoredTables {
                 try add(tensor, named: name, to: parameter, file: file)
             }
             Self.drop(path + Self.copy, like: path + ".weight", from: &tensors)
+        }
+        // Of a saved module that has one, peft stores every bias that there is beside `bias: all`.
+        for name in tensors.keys.filter({ $0.hasSuffix(Self.copiedBias) }) {
+            let path = String(name.dropLast(Self.copiedBias.count))
+            guard modulesToSave.contains(where: { TargetSelection.saves(moduleAt: path, orAbove: $0) }) else {
+                continue
+            }
+            Self.drop(name, like: path + ".bias", from: &tensors)
+            tensors[path + Self.originalBias] = nil
         }
         let rows = ".token_adapter.trainable_tokens_delta"
         if model.isHeadTied { Self.drop(model.outputLayerPath + rows, like: tablePath + rows, from: &tensors) }

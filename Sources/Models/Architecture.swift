@@ -34,6 +34,9 @@ public protocol Architecture: LanguageModel, SendableMetatype {
     /// Other names under which a checkpoint may hold the token embedding's weight once more.
     static var tokenTableCopies: [String] { get }
 
+    /// Patterns of linear layers that transformers never keeps in fewer bits, whatever it is told.
+    static var unquantizedModules: [String] { get }
+
     /// The language model's head as it stands in files; nil where it is the token embedding there too.
     var storedHead: (any StoredTensor)? { get }
 
@@ -51,6 +54,8 @@ extension Architecture {
     public static var storedHeadPath: String { headPath }
 
     public static var tokenTableCopies: [String] { [] }
+
+    public static var unquantizedModules: [String] { [] }
 
     public var storedHead: (any StoredTensor)? { isHeadTied ? nil : head.weight.value }
 

@@ -117,9 +117,9 @@ extension GPT2 {
 
         /// GPT-2's linear layers keep their weight as [inputs, outputs].
         private static func conv1D(_ scope: ParameterScope, _ inputs: Int, _ outputs: Int, _ spread: Float) -> Linear {
-            let weight = scope.parameter("weight", [inputs, outputs], .normal(standardDeviation: spread))
-            let bias = scope.parameter("bias", [outputs], .constant(0))
-            return Linear(path: scope.path, weight: weight, bias: bias, isInputByOutput: true)
+            scope.linear(
+                inputs: inputs, outputs: outputs, .normal(standardDeviation: spread), hasBias: true,
+                isInputByOutput: true)
         }
 
         var modules: [NamedModule] {

@@ -90,7 +90,7 @@ struct GPT2Configuration {
         if section.has("per_layer_config") {
             section.record("layers of different kinds aren't supported", at: "per_layer_config")
         }
-        section.refuseQuantization()
+        section.refuseForeignQuantization()
         try section.throwProblems()
         if width % headCount != 0 {
             let key = ["num_attention_heads", "n_head"].first(where: section.has) ?? "n_head"
@@ -114,10 +114,21 @@ struct GPT2Configuration {
 }
 
 extension ConfigSection {
-    func refuseQuantization() {
-        if has("quantization_config") {
-            record("quantized checkpoints aren't supported; save the model unquantized", at: "quantization_config")
+    /// Records a problem where the model is quantized otherwise than bitsandbytes does.
+    func refuseForeignQuantization() {
+        guard has("quantization_config") else { return }
+        let settings = section("quantization_config")
+        let method = settings.optionalString("quant_method")
+        // As transformers has it, these say more than the method's name.
+        let isKnown = ["load_in_4bit", "load_in_8bit"].contains { settings.optionalBool($0) == true }
+        settings.ignoreUnread()
+        if isKnown || method.map({ ["bitsandbytes", "bitsandbytes_4bit", "bitsandbytes_8bit"].contains($0) }) == true {
+            return
         }
+        record(
+            (method.map { "quantization by '\($0)' isn't supported" } ?? "says nothing of how the model is quantized")
+                + ": bitsandbytes' 4 and 8 bits are supported (load_in_4bit, load_in_8bit); save the model unquantized",
+            at: "quantization_config")
     }
 
     /// `pad_token_id` as torch's embeddings take it: a negative one counts from the vocabulary's end.

@@ -139,7 +139,7 @@ private struct GPTNeoXConfiguration {
             section, headSize: size, positionCount: positionCount, thetaKey: "rotary_emb_base",
             partKey: "rotary_pct", part: 0.25, warn: warn)
         endOfTextIDs = section.endOfTextIDs
-        section.refuseQuantization()
+        section.refuseForeignQuantization()
         try section.throwProblems()
         if width % headCount != 0 {
             section.record(
@@ -180,11 +180,9 @@ extension GPTNeoX {
             path = scope.path
             let (width, inner) = (configuration.width, configuration.innerWidth)
             func linear(_ scope: ParameterScope, _ inputs: Int, _ outputs: Int, bias: Bool = true) -> Linear {
-                Linear(
-                    path: scope.path,
-                    weight: scope.parameter(
-                        "weight", [outputs, inputs], .normal(standardDeviation: configuration.initializerRange)),
-                    bias: bias ? scope.parameter("bias", [outputs], .constant(0)) : nil, isInputByOutput: false)
+                scope.linear(
+                    inputs: inputs, outputs: outputs, .normal(standardDeviation: configuration.initializerRange),
+                    hasBias: bias)
             }
             attentionNorm = LayerNorm(scope["input_layernorm"], width: width, epsilon: configuration.normEpsilon)
             feedForwardNorm = LayerNorm(

@@ -156,11 +156,9 @@ extension Llama {
             path = scope.path
             let (width, heads, epsilon) = (configuration.width, configuration.heads, configuration.normEpsilon)
             func linear(_ scope: ParameterScope, _ inputs: Int, _ outputs: Int, bias: Bool) -> Linear {
-                Linear(
-                    path: scope.path,
-                    weight: scope.parameter(
-                        "weight", [outputs, inputs], .normal(standardDeviation: configuration.initializerRange)),
-                    bias: bias ? scope.parameter("bias", [outputs], .constant(0)) : nil, isInputByOutput: false)
+                scope.linear(
+                    inputs: inputs, outputs: outputs, .normal(standardDeviation: configuration.initializerRange),
+                    hasBias: bias)
             }
             let attention = scope["self_attn"]
             let hasBiases = configuration.hasInputBiases

@@ -94,7 +94,7 @@ struct LlamaConfiguration {
         windows = Self.windows(section, traits, layerCount)
         endOfTextIDs = section.endOfTextIDs
         paddingIndex = section.paddingIndex(vocabularySize)
-        section.refuseQuantization()
+        section.refuseForeignQuantization()
         try section.throwProblems()
         if headCount % keyValueCount != 0 {
             section.record(

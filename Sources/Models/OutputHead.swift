@@ -30,7 +30,8 @@ final class OutputHead {
         if let outputs = objective.outputCount {
             weight = root[path].optional("weight", [outputs, tokens.width], vocabulary.initializer)
         } else if !vocabulary.isHeadTied {
-            weight = root[path].parameter("weight", tokens.weight.shape, vocabulary.initializer)
+            weight = root[path].linearWeight(
+                inputs: tokens.width, outputs: tokens.weight.shape[0], vocabulary.initializer)
         } else if let own = root[path].parameter("weight", differingFrom: tokens.weight) {
             weight = own
             if warnsOfOwnWeight {

@@ -81,6 +81,8 @@ public class T5: Architecture {
     public func untieHead() { output.untie() }
     public func retieHead() { output.retie() }
 
+    public static var unquantizedModules: [String] { ["wo"] }
+
     public static var tokenTableCopies: [String] { ["encoder.embed_tokens.weight", "decoder.embed_tokens.weight"] }
 
     /// Releases before 5 of transformers take `tie_word_embeddings` for what scales the head's input and for what makes the

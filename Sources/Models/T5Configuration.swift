@@ -119,7 +119,7 @@ struct T5Configuration {
         if !section.bool("is_encoder_decoder", default: true) {
             section.record("a T5 without its encoder or its decoder isn't supported", at: "is_encoder_decoder")
         }
-        section.refuseQuantization()
+        section.refuseForeignQuantization()
         try section.throwProblems()
         // Half of the encoder's buckets are for what comes after, and half of those for single distances.
         if maximumDistance <= bucketCount / 2 {

@@ -154,10 +154,7 @@ final class T5Block {
     }
 
     private static func linear(_ scope: ParameterScope, _ inputs: Int, _ outputs: Int, _ spread: Float) -> Linear {
-        Linear(
-            path: scope.path,
-            weight: scope.parameter("weight", [outputs, inputs], .normal(standardDeviation: spread)), bias: nil,
-            isInputByOutput: false)
+        scope.linear(inputs: inputs, outputs: outputs, .normal(standardDeviation: spread), hasBias: false)
     }
 
     var modules: [NamedModule] {

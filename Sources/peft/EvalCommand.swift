@@ -110,6 +110,7 @@ struct EvalCommand: ParsableCommand {
     @Flag(help: "Print one JSON object.")
     var json = false
 
+    @OptionGroup var quantization: QuantizationOptions
     @OptionGroup var otherBase: OtherBaseOption
     @OptionGroup var common: CommonOptions
 

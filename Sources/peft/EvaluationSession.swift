@@ -47,7 +47,7 @@ struct EvaluationSession {
         self.command = command
         let selection = try ModelSelection(
             base: command.base, adapters: command.adapter, config: command.config, overrides: command.set,
-            otherBase: command.otherBase)
+            quantization: command.quantization, otherBase: command.otherBase)
         let bases = command.compareBase ? selection.bases : []
         variants = bases + selection.variants
         isBaseNamedByAdapter = selection.isBaseNamedByAdapter

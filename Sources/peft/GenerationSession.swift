@@ -97,6 +97,11 @@ struct GenerationSession {
             throw Problem(
                 "the adapters name different base models, '\(first.base)' and '\(other.base)': give one with --base")
         }
+        if selection.variants.contains(where: { $0.quantization != first.quantization }) {
+            throw Problem(
+                "the adapters were trained on a base in different numbers of bits: say which is meant with --load-in-4bit, "
+                    + "--load-in-8bit, or --no-load-in-4bit for neither")
+        }
         let base = try BaseModel.load(
             first, labels: nil, isNamedByAdapter: selection.isBaseNamedByAdapter)
         if base.labels != nil { throw Self.classifierProblem(base.folder) }

@@ -7,6 +7,7 @@ import Files
 import JSONText
 import Layers
 import Methods
+import Tensors
 import Tokenizers
 import Training
 
@@ -14,6 +15,36 @@ import Training
 struct OtherBaseOption: ParsableArguments {
     @Flag(help: "Use an adapter on a base model, or with a tokenizer, that isn't the one that it was trained on.")
     var otherBase = false
+}
+
+/// The options that keep a base's linear layers in fewer bits.
+struct QuantizationOptions: ParsableArguments {
+    @Flag(
+        inversion: .prefixedNo,
+        help: ArgumentHelp(
+            "Keep the base's linear layers in 4 bits (NF4). By default as in the run that made the adapter."))
+    var loadIn4bit: Bool?
+
+    @Flag(
+        inversion: .prefixedNo,
+        help: ArgumentHelp("Keep the base's linear layers in 8 bits. By default as in the run that made the adapter."))
+    var loadIn8bit: Bool?
+
+    func validate() throws {
+        if loadIn4bit == true, loadIn8bit == true {
+            throw ValidationError("--load-in-4bit and --load-in-8bit: only one can be")
+        }
+    }
+
+    /// What the options say, otherwise what a run's settings say.
+    func settings(otherwise document: ConfigDocument?) throws -> QuantizationSettings? {
+        let run = try document.flatMap { try QuantizationSettings(of: $0) }
+        let isFour = run.map { $0.quantization.format != .int8 }
+        if loadIn4bit == true { return isFour == true ? run : QuantizationSettings(Quantization(.nf4)) }
+        if loadIn8bit == true { return isFour == false ? run : QuantizationSettings(Quantization(.int8)) }
+        if isFour == true && loadIn4bit == false || isFour == false && loadIn8bit == false { return nil }
+        return run
+    }
 }
 
 /// The options that say which models to use.
@@ -40,6 +71,7 @@ struct ModelOptions: ParsableArguments {
         help: ArgumentHelp("Replace a value of the configuration; may be given several times.", valueName: "key=value"))
     var set: [String] = []
 
+    @OptionGroup var quantization: QuantizationOptions
     @OptionGroup var otherBase: OtherBaseOption
 
     func validate() throws {
@@ -60,6 +92,8 @@ struct ModelSelection {
         var label: String?
         /// What `--config` says, or the run that made the adapter or model.
         var document: ConfigDocument?
+        /// How the base's linear layers are kept in fewer bits; nil keeps them as they are.
+        var quantization: QuantizationSettings?
         /// Whether the adapter may be used on a base that isn't its own.
         var acceptsOtherBase = false
     }
@@ -70,7 +104,7 @@ struct ModelSelection {
     init(_ options: ModelOptions) throws {
         try self.init(
             base: options.base, adapters: options.adapter, config: options.config, overrides: options.set,
-            otherBase: options.otherBase)
+            quantization: options.quantization, otherBase: options.otherBase)
     }
 
     /// Whether two paths or names mean the same model.
@@ -79,7 +113,8 @@ struct ModelSelection {
     }
 
     init(
-        base: String?, adapters: [String], config: String?, overrides: [String], otherBase: OtherBaseOption
+        base: String?, adapters: [String], config: String?, overrides: [String], quantization: QuantizationOptions,
+        otherBase: OtherBaseOption
     ) throws {
         let document = try config.map { try ConfigDocument.load(yamlFile: $0, overrides: overrides) }
         var variants = try adapters.map { adapter in
@@ -97,6 +132,9 @@ struct ModelSelection {
             var variant = variant
             variant.acceptsOtherBase = otherBase.otherBase
             variant.document = try document ?? Self.run(beside: variant.adapter ?? variant.base)
+            // A whole model that a run has made is as it is.
+            let run = variant.adapter == nil && config == nil ? nil : variant.document
+            variant.quantization = try quantization.settings(otherwise: run)
             return variant
         }
     }
@@ -112,8 +150,10 @@ struct ModelSelection {
             }
         }
         let accepts = variants.contains { $0.acceptsOtherBase }
-        return paths.map {
-            Variant(base: $0, adapter: nil, label: nil, document: nil, acceptsOtherBase: accepts)
+        return paths.map { path in
+            Variant(
+                base: path, adapter: nil, label: nil, document: nil,
+                quantization: variants.first { $0.base == path }?.quantization, acceptsOtherBase: accepts)
         }
     }
 
@@ -154,7 +194,9 @@ extension BaseModel {
         _ variant: ModelSelection.Variant, labels: LabelSet?, isNamedByAdapter: Bool
     ) throws -> BaseModel {
         var base = try hinting(at: variant.base, isNamedByAdapter: isNamedByAdapter) {
-            try load(variant.base, randomSeed: nil, labels: labels, headSeed: 0, warn: Console.report)
+            try load(
+                variant.base, randomSeed: nil, labels: labels, headSeed: 0, quantization: variant.quantization,
+                warn: Console.report)
         }
         if variant.acceptsOtherBase { base.otherBaseWarning = Console.report }
         return base

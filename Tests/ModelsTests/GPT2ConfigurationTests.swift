@@ -44,7 +44,13 @@ import Testing
         ),
         (
             #", "quantization_config": {"bits": 4}"#,
-            "1:100: error: quantization_config: quantized checkpoints aren't supported; save the model unquantized"
+            "1:100: error: quantization_config: says nothing of how the model is quantized: bitsandbytes' 4 and 8 bits are "
+                + "supported (load_in_4bit, load_in_8bit); save the model unquantized"
+        ),
+        (
+            #", "quantization_config": {"quant_method": "gptq", "bits": 4}"#,
+            "1:100: error: quantization_config: quantization by 'gptq' isn't supported: bitsandbytes' 4 and 8 bits are "
+                + "supported (load_in_4bit, load_in_8bit); save the model unquantized"
         ),
         (
             #", "n_inner": "wide", "layer_norm_epsilon": -1, "scale_attn_weights": 1, "attn_pdrop": 1"#,

@@ -3,6 +3,7 @@
 
 #include "CBlocks.h"
 #include "CProducts.h"
+#include "CQuantized.h"
 #include "CSoftmax.h"
 
 /// Eight floats, seen as SIMD8<Float> from Swift. Comparisons and selections between them are written here: through

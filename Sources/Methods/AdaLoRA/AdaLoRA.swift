@@ -95,7 +95,7 @@ private final class AdaLoRAInstallation: Installation {
         triplets = zip(linears, ranks).map { linear, rank in
             SingularTriplets(linear, settings, rank: rank, seed: context.beginningSeed)
         }
-        extras.takeOver(tracking: context.isTraining)
+        try extras.takeOver(tracking: context.isTraining)
         if let schedule, context.isTraining {
             allocator = RankAllocator(triplets, schedule, settings)
         } else {

@@ -63,7 +63,24 @@ public struct LoRA: SelectingMethod {
         // The rows of the file's tensor stand in its order.
         if let start = start.first { method.settings.tokenRows = start.settings.tokenRows }
         let modules = try adaptedModules(of: model, isTraining: context.isTraining)
+        try checkWeights(modules)
         return try LoRAInstallation(method, modules, model, context)
+    }
+
+    /// Throws where a beginning would change a weight that is kept in few bits.
+    private func checkWeights(_ modules: [NamedModule]) throws {
+        guard changesBaseWeights else { return }
+        for module in modules {
+            guard case .linear(let linear) = module.kind, let weight = linear.weight.value as? QuantizedTensor else {
+                continue
+            }
+            throw Problems([
+                section.problem(
+                    "'\(settings.initialization.rawValue)' takes its beginning out of the base's weights, and "
+                        + "\(module.path) is kept in \(weight.quantization.bitsPerElement) bits: load the base in floats",
+                    at: "init_lora_weights")
+            ])
+        }
     }
 
     private func checkParameters(of model: any AdaptableModel) throws {
@@ -130,7 +147,7 @@ private final class LoRAInstallation: Installation {
             guard case .embedding(let embedding) = module.kind else { return nil }
             return LoRAEmbedding(embedding, shapes[module.path], settings, seed: context.beginningSeed)
         }
-        extras.takeOver(tracking: context.isTraining)
+        try extras.takeOver(tracking: context.isTraining)
         initialise(pairs, settings.initialization)
         for pair in pairs { pair.linear.adapter = pair }
         for embedding in embeddings { embedding.embedding.adapter = embedding }

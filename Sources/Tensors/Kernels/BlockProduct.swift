@@ -23,10 +23,22 @@ package struct BlockOperand {
     let columns: Int
     /// The distance in elements from one stored row, column or panel to the next.
     let stride: Int
+    /// The weight whose codes are read instead of `data`, by columns as its transpose.
+    let codes: peft_quantized?
+
+    /// W of codes [outputs, inputs], or its transpose.
+    init(_ codes: peft_quantized, isTransposed: Bool) {
+        data = UnsafeRawPointer(codes.codes)
+        (format, layout, stride) = (nil, isTransposed ? .byColumns : .byRows, codes.inputs)
+        rows = isTransposed ? codes.inputs : codes.outputs
+        columns = isTransposed ? codes.outputs : codes.inputs
+        self.codes = codes
+    }
 
     package init(
         _ data: UnsafeRawPointer, _ format: HalfFormat?, _ layout: Layout, rows: Int, columns: Int, stride: Int
     ) {
+        codes = nil
         self.data = data
         self.format = format
         self.layout = layout
@@ -111,17 +123,24 @@ package enum BlockProduct {
             "BlockProduct: [\(a.rows), \(a.columns)] by [\(b.rows), \(b.columns)]")
         let (m, n, k) = (a.rows, b.columns, a.columns)
         if m == 0 || n == 0 { return }
-        let step = k == 0 ? 16 : TileGrid.share(k, atMost: deepest, multiple: 16)
-        let cut = a.isTransposed ? cutCopyingBoth(rows: m, columns: n) : cut(rows: m, columns: n, depth: k)
+        let isCoded = b.codes != nil
+        let step = k == 0 ? 16 : TileGrid.share(k, atMost: deepest, multiple: isCoded ? 64 : 16)
+        let cut =
+            a.isTransposed
+            ? cutCopyingBoth(rows: m, columns: n) : cut(rows: m, columns: n, depth: k, unit: isCoded ? 64 : 48)
         let across = (n + cut.columns - 1) / cut.columns
         WorkerPool.shared.run((m + cut.rows - 1) / cut.rows * across) { index in
             let (row, column) = (index / across * cut.rows, index % across * cut.columns)
             let columns = column..<min(n, column + cut.columns)
             let rows = row..<min(m, row + cut.rows)
             let height = TileGrid.share(rows.count, atMost: highest, multiple: 6)
+            let panels = isCoded ? TensorStorage(shape: [Panel.padded(columns.count) * min(step, k)]) : nil
             var first = 0
             repeat {
                 let depth = min(step, k - first)
+                if let panels {
+                    b.unpack(rows: first..<first + depth, columns: columns, isScaled: true, to: panels.base)
+                }
                 for start in Swift.stride(from: rows.lowerBound, to: rows.upperBound, by: height) {
                     let tile = Tile(rows: start..<min(rows.upperBound, start + height), columns: columns)
                     var block = peft_block(
@@ -131,6 +150,7 @@ package enum BlockProduct {
                         b_layout: b.layoutCode, c: c + start * stride + column, c_stride: stride, rows: tile.rows.count,
                         columns: columns.count, depth: depth, depth_after: k - first - depth,
                         adds: adding || first > 0 ? 1 : 0, copies: start == rows.lowerBound ? 1 : 0)
+                    if let panels { block.takePanels(panels.base) }
                     let isDone = peft_block_product(&block) != 0
                     if !isDone { endWithoutMemory("the copy of a product's operand") }
                     if first + depth == k { epilogue?(tile) }
@@ -142,9 +162,9 @@ package enum BlockProduct {
 
     /// How C is shared out: columns enough that reading A again for others doesn't show, all rows, so that B is copied once,
     /// and at least eight parts where there is work for them.
-    private static func cut(rows: Int, columns: Int, depth: Int) -> (rows: Int, columns: Int) {
+    private static func cut(rows: Int, columns: Int, depth: Int, unit: Int) -> (rows: Int, columns: Int) {
         if Double(rows) * Double(columns) * Double(depth) < 0x1p17 { return (rows, columns) }
-        let width = columns >= 1152 || depth >= 1 << 14 ? 96 : 48
+        let width = columns >= 1152 || depth >= 1 << 14 ? 2 * unit : unit
         let across = (columns + width - 1) / width
         let down = max((rows + 1023) / 1024, min((TileGrid.enough + across - 1) / across, (rows + 47) / 48))
         return (TileGrid.share(rows, atMost: (rows + down - 1) / down, multiple: 6), width)
@@ -156,5 +176,28 @@ package enum BlockProduct {
         let across = (columns + width - 1) / width
         let down = max((rows + 383) / 384, min((TileGrid.enough + across - 1) / across, (rows + 95) / 96))
         return (TileGrid.share(rows, atMost: (rows + down - 1) / down, multiple: 6), width)
+    }
+}
+
+extension BlockOperand {
+    /// Some rows and columns of coded numbers as floats, in panels of sixteen columns.
+    func unpack(
+        rows: Range<Int>, columns: Range<Int>, isScaled: Bool, to panels: UnsafeMutablePointer<Float>
+    ) {
+        guard var codes else { return }
+        if layout == .byColumns {
+            peft_unpack_by_inputs(
+                &codes, rows.lowerBound, rows.count, columns.lowerBound, columns.count, isScaled ? 1 : 0, panels)
+        } else {
+            peft_unpack_by_outputs(&codes, rows.lowerBound, rows.count, columns.lowerBound, columns.count, panels)
+        }
+    }
+}
+
+extension peft_block {
+    /// Reads the right operand from panels of floats as high as the block is deep.
+    mutating func takePanels(_ panels: UnsafePointer<Float>) {
+        (b, b_stride, copies) = (UnsafeRawPointer(panels), 16 * depth, 0)
+        (b_format, b_layout) = (Int32(PEFT_FLOAT), Int32(PEFT_IN_PANELS))
     }
 }

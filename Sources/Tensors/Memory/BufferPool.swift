@@ -78,7 +78,7 @@ package final class BufferPool: Sendable {
     private static let mappingThreshold = 1 << 20
 
     /// More than any processor can address, and far from where the sums of sizes here would overflow.
-    private static let largest = 1 << 57
+    static let largest = 1 << 57
 
     private static func allocate(_ capacity: Int) -> UnsafeMutableRawPointer {
         if capacity >= mappingThreshold {

@@ -1,7 +1,7 @@
 import Synchronization
 
-/// An element of a tensor that is no finite number.
-public struct NonFiniteElement: Sendable, Hashable, CustomStringConvertible {
+/// An element of a tensor that is no finite number, or none where its type can't hold it.
+public struct NonFiniteElement: Error, Sendable, Hashable, CustomStringConvertible {
     /// The index in each dimension, from 0.
     public let place: [Int]
     public let value: Float
@@ -9,7 +9,7 @@ public struct NonFiniteElement: Sendable, Hashable, CustomStringConvertible {
 
     /// `NaN in row 12, column 3`, counted from 0 as in Python.
     public var description: String {
-        let name = value.isNaN ? "NaN" : "infinity"
+        let name = value.isNaN ? "NaN" : value.isInfinite ? "infinity" : "\(value)"
         guard let column = place.last, shape.count > 1 else { return "\(name) at position \(place.last ?? 0)" }
         let row = zip(place, shape).dropLast().reduce(0) { $0 * $1.1 + $1.0 }
         return "\(name) in row \(row), column \(column)"

@@ -66,7 +66,7 @@ public struct AdapterDiagnosis {
         let known = given ?? named.flatMap { name in (try? HubCache.resolve(name)) != nil ? name : nil }
         let labels = (try? LabelSet(of: adapter)) ?? nil
         let loaded = try known.map {
-            try BaseModel.load($0, randomSeed: nil, labels: labels, headSeed: 0, warn: warn)
+            try BaseModel.load($0, randomSeed: nil, labels: labels, headSeed: 0, quantization: nil, warn: warn)
         }
         base = known
         var checks = AdapterChecks(adapter)

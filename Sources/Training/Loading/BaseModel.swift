@@ -22,8 +22,10 @@ public struct BaseModel {
     public let labels: LabelSet?
     /// The token that texts are filled up with elsewhere, which a classifier doesn't look at.
     public let paddingID: Int32?
-    /// Of the model as it was loaded.
+    /// Of the model as it was before it was quantized here.
     let fingerprint: ModelFingerprint
+    /// How linear layers are kept that the folder has in more bits; nil where they are as they are there.
+    public let quantization: QuantizationSettings?
     /// Is told of adapters that were trained on another base, or with another tokenizer; nil refuses them.
     public var otherBaseWarning: WarningSink?
 
@@ -56,15 +58,18 @@ public struct BaseModel {
     ///   nil reads them.
     /// - Throws: `Problem` or `Problems` where something is missing, broken or not supported.
     public static func load(_ pathOrName: String, randomSeed: UInt64?, warn: WarningSink) throws -> BaseModel {
-        try load(pathOrName, randomSeed: randomSeed, labels: nil, headSeed: 0, warn: warn)
+        try load(pathOrName, randomSeed: randomSeed, labels: nil, headSeed: 0, quantization: nil, warn: warn)
     }
 
     /// Opens a model folder with the head that tells `labels`, made anew from `headSeed` where the folder has none.
     ///
-    /// - Parameter labels: nil for the head that the folder has.
+    /// - Parameters:
+    ///   - labels: nil for the head that the folder has.
+    ///   - quantization: Keeps linear layers in fewer bits than the folder does; nil keeps them as they are.
     /// - Throws: also where the folder has a head for other labels.
     public static func load(
-        _ pathOrName: String, randomSeed: UInt64?, labels wanted: LabelSet?, headSeed: UInt64, warn: WarningSink
+        _ pathOrName: String, randomSeed: UInt64?, labels wanted: LabelSet?, headSeed: UInt64,
+        quantization: QuantizationSettings?, warn: WarningSink
     ) throws -> BaseModel {
         let folder = try HubCache.resolve(pathOrName)
         let path = FileSystem.join(folder, "config.json")
@@ -83,10 +88,12 @@ public struct BaseModel {
             ])
         }
         let weights = randomSeed == nil ? try ModelWeights(folder: folder, warn: warn) : nil
-        let source: any ParameterSource =
+        let stored: any ParameterSource =
             if let randomSeed { RandomParameters(seed: randomSeed) } else {
                 CheckpointParameters(weights, headSeed, architecture)
             }
+        let quantizing = try quantization.map { try QuantizingParameters(stored, $0, architecture) }
+        let source = quantizing ?? stored
         let own = try TaskLabels.of(document.root, architecture, weights: weights)
         let labels =
             if let wanted, let own { try TaskLabels.matched(wanted, to: own, folder: folder) } else { wanted ?? own }
@@ -108,7 +115,9 @@ public struct BaseModel {
         return BaseModel(
             folder: folder, model: model, tokenizer: tokenizer, weights: weights, labels: labels,
             paddingID: padding ?? endOfText.appended,
-            fingerprint: ModelFingerprint(model, leavingOut: Set([newHead].compactMap { $0 })), endOfText: endOfText)
+            fingerprint: ModelFingerprint(
+                model, originals: quantizing?.originals ?? [:], leavingOut: Set([newHead].compactMap { $0 })),
+            quantization: quantization, endOfText: endOfText)
     }
 }
 
@@ -140,13 +149,26 @@ final class CheckpointParameters: ParameterSource {
 
     var location: String? { weights?.folder }
     func storedName(_ name: String) -> String { fileName(name) }
-    var names: [String] { (weights?.tensors ?? []).map { modelName($0.name) } }
+    var names: [String] {
+        guard let weights else { return [] }
+        let others = weights.quantizationNames
+        return weights.tensors.filter { !others.contains($0.name) }.map { modelName($0.name) }
+    }
 
     func tensor(named name: String, shape: [Int], _ initializer: Initializer) throws -> (any StoredTensor)? {
         guard let weights else { return nil }
         let fileName = self.fileName(name)
         guard weights.entry(named: fileName) != nil else { return nil }
         return try weights.raw(named: fileName).stored()
+    }
+
+    func linearWeight(
+        named name: String, shape: [Int], isInputByOutput: Bool, _ initializer: Initializer
+    ) throws -> (any StoredTensor)? {
+        let (outputs, inputs) = isInputByOutput ? (shape[1], shape[0]) : (shape[0], shape[1])
+        return try weights?.quantized(
+            named: fileName(name), outputs: outputs, inputs: inputs, isInputByOutput: isInputByOutput)
+            ?? tensor(named: name, shape: shape, initializer)
     }
 
     /// The name in the model's terms of a tensor of the file, and the other way round.

@@ -17,6 +17,8 @@ public struct RunConfiguration {
 
     public let modelPath: String
     public let start: Start
+    /// How the base's linear layers are kept in fewer bits; nil keeps them as they are.
+    public let quantization: QuantizationSettings?
     public let data: DataSettings
     public let method: any PEFTMethod
     public let methodName: String
@@ -44,6 +46,7 @@ public struct RunConfiguration {
         let model = document.root.section("model")
         modelPath = model.requiredPath("path")
         start = model.choice("init", default: Start.pretrained)
+        quantization = QuantizationSettings(model)
         let task = document.root.choice("task", default: LearningTask.causalLM)
         let given = document.root.optionalString("task")
         asksForEncoder = task == .sequenceToSequenceLM

@@ -54,7 +54,7 @@ public final class Trainer {
         }
         var base = try BaseModel.load(
             configuration.modelPath, randomSeed: configuration.start == .random ? settings.seed : nil, labels: wanted,
-            headSeed: settings.seed, warn: observer.warned)
+            headSeed: settings.seed, quantization: configuration.quantization, warn: observer.warned)
         if accepted.contains(.base) { base.otherBaseWarning = observer.warned }
         self.base = base
         let labels = base.labels

@@ -75,7 +75,8 @@ private func base(
                 + "'\(settings.adapters[index].path)': they can't be merged into one model")
     }
     let wanted = labels.first ?? nil
-    var base = try BaseModel.load(settings.base, randomSeed: nil, labels: wanted, headSeed: 0, warn: warn)
+    var base = try BaseModel.load(
+        settings.base, randomSeed: nil, labels: wanted, headSeed: 0, quantization: nil, warn: warn)
     if settings.acceptsOtherBase { base.otherBaseWarning = warn }
     // Weighted heads are a mean of the adapters', without a random beginning.
     if let head = base.model.taskHead, base.weights?.entry(named: head.name) == nil {

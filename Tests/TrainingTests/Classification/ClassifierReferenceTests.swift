@@ -65,7 +65,8 @@ import Training
         let adapter = try AdapterFolder(path: Self.folder + name, warn: { Issue.record($0) })
         #expect(try LabelSet(of: adapter) == labels)
         let base = try BaseModel.load(
-            Self.folder + "base", randomSeed: nil, labels: labels, headSeed: 1, warn: { Issue.record($0) })
+            Self.folder + "base", randomSeed: nil, labels: labels, headSeed: 1, quantization: nil,
+            warn: { Issue.record($0) })
         let examples = try Self.records(name == "lora" ? "label" : "value")
         let before = Self.outputs(base.model, examples)
         let installation = try base.install(
@@ -82,7 +83,8 @@ import Training
         let isFull = name == "full"
         let labels: LabelSet? = isFull ? nil : name == "lora-regression" ? .regression : .unnamed(3)
         let base = try BaseModel.load(
-            Self.folder + (isFull ? "model" : "base"), randomSeed: nil, labels: labels, headSeed: 1, warn: { _ in })
+            Self.folder + (isFull ? "model" : "base"), randomSeed: nil, labels: labels, headSeed: 1, quantization: nil,
+            warn: { _ in })
         let context = InstallationContext(seed: 1, basePath: "base", isTraining: true)
         let installation =
             isFull
@@ -117,7 +119,8 @@ import Training
         func message(_ labels: LabelSet) -> String? {
             do {
                 _ = try BaseModel.load(
-                    Self.folder + "model", randomSeed: nil, labels: labels, headSeed: 1, warn: { _ in })
+                    Self.folder + "model", randomSeed: nil, labels: labels, headSeed: 1, quantization: nil,
+                    warn: { _ in })
                 return nil
             } catch { return "\(error)".replacing(Self.folder, with: "") }
         }

@@ -51,7 +51,7 @@ import Training
         let row = try row(name)
         return try BaseModel.load(
             fixture(row.string("base")).path(percentEncoded: false), randomSeed: nil,
-            labels: row.string("target") == "value" ? .regression : .unnamed(3), headSeed: 1,
+            labels: row.string("target") == "value" ? .regression : .unnamed(3), headSeed: 1, quantization: nil,
             warn: { Issue.record("unexpected: \($0)") })
     }
 

@@ -32,7 +32,7 @@ import Training
             let installation =
                 FileSystem.isFolder(folder + "/init")
                 ? try base.install(AdapterFolder(path: folder + "/init", warn: { _ in }), context)
-                : Full().install(into: base.model, context)
+                : try Full().install(into: base.model, context)
             let optimizer = AdamW(
                 installation.trainable,
                 AdamW.Settings(

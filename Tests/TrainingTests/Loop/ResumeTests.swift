@@ -10,6 +10,8 @@ import Training
     private static let cases = [
         ["peft.r=2", "peft.lora_dropout=0.1", "peft.target_modules=all-linear"],
         ["peft.r=2", "peft.lora_dropout=0.1", "peft.bias=all", "peft.modules_to_save=[ln_f, lm_head]"],
+        ["peft.r=2", "peft.lora_dropout=0.1", "model.load_in_4bit=true", "model.bnb_4bit_use_double_quant=true"],
+        ["peft.r=2", "peft.use_dora=true", "model.load_in_8bit=true"],
         ["peft.method=full"],
         ["peft.r=2", "peft.lora_dropout=0.1", "peft.use_dora=true", "peft.target_modules=[c_attn, wte]"],
         ["peft.r=2", "peft.lora_dropout=0.1", "peft.target_modules=[lm_head, wte, c_attn]"],

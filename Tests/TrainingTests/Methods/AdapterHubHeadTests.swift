@@ -20,7 +20,8 @@ import Training
     private static let labels = LabelSet(names: ["good", "bad", "mixed"])
 
     private static func load(_ labels: LabelSet?) throws -> BaseModel {
-        try BaseModel.load(base, randomSeed: nil, labels: labels, headSeed: 1, warn: { Issue.record($0) })
+        try BaseModel.load(
+            base, randomSeed: nil, labels: labels, headSeed: 1, quantization: nil, warn: { Issue.record($0) })
     }
 
     private static func sequences() throws -> [[Int32]] {

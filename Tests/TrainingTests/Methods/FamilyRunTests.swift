@@ -11,9 +11,9 @@ import TestSupport
 import Testing
 import Training
 
-/// peft's methods on the families that came after GPT-2, on the fixtures of `scripts/fixtures/llama_runs.py` and
-/// `t5_adapters.py`.
-@Suite("A method on a model of another family", .serialized) struct FamilyRunTests {
+/// peft's methods on the families that came after GPT-2, and on models of 4 and 8 bits, on the fixtures of
+/// `scripts/fixtures/llama_runs.py`, `t5_adapters.py` and `quantized.py`.
+@Suite("A method on a model of another family or in fewer bits", .serialized) struct FamilyRunTests {
     static let names =
         [
             "lora", "dora", "saved", "adalora", "loha", "lokr", "ia3", "ln_tuning", "prefix-projection", "prompt",
@@ -29,6 +29,11 @@ import Training
             "prefix", "prefix-projection", "full",
         ].map { "t5/relu/" + $0 }
         + ["all-rslora", "saved", "ia3", "ptuning-mlp", "prefix", "full"].map { "t5/three/" + $0 }
+        + ["adalora", "dora", "ia3", "ln_tuning", "loha", "lora", "prefix", "prompt", "saved"].map {
+            "quantized/gpt2/" + $0
+        }
+        + ["dora", "ia3", "lokr", "lora", "prefix", "tokens"].map { "quantized/llama/" + $0 }
+        + ["all-linear", "dora"].map { "quantized/llama-int8/" + $0 }
 
     /// What logits are of: a text, behind a source where an encoder reads one.
     struct Text {
@@ -85,7 +90,11 @@ import Training
             guard FileSystem.isFolder(adapter) else { return (base, installation) }
             let stored = try AdapterFolder(path: adapter, warn: { _ in })
             if try !isLearnedPrompt {
-                let tensors = try stored.entries.map { ($0.path, try stored.tensor($0)) }
+                // Biases of saved modules that peft stores several times over.
+                let entries = stored.entries.filter { entry in
+                    ![".modules_to_save.", ".original_module."].contains(where: entry.path.contains)
+                }
+                let tensors = try entries.map { ($0.path, try stored.tensor($0)) }
                 try installation.load(Dictionary(uniqueKeysWithValues: tensors), file: adapter)
                 return (base, installation)
             }
@@ -131,7 +140,7 @@ import Training
         }
     }
 
-    @Test("is in the list here", arguments: ["llama", "t5"]) func lists(family: String) throws {
+    @Test("is in the list here", arguments: ["llama", "t5", "quantized"]) func lists(family: String) throws {
         let cases = try JSONNode.load(path: Reference.folder(family) + "expected.json").object("cases")
         #expect(
             cases.map { "\(family)/\($0.key)" }.sorted() == Self.names.filter { $0.hasPrefix(family + "/") }.sorted())
@@ -143,6 +152,7 @@ import Training
             (["llama"], "llama/llama-grouped"), (["mistral"], "llama/mistral-window"),
             (["qwen2"], "llama/qwen2-layers"), (["qwen3"], "llama/qwen3"), (["t5", "relu"], "t5/relu"),
             (["t5", "gated-gelu"], "t5/gated"), (["mt5", "gated-gelu"], "t5/mt5"),
+            (["gpt2"], "quantized/gpt2"), (["llama"], "quantized/llama-int8"),
         ])
     func defaults(keys: [String], model: String) throws {
         let folder = Reference.folder(String(model.prefix { $0 != "/" }))
@@ -224,4 +234,4 @@ import Training
     }
 }
 
-private func ids(_ node: JSONNode) throws -> [Int32] { try node.asArray().map { Int32(try $0.asInteger()) } }
+func ids(_ node: JSONNode) throws -> [Int32] { try node.asArray().map { Int32(try $0.asInteger()) } }

@@ -35,7 +35,7 @@ import Training
         let training = try TinyTraining()
         let model = try BaseModel.load(training.scratch("model"), randomSeed: 1, warn: { _ in }).model
         let context = InstallationContext(seed: 1, basePath: "", isTraining: true)
-        let trainable = Full().install(into: model, context).trainable
+        let trainable = try Full().install(into: model, context).trainable
         let kept = trainable.filter { !$0.decays }.map(\.name)
         #expect(kept == trainable.map(\.name).filter { $0.hasSuffix("bias") || $0.contains(".ln_") })
         #expect(kept.count == 18 && trainable.count == 28)

@@ -42,6 +42,7 @@ import Training
     private func load(_ target: String) throws -> BaseModel {
         try BaseModel.load(
             Self.base, randomSeed: nil, labels: target == "value" ? .regression : .unnamed(3), headSeed: 1,
+            quantization: nil,
             warn: { Issue.record($0) })
     }
 

@@ -1,0 +1,429 @@
+#include <math.h>
+#include <string.h>
+
+// Everything that passes vectors is inlined, so that no calling convention is at stake.
+#pragma clang diagnostic ignored "-Wpsabi"
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#define PEFT_TARGET __attribute__((target("arch=x86-64-v3")))
+#pragma clang attribute push(PEFT_TARGET, apply_to = function)
+#include "CVectors.h"
+#pragma clang attribute pop
+#else
+#define PEFT_TARGET
+#include "CVectors.h"
+#endif
+
+// Sums are taken as written; products and sums join in one rounding only where it says so.
+#pragma STDC FP_CONTRACT OFF
+
+#define PEFT_LOCAL PEFT_TARGET static inline __attribute__((always_inline))
+
+/// What 8-bit codes are multiplied by beside their row's magnitude: 1/127 as bitsandbytes has it.
+static const float peft_hundred_and_twenty_seventh = 7.874015718698502e-3f;
+
+PEFT_TARGET void peft_set_table(struct peft_quantized *weight, const float *table) {
+    for (int code = 0; code < 16; code++) {
+        unsigned bits;
+        memcpy(&bits, table + code, 4);
+        weight->table[code] = table[code];
+        for (int byte = 0; byte < 4; byte++) weight->planes[byte][code] = bits >> 8 * byte;
+    }
+}
+
+PEFT_TARGET long peft_quantized_chunk(const struct peft_quantized *weight) {
+    return weight->bits == 4 && weight->block < 64 ? weight->block : 64;
+}
+
+// MARK: One by one
+
+PEFT_LOCAL float peft_block_scale(const struct peft_quantized *weight, long block) {
+    if (weight->scales) return weight->scales[block];
+    const float scale = weight->scale_map[weight->scale_codes[block]] * weight->nested_scales[block >> 8];
+    return scale + weight->offset;
+}
+
+/// Of the 64 outputs of a panel, the place in a panel's 32 bytes; outputs from 32 on are the upper halves.
+PEFT_LOCAL int peft_place(int output) { return output % 32 / 8 * 4 + output % 8 / 4 * 16 + output % 4; }
+
+PEFT_LOCAL int peft_code(const struct peft_quantized *weight, long output, long input) {
+    if (weight->in_panels) {
+        const long panel = output / 64 * weight->inputs + input;
+        if (weight->bits == 8) return (signed char)weight->codes[panel * 64 + output % 64];
+        return weight->codes[panel * 32 + peft_place(output % 64)] >> (output % 64 < 32 ? 0 : 4) & 15;
+    }
+    const long index = output * weight->inputs + input;
+    if (weight->bits == 8) return (signed char)weight->codes[index];
+    return weight->codes[index / 2] >> (index % 2 ? 0 : 4) & 15;
+}
+
+PEFT_LOCAL float peft_element(const struct peft_quantized *weight, long output, long input) {
+    const int code = peft_code(weight, output, input);
+    if (weight->bits == 8) return code * weight->scales[output] * peft_hundred_and_twenty_seventh;
+    return weight->table[code] * peft_block_scale(weight, (output * weight->inputs + input) / weight->block);
+}
+
+PEFT_TARGET float peft_quantized_element(const struct peft_quantized *weight, long output, long input) {
+    return peft_element(weight, output, input);
+}
+
+// MARK: Sixty-four outputs
+
+/// The values of the 4-bit codes of 32 outputs without their scales: those in the lower halves of the bytes, or in the upper.
+PEFT_LOCAL void peft_values(const struct peft_quantized *weight, const unsigned char *codes, const int upper, float *to) {
+#if defined(__x86_64__)
+    __m256i code = _mm256_loadu_si256((const __m256i *)codes);
+    if (upper) code = _mm256_srli_epi16(code, 4);
+    code = _mm256_and_si256(code, _mm256_set1_epi8(15));
+    __m256i byte[4];
+    for (int i = 0; i < 4; i++) {
+        const __m128i plane = _mm_loadu_si128((const __m128i *)weight->planes[i]);
+        byte[i] = _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(plane), code);
+    }
+    const __m256i low = _mm256_unpacklo_epi8(byte[0], byte[1]), lower = _mm256_unpackhi_epi8(byte[0], byte[1]);
+    const __m256i high = _mm256_unpacklo_epi8(byte[2], byte[3]), higher = _mm256_unpackhi_epi8(byte[2], byte[3]);
+    _mm256_storeu_ps(to, _mm256_castsi256_ps(_mm256_unpacklo_epi16(low, high)));
+    _mm256_storeu_ps(to + 8, _mm256_castsi256_ps(_mm256_unpackhi_epi16(low, high)));
+    _mm256_storeu_ps(to + 16, _mm256_castsi256_ps(_mm256_unpacklo_epi16(lower, higher)));
+    _mm256_storeu_ps(to + 24, _mm256_castsi256_ps(_mm256_unpackhi_epi16(lower, higher)));
+#else
+    for (int output = 0; output < 32; output++) to[output] = weight->table[codes[peft_place(output)] >> (upper ? 4 : 0) & 15];
+#endif
+}
+
+/// The values of one input for `outputs` outputs from an even 32 on, without their scales.
+PEFT_LOCAL void peft_unpack_input(const struct peft_quantized *weight, long panel, long input, float *to) {
+    if (weight->bits == 8) {
+        const signed char *codes = (const signed char *)weight->codes + (panel * weight->inputs + input) * 64;
+        for (int output = 0; output < 64; output++) to[output] = codes[output];
+        return;
+    }
+    const unsigned char *codes = weight->codes + (panel * weight->inputs + input) * 32;
+    peft_values(weight, codes, 0, to);
+    peft_values(weight, codes, 1, to + 32);
+}
+
+PEFT_TARGET void peft_quantized_scales(const struct peft_quantized *weight, long input, long first_output, long outputs,
+                                       float *scales) {
+    if (weight->bits == 8) {
+        for (long i = 0; i < outputs; i++) scales[i] = weight->scales[first_output + i] * peft_hundred_and_twenty_seventh;
+        return;
+    }
+    for (long i = 0; i < outputs; i++)
+        scales[i] = peft_block_scale(weight, ((first_output + i) * weight->inputs + input) / weight->block);
+}
+
+/// The same for a whole panel, of which there may be less outputs.
+PEFT_LOCAL void peft_panel_scales(const struct peft_quantized *weight, long panel, long input, float *scales) {
+    const long left = weight->outputs - panel * 64;
+    const long count = left < 64 ? left : 64;
+    peft_quantized_scales(weight, input, panel * 64, count, scales);
+    for (long i = count; i < 64; i++) scales[i] = 0;
+}
+
+/// Codes times scales, of 8 bits as they are rounded one by one.
+PEFT_LOCAL void peft_scale(const struct peft_quantized *weight, long panel, const float *scales, float *values) {
+    if (weight->bits == 8) {
+        for (long i = 0; i < 64; i++) {
+            const long output = panel * 64 + i;
+            values[i] = output < weight->outputs ? values[i] * weight->scales[output] * peft_hundred_and_twenty_seventh : 0;
+        }
+        return;
+    }
+    for (int i = 0; i < 64; i++) values[i] *= scales[i];
+}
+
+// MARK: Panels of floats
+
+PEFT_TARGET void peft_unpack_by_inputs(const struct peft_quantized *weight, long first_input, long inputs,
+                                       long first_output, long outputs, int scaled, float *panels) {
+    if (!weight->in_panels) {
+        for (long j = 0; j < (outputs + 15) / 16 * 16; j++) {
+            float *to = panels + j / 16 * 16 * inputs + j % 16;
+            for (long p = 0; p < inputs; p++)
+                to[p * 16] = j < outputs ? peft_element(weight, first_output + j, first_input + p) : 0;
+        }
+        return;
+    }
+    const long chunk = peft_quantized_chunk(weight);
+    float scales[64], values[64];
+    for (long j = 0; j < outputs;) {
+        const long panel = (first_output + j) / 64, from = (first_output + j) % 64;
+        const long count = 64 - from < outputs - j ? 64 - from : (outputs - j + 15) / 16 * 16;
+        for (long p = 0; p < inputs; p++) {
+            const long input = first_input + p;
+            peft_unpack_input(weight, panel, input, values);
+            if (scaled) {
+                if (p == 0 || input % chunk == 0) peft_panel_scales(weight, panel, input, scales);
+                peft_scale(weight, panel, scales, values);
+            }
+            for (long i = 0; i < count; i += 16) {
+                float *to = panels + (j + i) * inputs + p * 16;
+                for (long k = 0; k < 16; k++) to[k] = values[from + i + k];
+            }
+        }
+        j += count;
+    }
+}
+
+PEFT_TARGET void peft_unpack_by_outputs(const struct peft_quantized *weight, long first_output, long outputs,
+                                        long first_input, long inputs, float *panels) {
+    const long width = (inputs + 15) / 16 * 16;
+    if (!weight->in_panels) {
+        for (long p = 0; p < outputs; p++) {
+            for (long j = 0; j < width; j++)
+                panels[j / 16 * 16 * outputs + p * 16 + j % 16] =
+                    j < inputs ? peft_element(weight, first_output + p, first_input + j) : 0;
+        }
+        return;
+    }
+    const long chunk = peft_quantized_chunk(weight);
+    float scales[64];
+    __attribute__((aligned(32))) float values[8][64];
+    for (long p = 0; p < outputs; p += 64) {
+        const long panel = (first_output + p) / 64, count = outputs - p < 64 ? outputs - p : 64;
+        for (long j = 0; j < width; j += 8) {
+            float *to = panels + j / 16 * 16 * outputs + p * 16 + j % 16;
+            for (long i = 0; i < 8; i++) {
+                const long input = first_input + j + i;
+                if (j + i >= inputs) {
+                    memset(values[i], 0, sizeof values[i]);
+                    continue;
+                }
+                peft_unpack_input(weight, panel, input, values[i]);
+                if (j + i == 0 || input % chunk == 0) peft_panel_scales(weight, panel, input, scales);
+                peft_scale(weight, panel, scales, values[i]);
+            }
+            long k = 0;
+            for (; k + 8 <= count; k += 8) peft_transpose(values[0] + k, 64, to + k * 16, 16);
+            for (; k < count; k++) {
+                for (long i = 0; i < 8; i++) to[k * 16 + i] = values[i][k];
+            }
+        }
+    }
+}
+
+PEFT_TARGET void peft_unpack_rows(const struct peft_quantized *weight, long first_output, long outputs, float *rows) {
+    const long inputs = weight->inputs;
+    if (!weight->in_panels) {
+        for (long i = 0; i < outputs; i++) {
+            for (long p = 0; p < inputs; p++) rows[i * inputs + p] = peft_element(weight, first_output + i, p);
+        }
+        return;
+    }
+    const long chunk = peft_quantized_chunk(weight);
+    float scales[64];
+    __attribute__((aligned(32))) float values[8][64];
+    for (long i = 0; i < outputs; i += 64) {
+        const long panel = (first_output + i) / 64, count = outputs - i < 64 ? outputs - i : 64;
+        for (long p = 0; p < inputs; p += 8) {
+            const long width = inputs - p < 8 ? inputs - p : 8;
+            for (long k = 0; k < width; k++) {
+                peft_unpack_input(weight, panel, p + k, values[k]);
+                if ((p + k) % chunk == 0) peft_panel_scales(weight, panel, p + k, scales);
+                peft_scale(weight, panel, scales, values[k]);
+            }
+            long o = 0;
+            if (width == 8) {
+                for (; o + 8 <= count; o += 8) peft_transpose(values[0] + o, 64, rows + (i + o) * inputs + p, inputs);
+            }
+            for (; o < count; o++) {
+                for (long k = 0; k < width; k++) rows[(i + o) * inputs + p + k] = values[k][o];
+            }
+        }
+    }
+}
+
+// MARK: One row
+
+/// The sums over a chunk of inputs for 32 outputs.
+PEFT_LOCAL void peft_half_sums(const struct peft_quantized *weight, const unsigned char *codes, const float *x, long count,
+                               const int upper, peft_lanes sums[4]) {
+#if defined(__x86_64__)
+    __m256i plane[4];
+    for (int i = 0; i < 4; i++)
+        plane[i] = _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)weight->planes[i]));
+    __m256 sum[4] = {_mm256_setzero_ps(), _mm256_setzero_ps(), _mm256_setzero_ps(), _mm256_setzero_ps()};
+    const __m256i lower_half = _mm256_set1_epi8(15);
+#pragma clang loop unroll_count(4)
+    for (long p = 0; p < count; p++) {
+        __m256i code = _mm256_loadu_si256((const __m256i *)(codes + p * 32));
+        if (upper) code = _mm256_srli_epi16(code, 4);
+        code = _mm256_and_si256(code, lower_half);
+        const __m256i a = _mm256_shuffle_epi8(plane[0], code), b = _mm256_shuffle_epi8(plane[1], code);
+        const __m256i c = _mm256_shuffle_epi8(plane[2], code), d = _mm256_shuffle_epi8(plane[3], code);
+        const __m256i low = _mm256_unpacklo_epi8(a, b), lower = _mm256_unpackhi_epi8(a, b);
+        const __m256i high = _mm256_unpacklo_epi8(c, d), higher = _mm256_unpackhi_epi8(c, d);
+        const __m256 factor = _mm256_broadcast_ss(x + p);
+        sum[0] = _mm256_fmadd_ps(factor, _mm256_castsi256_ps(_mm256_unpacklo_epi16(low, high)), sum[0]);
+        sum[1] = _mm256_fmadd_ps(factor, _mm256_castsi256_ps(_mm256_unpackhi_epi16(low, high)), sum[1]);
+        sum[2] = _mm256_fmadd_ps(factor, _mm256_castsi256_ps(_mm256_unpacklo_epi16(lower, higher)), sum[2]);
+        sum[3] = _mm256_fmadd_ps(factor, _mm256_castsi256_ps(_mm256_unpackhi_epi16(lower, higher)), sum[3]);
+    }
+    for (int i = 0; i < 4; i++) sums[i] = (peft_lanes)sum[i];
+#else
+    float values[32];
+    for (int i = 0; i < 4; i++) sums[i] = (peft_lanes)(0.0f);
+    for (long p = 0; p < count; p++) {
+        peft_values(weight, codes + p * 32, upper, values);
+        for (int i = 0; i < 4; i++)
+            sums[i] = __builtin_elementwise_fma((peft_lanes)(x[p]), peft_load(values + 8 * i), sums[i]);
+    }
+#endif
+}
+
+PEFT_LOCAL void peft_byte_sums(const signed char *codes, const float *x, long count, peft_lanes sums[4]) {
+    typedef signed char bytes __attribute__((ext_vector_type(8), aligned(1)));
+    for (int i = 0; i < 4; i++) sums[i] = (peft_lanes)(0.0f);
+    for (long p = 0; p < count; p++) {
+        for (int i = 0; i < 4; i++) {
+            const peft_lanes value = __builtin_convertvector(*(const bytes *)(codes + p * 64 + i * 8), peft_lanes);
+            sums[i] = __builtin_elementwise_fma((peft_lanes)(x[p]), value, sums[i]);
+        }
+    }
+}
+
+PEFT_TARGET void peft_quantized_row(const struct peft_quantized *weight, const float *x, long first_output, long outputs,
+                                    float *y, int adding) {
+    const long inputs = weight->inputs, chunk = peft_quantized_chunk(weight);
+    for (long j = 0; j < outputs; j += 32) {
+        const long output = first_output + j, panel = output / 64;
+        const long count = outputs - j < 32 ? outputs - j : 32;
+        const int upper = output % 64 >= 32;
+        __attribute__((aligned(32))) float scales[32] = {0}, whole[32] = {0};
+        peft_lanes totals[4];
+        if (adding) memcpy(whole, y + j, count * sizeof(float));
+        for (int i = 0; i < 4; i++) totals[i] = peft_load(whole + 8 * i);
+        for (long first = 0; first < inputs; first += chunk) {
+            const long length = inputs - first < chunk ? inputs - first : chunk;
+            peft_lanes sums[4];
+            peft_quantized_scales(weight, first, output, count, scales);
+            if (weight->bits == 8) {
+                const signed char *codes = (const signed char *)weight->codes;
+                peft_byte_sums(codes + (panel * inputs + first) * 64 + (upper ? 32 : 0), x + first, length, sums);
+            } else if (upper) {
+                peft_half_sums(weight, weight->codes + (panel * inputs + first) * 32, x + first, length, 1, sums);
+            } else {
+                peft_half_sums(weight, weight->codes + (panel * inputs + first) * 32, x + first, length, 0, sums);
+            }
+            for (int i = 0; i < 4; i++)
+                totals[i] = __builtin_elementwise_fma(peft_load(scales + 8 * i), sums[i], totals[i]);
+        }
+        for (int i = 0; i < 4; i++) peft_store(whole + 8 * i, totals[i]);
+        memcpy(y + j, whole, count * sizeof(float));
+    }
+}
+
+PEFT_TARGET void peft_add_scaled(const float *sums, long sums_stride, const float *scales, float *y, long y_stride,
+                                 long rows, long outputs, int adding) {
+    for (long i = 0; i < rows; i++) {
+        const float *from = sums + i * sums_stride;
+        float *to = y + i * y_stride;
+        long j = 0;
+        for (; j + 8 <= outputs; j += 8) {
+            const peft_lanes before = adding ? peft_load(to + j) : (peft_lanes)(0.0f);
+            peft_store(to + j, __builtin_elementwise_fma(peft_load(scales + j), peft_load(from + j), before));
+        }
+        for (; j < outputs; j++) to[j] = __builtin_fmaf(scales[j], from[j], adding ? to[j] : 0);
+    }
+}
+
+// MARK: Codes
+
+PEFT_TARGET void peft_codes_to_panel(const unsigned char *rows, long outputs, long inputs, int bits, unsigned char zero,
+                         unsigned char *panel) {
+    if (bits == 8) {
+        for (long p = 0; p < inputs; p++) {
+            for (long i = 0; i < 64; i++) panel[p * 64 + i] = i < outputs ? rows[i * inputs + p] : zero;
+        }
+        return;
+    }
+    // Where codes are in panels, rows are an even number of them.
+    const long bytes = inputs / 2;
+    const unsigned char filled = zero << 4 | zero;
+    for (int output = 0; output < 32; output++) {
+        const unsigned char *lower = output < outputs ? rows + output * bytes : NULL;
+        const unsigned char *upper = output + 32 < outputs ? rows + (output + 32) * bytes : NULL;
+        unsigned char *to = panel + peft_place(output);
+        for (long p = 0; p < bytes; p++) {
+            const unsigned a = lower ? lower[p] : filled, b = upper ? upper[p] : filled;
+            to[64 * p] = a >> 4 | (b & 0xF0);
+            to[64 * p + 32] = (a & 15) | b << 4;
+        }
+    }
+}
+
+PEFT_TARGET void peft_codes_from_panel(const unsigned char *panel, long outputs, long inputs, int bits, unsigned char *rows) {
+    if (bits == 8) {
+        for (long i = 0; i < outputs; i++) {
+            for (long p = 0; p < inputs; p++) rows[i * inputs + p] = panel[p * 64 + i];
+        }
+        return;
+    }
+    const long bytes = inputs / 2;
+    for (long output = 0; output < outputs; output++) {
+        const unsigned char *from = panel + peft_place(output % 32);
+        const int shift = output < 32 ? 0 : 4;
+        for (long p = 0; p < bytes; p++)
+            rows[output * bytes + p] = (from[64 * p] >> shift & 15) << 4 | (from[64 * p + 32] >> shift & 15);
+    }
+}
+
+// MARK: Quantization
+
+PEFT_TARGET void peft_quantize_blocks(const float *from, long count, long block, const float *bounds,
+                                      const unsigned char *order, unsigned char *codes, float *magnitudes) {
+    typedef int masks __attribute__((ext_vector_type(8)));
+    const float least = 1e-38f;
+    for (long first = 0; first < count; first += block) {
+        const long length = count - first < block ? count - first : block;
+        const float *x = from + first;
+        peft_lanes most = (peft_lanes)(0.0f);
+        masks strange = 0;
+        long i = 0;
+        for (; i + 8 <= length; i += 8) {
+            const peft_lanes value = peft_load(x + i);
+            strange |= value != value;
+            most = peft_max(__builtin_elementwise_abs(value), most);
+        }
+        float magnitude = 0;
+        int is_strange = 0;
+        for (int lane = 0; lane < 8; lane++) {
+            magnitude = most[lane] > magnitude ? most[lane] : magnitude;
+            is_strange |= strange[lane];
+        }
+        for (; i < length; i++) {
+            magnitude = fabsf(x[i]) > magnitude ? fabsf(x[i]) : magnitude;
+            is_strange |= x[i] != x[i];
+        }
+        const int is_short = length < block;
+        const float divisor = magnitude > least ? magnitude : least;
+        magnitudes[first / block] = is_strange ? NAN : is_short ? divisor : magnitude;
+        const float factor = 1 / divisor;
+        unsigned char *to = codes + first / 2;
+        for (i = 0; i < length; i += 8) {
+            float values[8] = {0};
+            const long width = length - i < 8 ? length - i : 8;
+            for (long lane = 0; lane < width; lane++) values[lane] = x[i + lane];
+            const peft_lanes value = is_short ? peft_load(values) / divisor : peft_load(values) * factor;
+            masks index = 0;
+            for (int bound = 0; bound < 15; bound++) index -= value > (peft_lanes)(bounds[bound]);
+            for (long lane = 0; lane < width; lane += 2) to[(i + lane) / 2] = order[index[lane]] << 4 | order[index[lane + 1]];
+        }
+    }
+}
+
+PEFT_TARGET float peft_quantize_row(const float *from, long count, signed char *codes) {
+    float magnitude = 0;
+    for (long i = 0; i < count; i++) {
+        const float half = (_Float16)from[i];
+        if (half != half) return NAN;
+        magnitude = fabsf(half) > magnitude ? fabsf(half) : magnitude;
+    }
+    if (isinf(magnitude)) return magnitude;
+    // Torch takes a number divided by a tensor for the product with its reciprocal.
+    const float factor = magnitude > 0 ? 127 * (1 / magnitude) : 0;
+    for (long i = 0; i < count; i++) codes[i] = (signed char)rintf((float)(_Float16)from[i] * factor);
+    return magnitude;
+}
