@@ -24,12 +24,30 @@ def reference_gpt2(folder):
     # Without the dtype transformers would compute in that of the files.
     config = transformers.AutoConfig.from_pretrained(folder)
     family = transformers.AutoModelForSeq2SeqLM if config.is_encoder_decoder else transformers.AutoModelForCausalLM
+    if any(name.endswith("ForSequenceClassification") for name in config.architectures or []):
+        family = transformers.AutoModelForSequenceClassification
     model, loading = family.from_pretrained(
         folder, dtype=torch.float32, output_loading_info=True)
     wrong = {kind: sorted(map(str, names)) for kind, names in loading.items() if names}
     if wrong:
         sys.exit(f"{folder}: {wrong}")
-    return model.eval()
+    model.eval()
+    if getattr(config, "quantization_config", None):
+        compute_in_floats(model)
+    return model
+
+
+def compute_in_floats(model):
+    """Of bitsandbytes' layers that have 8 bits, only training computes what the weights say: eval() rounds inputs too."""
+    from bitsandbytes.nn import Linear8bitLt
+
+    for parameter in model.parameters():
+        if parameter.is_floating_point():
+            # Weights that aren't quantised come in their file's type, whatever was asked for.
+            parameter.data = parameter.data.float()
+    for module in model.modules():
+        if isinstance(module, Linear8bitLt):
+            module.train()
 
 
 def outputs(model, sequence):
@@ -50,9 +68,10 @@ def compare(model, file, bound):
     for sequence in sequences:
         ours = torch.tensor(sequence["logits"], dtype=torch.float64)
         theirs = outputs(model, sequence).logits[0].double()
-        # The rows of virtual tokens, which stand in front, are nobody's.
-        theirs = theirs[-len(sequence["ids"]):]
-        if ours.dim() == 1:
+        # The rows of virtual tokens, which stand in front, are nobody's. A classifier has no rows.
+        if theirs.dim() == 2:
+            theirs = theirs[-len(sequence["ids"]):]
+        if ours.dim() == 1 and theirs.dim() == 2:
             theirs = theirs[-1]
         if ours.shape != theirs.shape:
             sys.exit(f"{file}: logits of shape {list(ours.shape)}, the reference's have {list(theirs.shape)}")

@@ -17,10 +17,16 @@ struct MergeCommand: ParsableCommand {
             Several adapters' changes are summed by their weights; of heads for a task, which the base hasn't got, the
             mean by their weights is taken. All must be for the same task and labels.
 
+            An adapter that was trained on a base in 4 or 8 bits is merged into the floats that the base was made from; how
+            far that is from what was trained is told. Where there are none, --dequantize or --requantize takes what the
+            codes stand for.
+
             EXAMPLES:
               peft merge --adapter runs/demo --output runs/demo-merged
               peft merge --adapter runs/a:0.7 --adapter runs/b:0.3 --output runs/mixed --dtype float16
               peft merge --base runs/pretrained --output small --dtype bfloat16
+              peft merge --adapter runs/qlora --output runs/qlora-merged --requantize
+              peft merge --base gpt2-nf4 --output gpt2-floats --dequantize
             """)
 
     enum DataType: String, ExpressibleByArgument, CaseIterable {
@@ -55,6 +61,12 @@ struct MergeCommand: ParsableCommand {
     @Option(help: "The type of all weights. By default each tensor keeps its own.")
     var dtype: DataType?
 
+    @Flag(help: "Write floats: what a base's weights in 4 or 8 bits stand for, and the change.")
+    var dequantize = false
+
+    @Flag(help: "Quantize the sums of what a base's weights in 4 or 8 bits stand for and the change as those were.")
+    var requantize = false
+
     @Flag(help: "Replace a model that lies in the output folder.")
     var overwrite = false
 
@@ -62,8 +74,15 @@ struct MergeCommand: ParsableCommand {
     @OptionGroup var common: CommonOptions
 
     func validate() throws {
-        if adapter.isEmpty, base == nil || dtype == nil {
-            throw ValidationError("nothing to merge: give --adapter, or --base and --dtype to change a model's type")
+        if dequantize, requantize { throw ValidationError("--dequantize and --requantize: only one can be") }
+        if requantize, dtype != nil {
+            throw ValidationError("--dtype: weights of 4 and 8 bits have no other type; leave out --requantize")
+        }
+        if adapter.isEmpty, requantize { throw ValidationError("--requantize: nothing changes without --adapter") }
+        if adapter.isEmpty, base == nil || dtype == nil && !dequantize {
+            throw ValidationError(
+                "nothing to merge: give --adapter, or --base with --dtype to change a model's type or with --dequantize"
+            )
         }
     }
 
@@ -78,7 +97,8 @@ struct MergeCommand: ParsableCommand {
             try merge(
                 MergeSettings(
                     base: bases[0], adapters: adapters, output: output, elementType: dtype?.elementType,
-                    overwrites: overwrite, acceptsOtherBase: otherBase.otherBase), warn: Console.report)
+                    overwrites: overwrite, acceptsOtherBase: otherBase.otherBase,
+                    form: dequantize ? .dequantized : requantize ? .requantized : .original), warn: Console.report)
         }
         if summary.untiedHead {
             Console.note(
@@ -87,7 +107,23 @@ struct MergeCommand: ParsableCommand {
         Console.note(
             "Merged into \(summary.changedTensors) of \(summary.writtenTensors) tensors; the logits of probe prompts differ "
                 + "by \(summary.difference.scientific) of the largest at most (accepted: \(summary.bound.scientific)).")
+        if let words = Self.words(summary, isRequantized: requantize) { Console.note(words) }
         Console.line(output)
+    }
+
+    /// What became of a base in 4 or 8 bits.
+    private static func words(_ summary: MergeSummary, isRequantized: Bool) -> String? {
+        guard let kind = summary.quantization else { return nil }
+        if isRequantized {
+            return "\(summary.quantizedTensors) weights are in \(kind); quantizing the sums moved the logits by "
+                + "\((summary.distance ?? 0).scientific) of the largest."
+        }
+        guard let distance = summary.distance else {
+            return "\(summary.quantizedTensors) weights that were in \(kind) are floats now."
+        }
+        return "The adapter was trained on weights in \(kind): with these and the adapter the logits differ by "
+            + "\(distance.scientific) of the largest, and without it by \((summary.baseDistance ?? 0).scientific). "
+            + "--dequantize and --requantize keep to what was trained."
     }
 
     /// `dir` or `dir:weight`; a colon is part of the path where that is a folder, or no number follows it.

@@ -20,13 +20,13 @@ struct OtherBaseOption: ParsableArguments {
 /// The options that keep a base's linear layers in fewer bits.
 struct QuantizationOptions: ParsableArguments {
     @Flag(
-        inversion: .prefixedNo,
+        name: .customLong("load-in-4bit"), inversion: .prefixedNo,
         help: ArgumentHelp(
             "Keep the base's linear layers in 4 bits (NF4). By default as in the run that made the adapter."))
     var loadIn4bit: Bool?
 
     @Flag(
-        inversion: .prefixedNo,
+        name: .customLong("load-in-8bit"), inversion: .prefixedNo,
         help: ArgumentHelp("Keep the base's linear layers in 8 bits. By default as in the run that made the adapter."))
     var loadIn8bit: Bool?
 

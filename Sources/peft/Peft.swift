@@ -17,6 +17,7 @@ struct Peft: ParsableCommand {
               peft predict --adapter runs/which-food --data new.jsonl --json
               peft merge --adapter runs/demo --output runs/demo-merged
               peft convert --adapter runs/adalora --rank 16 --output runs/as-lora
+              peft quantize --base gpt2 --output gpt2-nf4 --double-quant
               peft inspect runs/demo
               peft doctor runs/demo
               peft compare --config configs/demo.yaml --methods lora,full --output runs/compare
@@ -40,6 +41,7 @@ struct Peft: ParsableCommand {
             PredictCommand.self,
             MergeCommand.self,
             ConvertCommand.self,
+            QuantizeCommand.self,
             InspectCommand.self,
             DoctorCommand.self,
             CompareCommand.self,

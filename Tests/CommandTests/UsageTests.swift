@@ -3,7 +3,7 @@ import Testing
 
 @Suite("Usage")
 struct UsageTests {
-    static let commands = ["train", "eval", "generate", "merge", "inspect", "doctor", "compare", "convert"]
+    static let commands = ["train", "eval", "generate", "merge", "inspect", "doctor", "compare", "convert", "quantize"]
 
     @Test("the tool's help goes to stdout and names every command")
     func helpOfTheTool() throws {

@@ -14,13 +14,17 @@ extension ModelWeights {
     private static let weight = ".weight"
 
     /// The names of tensors that only tell what the codes of others mean.
-    public var quantizationNames: Set<String> {
-        var names: Set<String> = []
-        for entry in tensors where isQuantized(entry.name) {
-            let layer = String(entry.name.dropLast(Self.weight.count))
-            names.formUnion(Self.weightEndings.map { entry.name + $0 } + Self.layerEndings.map { layer + $0 })
+    public var quantizationNames: Set<String> { Set(quantizedNames.keys) }
+
+    /// By the names of tensors that only tell what codes mean, the names of the weights whose codes those are.
+    public var quantizedNames: [String: String] {
+        var names: [String: String] = [:]
+        for tensor in tensors where isQuantized(tensor.name) {
+            let layer = String(tensor.name.dropLast(Self.weight.count))
+            let companions = Self.weightEndings.map { tensor.name + $0 } + Self.layerEndings.map { layer + $0 }
+            for name in companions where entry(named: name) != nil { names[name] = tensor.name }
         }
-        return names.filter { entry(named: $0) != nil }
+        return names
     }
 
     /// Whether the tensor `name` holds codes.

@@ -5,6 +5,7 @@ public import Tensors
 public struct OutgoingTensor {
     enum Content {
         case floats(() throws -> Tensor)
+        case bytes(() -> [UInt8])
         case stored(RawTensor)
     }
 
@@ -29,6 +30,11 @@ public struct OutgoingTensor {
         self.elementType = elementType
         self.shape = shape
         content = .floats(tensor)
+    }
+
+    /// Elements that are encoded when their turn comes, and forgotten then.
+    public init(_ name: String, shape: [Int], as elementType: ElementType, bytes: @escaping () -> [UInt8]) {
+        self.init(name, elementType, shape, .bytes(bytes))
     }
 
     /// A tensor of another file, written as it is under `name`.

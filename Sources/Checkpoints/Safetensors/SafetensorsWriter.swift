@@ -45,6 +45,12 @@ public enum SafetensorsWriter {
         for tensor in ordered {
             switch tensor.content {
             case .stored(let stored): try withExtendedLifetime(stored.owner) { try sink(stored.bytes) }
+            case .bytes(let encode):
+                let bytes = encode()
+                require(
+                    bytes.count == tensor.byteCount,
+                    "SafetensorsWriter: \(tensor.name) of \(tensor.byteCount) bytes has \(bytes.count)")
+                try bytes.withUnsafeBytes(sink)
             case .floats(let compute):
                 let floats = try compute()
                 require(

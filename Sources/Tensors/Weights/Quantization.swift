@@ -7,6 +7,9 @@ public struct Quantization: Sendable, Hashable {
         case fp4
         /// Integers, with a scale for each output (Dettmers et al. 2022, LLM.int8(), section 2).
         case int8
+
+        /// The numbers that codes of 4 bits stand for, by code; nil for integers, which stand for themselves.
+        public var values: [Float]? { Codebook.of(self)?.values }
     }
 
     public var format: Format

@@ -32,8 +32,12 @@ public struct QuantizationSettings: Sendable, Hashable {
             let sizes = Quantization.blockSizes.map(String.init).joined(separator: ", ")
             section.record("blocks have one of \(sizes) elements, got \(blockSize)", at: "bnb_4bit_blocksize")
         }
-        for key in ["bnb_4bit_quant_type", "bnb_4bit_use_double_quant", "bnb_4bit_blocksize"]
-        where !four && section.has(key) {
+        // The defaults stand in every run's own configuration.
+        let changes = [
+            ("bnb_4bit_quant_type", type != Quantization.Format.nf4.rawValue), ("bnb_4bit_use_double_quant", isDouble),
+            ("bnb_4bit_blocksize", blockSize != 64),
+        ]
+        for (key, isChanged) in changes where !four && isChanged {
             section.record("does nothing without load_in_4bit: true", at: key)
         }
         skippedModules = section.optionalStrings("llm_int8_skip_modules")

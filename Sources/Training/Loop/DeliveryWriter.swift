@@ -26,7 +26,7 @@ struct DeliveryWriter {
             // The folder has a card of its own.
             try copyCompanions(
                 of: base.folder, to: folder, leavingOut: [ModelCard.fileName], elementType: .float32,
-                changes: base.changedFields)
+                changes: base.changedFields, removing: [quantizationKey])
             try writeChatTemplate(to: folder)
             let family = type(of: base.model)
             let head = base.model.taskHead == nil ? family.headPath + ".weight" : nil

@@ -14,40 +14,58 @@ public func merge(_ settings: MergeSettings, warn: @escaping WarningSink) throws
     let adapters = try settings.adapters.map {
         (folder: try AdapterFolder(path: $0.path, warn: warn), weight: $0.weight)
     }
-    let base = try base(settings, adapters.map(\.folder), warn: warn)
+    let training = try MergeTraining(settings, adapters)
+    var base = try training.base(settings.form == .original ? nil : training.quantization, warn: warn)
+    try settings.form.check(base)
     guard let weights = base.weights else { defect("merge: a base without weights") }
     try weights.requireFinite()
     let output = try MergeOutput(
-        settings, base: base.folder, inputs: [base.folder] + adapters.map(\.folder.path), warn: warn)
+        settings.output, overwrites: settings.overwrites, base: base.folder,
+        inputs: [base.folder] + adapters.map(\.folder.path), warn: warn)
     let probe = MergeProbe(base)
+    var summary = MergeSummary()
+    let trained = settings.form == .original ? try training.trained(on: &base, probe, warn: warn) : nil
+    let before = base.quantizedWeights
+    let types = settings.form == .dequantized ? try base.typesBeforeQuantization() : nil
     let merged = try MergedWeights(base, adapters, probe: probe)
-    for (name, tensor) in merged.changed.sorted(by: { $0.key < $1.key }) {
-        guard let element = tensor.firstNonFinite else { continue }
-        throw Problem(
-            "has \(element) after merging: an adapter holds such numbers, or the weights are too large; nothing was written",
-            file: settings.output, key: name)
+    try requireFinite(base.model, merged.changed, output: settings.output)
+    var expected = merged.expected
+    if settings.form == .requantized {
+        try base.requantize(before)
+        expected = probe.logits(base.model)
+        summary.distance = MergeProbe.difference(expected, merged.expected)
     }
-    let plan = try MergedTensors(base: base, weights: weights, merged: merged, elementType: settings.elementType)
+    let plan = try MergedTensors(
+        base: base, weights: weights, changed: merged.changed, elementType: settings.elementType,
+        dequantizedTypes: types)
     let written = try output.fill {
         try plan.write(to: output.stagingPath)
         try copyCompanions(
             of: base.folder, to: output.stagingPath, leavingOut: [], elementType: settings.elementType,
-            changes: base.changedFields)
+            changes: base.changedFields + (settings.form == .requantized ? base.quantizationFields : []),
+            removing: settings.form == .dequantized ? [quantizationKey] : [])
         try TrainedTemplates.carry(
             from: adapters.isEmpty ? [base.folder] : adapters.map(\.folder.path), to: output.stagingPath, warn: warn)
         let written = try BaseModel.load(output.stagingPath, randomSeed: nil, warn: { _ in })
         try written.nameTurnEnd(of: adapters.map(\.folder.path))
         return written
     }
-    var summary = MergeSummary()
+    let found = probe.logits(written.model)
     summary.changedTensors = merged.changed.count
     summary.writtenTensors = plan.tensorCount
     summary.untiedHead = merged.untiesHead
-    summary.difference = max(merged.difference, MergeProbe.difference(probe.logits(written.model), merged.expected))
+    summary.quantizedTensors = before.count
+    summary.quantization =
+        trained?.quantization ?? before.first.map { QuantizationSettings($0.value.quantization).description }
+    if let trained {
+        summary.distance = MergeProbe.difference(found, trained.logits)
+        summary.baseDistance = trained.baseDistance
+    }
+    summary.difference = max(merged.difference, MergeProbe.difference(found, expected))
     summary.bound = plan.bound
     if summary.difference > summary.bound {
         // A weight's rounding is as small as a sum's, and there are some of them on the way through a model.
-        let noise = probe.noise(of: written.model, changed: Set(merged.changed.keys))
+        let noise = probe.noise(of: written.model, changed: merged.changed)
         summary.bound = max(summary.bound, min(1e-2, 16 * noise))
     }
     if !(summary.difference <= summary.bound) {
@@ -64,23 +82,30 @@ public func merge(_ settings: MergeSettings, warn: @escaping WarningSink) throws
     return summary
 }
 
-/// The base model with the head that the adapters are for.
-private func base(
-    _ settings: MergeSettings, _ adapters: [AdapterFolder], warn: @escaping WarningSink
-) throws -> BaseModel {
-    let labels = try adapters.map { try LabelSet(of: $0) }
-    if let index = labels.indices.first(where: { labels[$0] != labels[0] }) {
+private func requireFinite(_ model: any LanguageModel, _ changed: Set<String>, output: String) throws {
+    for parameter in model.parameters.sorted(by: { $0.name < $1.name }) where changed.contains(parameter.name) {
+        guard let element = parameter.value.firstNonFinite else { continue }
         throw Problem(
-            "the adapters are for different tasks or labels, '\(settings.adapters[0].path)' and "
-                + "'\(settings.adapters[index].path)': they can't be merged into one model")
+            "has \(element) after merging: an adapter holds such numbers, or the weights are too large; nothing was written",
+            file: output, key: parameter.name)
     }
-    let wanted = labels.first ?? nil
-    var base = try BaseModel.load(
-        settings.base, randomSeed: nil, labels: wanted, headSeed: 0, quantization: nil, warn: warn)
-    if settings.acceptsOtherBase { base.otherBaseWarning = warn }
-    // Weighted heads are a mean of the adapters', without a random beginning.
-    if let head = base.model.taskHead, base.weights?.entry(named: head.name) == nil {
-        head.tensor = Tensor(zeros: head.shape)
+}
+
+extension MergeSettings.Form {
+    /// Throws a `Problem` where the base's weights can't be merged into in this form.
+    func check(_ base: BaseModel) throws {
+        switch self {
+        case .original:
+            guard let stored = base.storedQuantization else { return }
+            throw Problem(
+                "holds weights in fewer bits (\(stored)), to which nothing can be added as they are: give --dequantize to "
+                    + "write floats, --requantize to quantize the sums anew, or with --base the model that it was made "
+                    + "from", file: base.folder)
+        case .dequantized, .requantized:
+            if !base.quantizedWeights.isEmpty { return }
+            throw Problem(
+                "holds floats, and no adapter was trained on them in fewer bits: merge without "
+                    + (self == .dequantized ? "--dequantize" : "--requantize, and then quantize"), file: base.folder)
+        }
     }
-    return base
 }

@@ -13,13 +13,13 @@ struct MergeOutput {
 
     var stagingPath: String { staged.stagingPath }
 
-    /// - Parameter base: The model's folder whose files are copied.
+    /// - Parameters:
+    ///   - overwrites: Whether a model that lies in the folder is replaced.
+    ///   - base: The model's folder whose files are copied.
     /// - Throws: `Problem` where the output is one of the inputs or holds one, or has content that isn't to be replaced.
-    init(_ settings: MergeSettings, base: String, inputs: [String], warn: WarningSink) throws {
+    init(_ output: String, overwrites: Bool, base: String, inputs: [String], warn: WarningSink) throws {
         // What a link leads to is replaced there, and the link stays.
-        path =
-            FileSystem.isLink(settings.output) && FileSystem.isFolder(settings.output)
-            ? FileSystem.realPath(settings.output) : settings.output
+        path = FileSystem.isLink(output) && FileSystem.isFolder(output) ? FileSystem.realPath(output) : output
         try FolderSwap.recover(path, warn: warn)
         let target = Self.resolved(path)
         for input in inputs {
@@ -32,7 +32,7 @@ struct MergeOutput {
         }
         let content = FileSystem.isFolder(path) ? try FileSystem.names(in: path) : []
         if !content.isEmpty {
-            if !settings.overwrites {
+            if !overwrites {
                 throw Problem(
                     "the folder exists and is not empty: choose another, or replace it with --overwrite", file: path,
                     exitStatus: .cannotCreate)

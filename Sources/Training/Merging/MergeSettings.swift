@@ -24,10 +24,21 @@ public struct MergeSettings: Sendable, Hashable {
     public var overwrites: Bool
     /// Whether adapters are taken that were trained on another base, with a warning.
     public var acceptsOtherBase: Bool
+    public var form: Form
+
+    /// What becomes of weights that adapters were trained on in 4 or 8 bits.
+    public enum Form: Sendable, Hashable {
+        /// The changes are added to the floats that the weights were before; they must be at hand.
+        case original
+        /// All is written as floats: what the codes stand for, and the changes.
+        case dequantized
+        /// The sums of what codes stand for and the changes are quantized as the weights were.
+        case requantized
+    }
 
     public init(
         base: String, adapters: [WeightedAdapter], output: String, elementType: ElementType?, overwrites: Bool,
-        acceptsOtherBase: Bool = false
+        acceptsOtherBase: Bool = false, form: Form = .original
     ) {
         self.base = base
         self.adapters = adapters
@@ -35,6 +46,7 @@ public struct MergeSettings: Sendable, Hashable {
         self.elementType = elementType
         self.overwrites = overwrites
         self.acceptsOtherBase = acceptsOtherBase
+        self.form = form
     }
 }
 
@@ -50,4 +62,14 @@ public struct MergeSummary: Sendable, Hashable {
     public var difference = 0.0
     /// The largest difference that would have been accepted.
     public var bound = 0.0
+    /// How many weights the base has in fewer bits, as it was merged into.
+    public var quantizedTensors = 0
+    /// Of weights that the adapters were trained on in fewer bits: how those are kept, `nf4, double`; nil where they were
+    /// trained on floats.
+    public var quantization: String?
+    /// The largest difference of the probe's logits between what is written and what was trained: the base as it was kept
+    /// while training, with the adapters; nil where both are the same.
+    public var distance: Double?
+    /// The same between the base's floats and the base as it was kept while training, without adapters.
+    public var baseDistance: Double?
 }

@@ -10,8 +10,15 @@ struct MergedTensors {
     /// The largest difference of logits, relative to the largest, that the rounding of the written types explains.
     let bound: Double
 
-    /// - Parameter elementType: The type of all weights; nil keeps each tensor's own.
-    init(base: BaseModel, weights: ModelWeights, merged: MergedWeights, elementType: ElementType?) throws {
+    /// - Parameters:
+    ///   - changed: The names of the parameters that are others than in the files.
+    ///   - elementType: The type of all weights that aren't written in fewer bits; nil keeps each tensor's own.
+    ///   - dequantizedTypes: What weights in 4 or 8 bits are written as, by the model's names; nil writes those that the model
+    ///     has so as they are.
+    init(
+        base: BaseModel, weights: ModelWeights, changed: Set<String>, elementType: ElementType?,
+        dequantizedTypes: [String: ElementType]?
+    ) throws {
         let model = base.model
         let names = CheckpointParameters(weights, 0, type(of: model))
         let headName = type(of: model).headPath + ".weight"
@@ -24,25 +31,38 @@ struct MergedTensors {
         // Another one than the model computes with, where files say otherwise what its input is.
         let isHeadRewritten = storedHead.map { $0 !== model.head.weight.value } ?? false
         var coarsest = 0.0
-        func outgoing(_ raw: RawTensor) -> OutgoingTensor {
+        let quantizedNames = weights.quantizedNames
+        /// Whether codes of the file are written as they are.
+        func keepsCodes(_ weight: String) -> Bool {
+            let name = names.modelName(weight)
+            return dequantizedTypes == nil && !changed.contains(name) && parameters[name] is QuantizedTensor
+        }
+        func outgoing(_ raw: RawTensor) -> [OutgoingTensor] {
+            if let weight = quantizedNames[raw.name] {
+                return keepsCodes(weight) ? [OutgoingTensor(raw.name, raw)] : []
+            }
             let fileName = names.modelName(raw.name)
             let name = copies.contains(fileName) ? model.tokenEmbedding.name : fileName
             // What is no parameter, an old checkpoint's mask say, stays as it is.
-            guard let parameter = parameters[name] else { return OutgoingTensor(raw.name, raw) }
+            guard let parameter = parameters[name] else { return [OutgoingTensor(raw.name, raw)] }
+            if dequantizedTypes == nil, let codes = parameter as? QuantizedTensor {
+                return weights.isQuantized(raw.name) && keepsCodes(raw.name)
+                    ? [OutgoingTensor(raw.name, raw)] : OutgoingTensor.quantized(raw.name, codes)
+            }
             let isChanged =
-                merged.changed[name] != nil
+                changed.contains(name) || parameter is QuantizedTensor || dequantizedTypes?[name] != nil
                 || name == headName
-                    && (isHeadRewritten || model.isHeadTied && merged.changed[model.tokenEmbedding.name] != nil)
-            let type = elementType ?? Self.written(raw.elementType)
-            if !isChanged, type == raw.elementType { return OutgoingTensor(raw.name, raw) }
+                    && (isHeadRewritten || model.isHeadTied && changed.contains(model.tokenEmbedding.name))
+            let type = elementType ?? dequantizedTypes?[name] ?? Self.written(raw.elementType)
+            if !isChanged, type == raw.elementType { return [OutgoingTensor(raw.name, raw)] }
             coarsest = max(coarsest, Self.roundoff(type))
-            return OutgoingTensor(raw.name, shape: parameter.shape, as: type) { parameter.floats }
+            return [OutgoingTensor(raw.name, shape: parameter.shape, as: type) { parameter.floats }]
         }
         var shards = try zip(weights.shardNames, weights.shards).map { name, file in
             ModelWeights.OutgoingShard(
                 name: name,
                 tensors: try file.tensors.filter { model.taskHead == nil || names.modelName($0.name) != headName }
-                    .map { outgoing(try file.raw(named: $0.name)) })
+                    .flatMap { outgoing(try file.raw(named: $0.name)) })
         }
         // A head that has a weight of its own now, or the table where the file has it under the head's name alone.
         let table = names.fileName(model.tokenEmbedding.name)

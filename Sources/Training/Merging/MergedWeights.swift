@@ -7,8 +7,8 @@ import Tensors
 
 /// A model's parameters after adapters were merged into it, and how far that is from the adapters themselves.
 struct MergedWeights {
-    /// The parameters that changed, by the model's names.
-    let changed: [String: Tensor]
+    /// The names of the model's parameters that changed.
+    let changed: Set<String>
     /// Whether the output layer has a weight of its own now, which it hadn't before.
     let untiesHead: Bool
     /// The logits of the probe that the whole must give.
@@ -43,7 +43,7 @@ struct MergedWeights {
             unties = unties || before.isTied && !model.isHeadTied
             let changes = before.changes(model)
             if adapters.count == 1, adapter.weight == 1 {
-                self.changed = changes
+                self.changed = Set(changes.keys)
                 self.untiesHead = unties
                 self.expected = live
                 self.difference = 0
@@ -70,12 +70,12 @@ struct MergedWeights {
             sums[head.name] = sum.map { $0 / total }
         }
         if unties { model.untieHead() }
-        var changed: [String: Tensor] = [:]
+        var changed: Set<String> = []
         for parameter in model.parameters {
             guard let sum = sums[parameter.name] else { continue }
             let tensor = Tensor(sum.map { Float($0) }, shape: parameter.shape)
             parameter.tensor = tensor
-            changed[parameter.name] = tensor
+            changed.insert(parameter.name)
         }
         self.changed = changed
         self.untiesHead = unties

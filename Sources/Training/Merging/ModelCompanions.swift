@@ -7,15 +7,15 @@ import Models
 /// and whatever else, but no weights and nothing of a training run.
 func copyCompanions(
     of folder: String, to target: String, leavingOut excluded: Set<String>, elementType: ElementType?,
-    changes: [JSONValue.Member]
+    changes: [JSONValue.Member], removing removed: Set<String> = []
 ) throws {
     for name in try companionNames(of: folder) where !excluded.contains(name) {
         let source = FileSystem.join(folder, name)
         let copy = FileSystem.join(target, name)
-        if name == "config.json", elementType != nil || !changes.isEmpty {
+        if name == "config.json", elementType != nil || !changes.isEmpty || !removed.isEmpty {
             let bytes = try FileBytes(path: source)
             let configuration = try bytes.withBytes { try JSONNode.parse($0, file: source).plain }
-            let changed = adjusted(configuration, elementType: elementType, changes: changes)
+            let changed = adjusted(configuration, elementType: elementType, changes: changes, removing: removed)
             try AtomicFile.write(changed.text(.indented) + "\n", to: copy)
         } else {
             try FileSystem.copyFile(from: source, to: copy)
@@ -60,16 +60,20 @@ private func isCompanion(_ name: String) -> Bool {
 }
 
 private func adjusted(
-    _ configuration: JSONValue, elementType: ElementType?, changes: [JSONValue.Member]
+    _ configuration: JSONValue, elementType: ElementType?, changes: [JSONValue.Member], removing removed: Set<String>
 ) -> JSONValue {
     guard case .object(var members) = configuration else { return configuration }
+    let isSorted = zip(members, members.dropFirst()).allSatisfy { $0.key < $1.key }
     func set(_ key: String, _ value: JSONValue) {
         if let place = members.firstIndex(where: { sameBytes($0.key, key) }) {
             members[place].value = value
         } else {
-            members.append(.init(key, value))
+            // transformers sorts them.
+            let place = isSorted ? members.firstIndex { $0.key > key } : nil
+            members.insert(.init(key, value), at: place ?? members.count)
         }
     }
+    members.removeAll { removed.contains($0.key) }
     let names: [ElementType: JSONValue] = [.float32: "float32", .float16: "float16", .bfloat16: "bfloat16"]
     if let elementType, let name = names[elementType] {
         // Releases before 5 of transformers write torch_dtype.
