@@ -1,11 +1,11 @@
 import Diagnostics
 
-/// The 256 numbers that stand for 8 bits in blocks of optimizer state: 0, 1, and in each power of ten below 1 twice as
-/// many as in the one before, evenly spaced (Dettmers et al. 2022), down to 10⁻⁷.
+/// The dynamic map of 8 bits (Dettmers 2015, 8-Bit Approximations for Parallelism in Deep Learning, section 2.1): 0, 1, and
+/// in each of seven decades below 1 twice as many evenly spaced numbers as in the one below.
 package struct DynamicMap: @unchecked Sendable {
-    /// With negative numbers too, for the first moment.
+    /// With negative numbers too: for an optimizer's first moment, and scales of scales.
     package static let signed = DynamicMap(isSigned: true)
-    /// With positive numbers alone, twice as many, for the second one.
+    /// With positive numbers alone, twice as many, for the second moment.
     package static let unsigned = DynamicMap(isSigned: false)
 
     /// Ascending.

@@ -55,7 +55,7 @@ public enum QuantizedScales: Sendable {
     /// - Parameter offset: What is subtracted from all; nil takes their mean.
     public static func nesting(_ magnitudes: [Float], offset given: Float?) -> QuantizedScales {
         let offset = given ?? Float(magnitudes.reduce(0.0) { $0 + Double($1) } / Double(max(1, magnitudes.count)))
-        let (map, blockSize) = (DynamicMap.signed, Quantization.nestedBlockSize)
+        let (map, blockSize) = (DynamicMap.signed.values, Quantization.nestedBlockSize)
         var codes = [UInt8](repeating: 0, count: magnitudes.count)
         var scales: [Float] = []
         for start in stride(from: 0, to: magnitudes.count, by: blockSize) {
@@ -70,33 +70,8 @@ public enum QuantizedScales: Sendable {
     }
 }
 
-/// The dynamic map of 8 bits (Dettmers 2015, 8-Bit Approximations for Parallelism in Deep Learning, section 2.1): of each
-/// decade, twice as many equal steps as of the one below.
-enum DynamicMap {
-    /// Of both signs, in their order.
-    static let signed: [Float] = {
-        var values: [Float] = [0, 1]
-        for exponent in 0..<7 {
-            let points = (1 << exponent) + 1
-            let step = (1 - Float(0.1)) / Float(points - 1)
-            let bounds = (0..<points).map { index in
-                // As torch's linspace: each half from its own end.
-                index < points / 2
-                    ? Float(0.1).addingProduct(step, Float(index))
-                    : Float(1).addingProduct(-step, Float(points - 1 - index))
-            }
-            let power = powerOfTen(exponent - 6)
-            for index in 1..<points {
-                let middle = (bounds[index - 1] + bounds[index]) / 2 * power
-                values += [middle, -middle]
-            }
-        }
-        return values.sorted()
-    }()
-
-    private static func powerOfTen(_ exponent: Int) -> Float { Float("1e\(exponent)") ?? 1 }
-
-    private static let middles = zip(signed, signed.dropFirst()).map { 0.5 * ($0 + $1) }
+extension DynamicMap {
+    private static let middles = zip(signed.values, signed.values.dropFirst()).map { 0.5 * ($0 + $1) }
 
     /// bitsandbytes looks codes up in a table of 65,536 steps.
     private static let table: [UInt8] = {

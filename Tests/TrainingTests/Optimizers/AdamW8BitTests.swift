@@ -70,7 +70,7 @@ import Training
         let training = try TinyTraining(model: TinyTraining.wider)
         let configuration = try training.configuration(["peft.method=full", "training.optim=adamw_bnb_8bit"])
         let model = try BaseModel.load(training.scratch("model"), randomSeed: 1, warn: { _ in }).model
-        let trainable = Full().install(
+        let trainable = try Full().install(
             into: model, InstallationContext(seed: 1, basePath: "", isTraining: true)
         ).trainable
         let optimizer = try configuration.optimizer(of: trainable, in: model)

@@ -35,7 +35,7 @@ import Training
                           weight_decay: \(try row.number("weight_decay"))
                         """), warn: { _ in })
             let base = try BaseModel.load(fixture(model).path(), randomSeed: nil, warn: { _ in })
-            let installation = Full().install(
+            let installation = try Full().install(
                 into: base.model, InstallationContext(seed: 1, basePath: "", isTraining: true))
             let optimizer = try configuration.optimizer(of: installation.trainable, in: base.model)
             optimizer.state.allocate()
