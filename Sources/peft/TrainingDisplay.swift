@@ -30,6 +30,7 @@ final class TrainingDisplay: TrainingObserver {
         for line in Self.table(plan) { Console.note(line) }
         for line in plan.dataSummaries { Console.note(line) }
         Console.note(Self.course(plan))
+        Console.note(Self.optimizer(plan))
         Console.note(Self.rate(plan))
         for warning in plan.warnings { Console.report(warning) }
     }
@@ -193,6 +194,11 @@ final class TrainingDisplay: TrainingObserver {
         let steps = plan.warmupSteps == 1 ? "1 step" : "\(plan.warmupSteps.grouped) steps"
         return "learning rate \(plan.learningRate.scientific)\(origin); \(plan.schedule.rawValue), "
             + (plan.warmupSteps == 0 ? "without warm-up" : "\(steps) of warm-up")
+    }
+
+    private static func optimizer(_ plan: TrainingPlan) -> String {
+        let megabytes = Double(plan.optimizerStateBytes) / 1e6
+        return "optimizer \(plan.optimizer), which remembers \(megabytes.text(decimals: megabytes < 10 ? 1 : 0)) MB"
     }
 
     private static func rate(_ tokensPerSecond: Double) -> String {

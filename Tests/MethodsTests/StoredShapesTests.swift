@@ -157,7 +157,7 @@ import Testing
             _ = try small.install(PTuning.self, #"{"num_virtual_tokens": 2, "encoder_hidden_size": 1048576}"#)
         }
         #expect(
-            text.hasPrefix("1:50: error: encoder_hidden_size: asks for 17592.0 GB to train in, and this machine has "))
+            text.hasPrefix("1:50: error: encoder_hidden_size: asks for 8796.0 GB to train in, and this machine has "))
     }
 
     /// Probabilities that are 1 as numbers of 32 bits.

@@ -12,6 +12,7 @@ struct RunForesight {
     let stepsPerEpoch: Int
     /// The micro-batches of an epoch.
     let batchCount: Int
+    let memory: TrainingMemory
 
     private var settings: TrainingSettings { configuration.training }
     private var hasValidation: Bool { !configuration.data.validation.isEmpty }
@@ -21,6 +22,7 @@ struct RunForesight {
         let found: [(key: String, message: String?)] = [
             ("learning_rate", rate), ("warmup_steps", warmup), ("gradient_accumulation_steps", accumulation),
             ("eval_steps", evaluation), ("save_steps", saving), ("logging_steps", logging),
+            ("optim", memory.shortage(available: machineMemory)),
         ]
         return found.compactMap { key, message in
             message.map {

@@ -48,7 +48,8 @@ extension Trainer {
             outputFolder: folder, threadCount: WorkerPool.shared.threadCount, learningRate: settings.learningRate,
             hasDefaultRate: settings.hasDefaultRate, schedule: settings.schedule,
             warmupSteps: settings.schedule == .constant ? 0 : settings.warmupSteps(of: stepCount),
-            loggingSteps: settings.loggingSteps, warnings: warnings)
+            loggingSteps: settings.loggingSteps, optimizer: settings.optimizer.name,
+            optimizerStateBytes: optimizer.state.byteCount, warnings: warnings)
     }
 }
 

@@ -96,11 +96,6 @@ public final class Trainer {
         for warning in data.warnings(on: batches.dataset, labels) { observer.warned(warning) }
         stepsPerEpoch = settings.stepsPerEpoch(batches: batches.count)
         stepCount = settings.stepCount(batches: batches.count)
-        warnings =
-            RunForesight(
-                configuration: self.configuration, stepCount: stepCount, stepsPerEpoch: stepsPerEpoch,
-                batchCount: batches.count
-            ).warnings
         var context = InstallationContext(
             seed: settings.seed, basePath: absolutePath(ofModel: configuration.modelPath), isTraining: true)
         context.stepCount = stepCount
@@ -116,6 +111,11 @@ public final class Trainer {
                 try configuration.method.installWithHead(into: base.model, context)
             }
         optimizer = try self.configuration.optimizer(of: installation.trainable, in: base.model)
+        warnings =
+            RunForesight(
+                configuration: self.configuration, stepCount: stepCount, stepsPerEpoch: stepsPerEpoch,
+                batchCount: batches.count, memory: TrainingMemory(optimizer)
+            ).warnings
         runner = StepRunner(
             model: base.model, installation: installation, optimizer: optimizer, seed: settings.seed,
             isCheckpointing: settings.isCheckpointing)

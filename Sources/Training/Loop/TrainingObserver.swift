@@ -30,6 +30,10 @@ public struct TrainingPlan: Sendable {
     public let schedule: LearningRateSchedule
     public let warmupSteps: Int
     public let loggingSteps: Int
+    /// As `training.optim` calls it.
+    public let optimizer: String
+    /// What it remembers, in bytes.
+    public let optimizerStateBytes: Int
     /// What shows already that it won't do what it is there for.
     public let warnings: [Problem]
 }

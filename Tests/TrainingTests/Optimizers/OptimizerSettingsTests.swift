@@ -21,6 +21,23 @@ import Training
         } catch { return "\(error)" }
     }
 
+    @Test("say where a machine hasn't the memory that what trains needs")
+    func memory() {
+        func shortage(_ count: Int, _ state: Int, isPaged: Bool = false) -> String? {
+            TrainingMemory(trainableCount: count, stateBytes: state, isPaged: isPaged).shortage(available: 16e9)
+        }
+        #expect(shortage(1_000_000_000, 8_000_000_000) == nil)
+        #expect(
+            shortage(1_500_000_000, 12_000_000_000)
+                == "24.0 GB are needed for what trains and its gradients, 12.0 GB of them for the optimizer's state, and "
+                + "this machine has 16.0 GB: adamw_8bit remembers a quarter of AdamW's state, and paged_adamw_8bit on "
+                + "the disk")
+        #expect(shortage(1_500_000_000, 12_000_000_000, isPaged: true) == nil)
+        #expect(
+            shortage(3_000_000_000, 6_000_000_000, isPaged: true)
+                == "24.0 GB are needed for what trains and its gradients and this machine has 16.0 GB")
+    }
+
     @Test("name every optimizer once") func names() {
         let names = optimizers.flatMap { $0.names }
         #expect(Set(names).count == names.count)
