@@ -5,13 +5,7 @@ public import Tensors
 /// Weights as bitsandbytes 0.50 leaves them in a folder: beside codes in the place of a linear layer's weight lie the
 /// tensors and the text that tell what they mean.
 extension ModelWeights {
-    /// What stands behind a weight's name, and behind its layer's.
-    private static let weightEndings = [
-        ".absmax", ".quant_map", ".nested_absmax", ".nested_quant_map", ".quant_state.bitsandbytes__nf4",
-        ".quant_state.bitsandbytes__fp4",
-    ]
-    private static let layerEndings = [".SCB", ".weight_format"]
-    private static let weight = ".weight"
+    private static let weight = QuantizedNames.weight
 
     /// The names of tensors that only tell what the codes of others mean.
     public var quantizationNames: Set<String> { Set(quantizedNames.keys) }
@@ -20,22 +14,18 @@ extension ModelWeights {
     public var quantizedNames: [String: String] {
         var names: [String: String] = [:]
         for tensor in tensors where isQuantized(tensor.name) {
-            let layer = String(tensor.name.dropLast(Self.weight.count))
-            let companions = Self.weightEndings.map { tensor.name + $0 } + Self.layerEndings.map { layer + $0 }
-            for name in companions where entry(named: name) != nil { names[name] = tensor.name }
+            for name in QuantizedNames.companions(of: tensor.name) where entry(named: name) != nil {
+                names[name] = tensor.name
+            }
         }
         return names
     }
 
     /// Whether the tensor `name` holds codes.
-    public func isQuantized(_ name: String) -> Bool {
-        guard name.hasSuffix(Self.weight) else { return false }
-        return stateName(of: name) != nil || entry(named: name.dropLast(Self.weight.count) + ".SCB") != nil
-            || Self.weightEndings.prefix(2).contains { entry(named: name + $0) != nil }
-    }
+    public func isQuantized(_ name: String) -> Bool { QuantizedNames.areCodes(name) { entry(named: $0) != nil } }
 
     private func stateName(of name: String) -> String? {
-        Self.weightEndings.suffix(2).map { name + $0 }.first { entry(named: $0) != nil }
+        QuantizedNames.states(of: name).first { entry(named: $0) != nil }
     }
 
     /// The quantized weight `name` of a linear layer; nil where it holds plain numbers.
@@ -46,7 +36,7 @@ extension ModelWeights {
     ) throws -> QuantizedTensor? {
         guard isQuantized(name) else { return nil }
         let codes = try raw(named: name)
-        if entry(named: name.dropLast(Self.weight.count) + ".SCB") != nil {
+        if codes.elementType == .signed8 || entry(named: name.dropLast(Self.weight.count) + ".SCB") != nil {
             return try eightBit(codes, outputs: outputs, inputs: inputs, isInputByOutput: isInputByOutput)
         }
         return try fourBit(codes, outputs: outputs, inputs: inputs, isInputByOutput: isInputByOutput)
@@ -69,7 +59,7 @@ extension ModelWeights {
                         + "a newer bitsandbytes", file: format.file, key: format.name)
             }
         }
-        let scales = try floats(layer + ".SCB", count: outputs, for: "outputs")
+        let scales = try floats(layer + ".SCB", count: outputs, for: "outputs", of: codes)
         return QuantizedTensor(
             codes.bytes, .floats(scales), Quantization(.int8), outputs: outputs, inputs: inputs,
             isInputByOutput: isInputByOutput, originalType: "float16")
@@ -80,7 +70,7 @@ extension ModelWeights {
     ) throws -> QuantizedTensor {
         let name = codes.name
         guard let stateName = stateName(of: name) else {
-            throw missing(name + Self.weightEndings[4], of: codes)
+            throw missing(QuantizedNames.states(of: name)[0], of: codes)
         }
         let state = try QuantizationState(try raw(named: stateName))
         guard state.shape == [outputs, inputs] else {
@@ -145,7 +135,7 @@ extension ModelWeights {
 }
 
 /// The text beside 4-bit codes.
-private struct QuantizationState {
+struct QuantizationState {
     var quantization: Quantization
     let dataType: String
     let shape: [Int]

@@ -47,6 +47,11 @@ public struct AdapterDiagnosis {
     /// The base that it was compared with; nil where none was at hand.
     public let base: String?
     public let tensorCount: Int
+    /// How the base's folder keeps its weights in fewer bits, `nf4, double`, and the bits of each parameter; nil where it
+    /// doesn't.
+    public let baseQuantization: (kind: String, weights: Int, bits: Double)?
+    /// How the base was kept while the adapter was trained, as its run says.
+    public let trainedQuantization: String?
     public private(set) var findings: [Finding] = []
 
     /// Whether nothing stands in the way of using the adapter.
@@ -69,6 +74,12 @@ public struct AdapterDiagnosis {
             try BaseModel.load($0, randomSeed: nil, labels: labels, headSeed: 0, quantization: nil, warn: warn)
         }
         base = known
+        trainedQuantization = (try? adapter.trainedQuantization()).flatMap { $0?.description }
+        let entries = try loaded?.weights.map { try QuantizedEntry.all(in: $0.shards) } ?? []
+        baseQuantization = loaded?.storedQuantization.map { kind in
+            let (bytes, count) = (entries.reduce(0) { $0 + $1.byteCount }, entries.reduce(0) { $0 + $1.count })
+            return (kind, entries.count, 8 * Double(bytes) / Double(max(1, count)))
+        }
         var checks = AdapterChecks(adapter)
         try checks.values()
         checks.method()
@@ -88,6 +99,12 @@ public struct AdapterDiagnosis {
         [
             "adapter": .string(path), "peft_type": type.map(JSONValue.string) ?? nil,
             "base": base.map(JSONValue.string) ?? nil, "tensor_count": .integer(tensorCount),
+            "base_quantization": baseQuantization.map {
+                [
+                    "kind": .string($0.kind), "weights": .integer($0.weights),
+                    "bits_per_parameter": .number($0.bits),
+                ]
+            } ?? nil, "trained_quantization": trainedQuantization.map(JSONValue.string) ?? nil,
             "healthy": .boolean(isHealthy),
             "findings": .array(
                 findings.map {
@@ -103,7 +120,16 @@ public struct AdapterDiagnosis {
     /// A line for each finding, and below it what to do.
     public var text: String {
         let name = "\(path)\(type.map { " (\($0))" } ?? "")"
-        let comparison = base.map { "on \($0)" } ?? "without its base model, which isn't here: give --base to compare"
+        let kept = baseQuantization.map {
+            let thousandths = Int((1000 * $0.bits).rounded())
+            let digits = String(thousandths % 1000 + 1000).dropFirst()
+            return
+                ", of which \($0.weights) weights are in \($0.kind), \(thousandths / 1000).\(digits) bits a parameter"
+        }
+        let trained = trainedQuantization.map { ", trained with its weights in \($0)" }
+        let comparison =
+            base.map { "on \($0)\(kept ?? trained ?? "")" }
+            ?? "without its base model, which isn't here: give --base to compare"
         let problems = findings.count { !$0.isNote }
         let count = isHealthy ? "healthy" : problems == 1 ? "1 finding" : "\(problems) findings"
         let sorted = findings.filter { !$0.isNote } + findings.filter(\.isNote)

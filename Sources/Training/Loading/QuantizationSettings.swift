@@ -62,8 +62,9 @@ public struct QuantizationSettings: Sendable, Hashable {
     /// What a run's configuration says; nil where nothing is to be quantized.
     public init?(of document: ConfigDocument) throws {
         let section = document.root.section("model")
-        guard let settings = QuantizationSettings(section) else { return nil }
+        let settings = QuantizationSettings(section)
         try document.root.throwProblems()
+        guard let settings else { return nil }
         self = settings
     }
 

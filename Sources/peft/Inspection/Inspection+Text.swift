@@ -1,6 +1,8 @@
 import Checkpoints
 import Diagnostics
 import JSONText
+import Tensors
+import Training
 
 extension Inspection {
     /// One object that holds everything.
@@ -31,6 +33,13 @@ extension Inspection {
                 ("", "\($0.type): \($0.tensorCount.grouped) with \($0.elementCount.grouped) elements")
             }
             rows.append(("parameters", weights.parameterCount.grouped))
+            rows += weights.quantizedShares.map { share in
+                (
+                    "quantized",
+                    "\(share.weightCount.grouped) weights in \(QuantizationSettings(share.quantization).description): "
+                        + "\(share.elementCount.grouped) parameters at \(share.bitsPerElement.text(decimals: 3)) bits"
+                )
+            }
             rows.append(("size", weights.byteCount.asBytes))
         }
         let most = 8
@@ -57,9 +66,15 @@ extension Inspection {
     }
 
     private var tensorLines: [String] {
-        let tensors = weights.files.flatMap(\.tensors)
+        let codes = Dictionary(weights.quantized.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
+        let companions = Set(weights.quantized.flatMap(\.companions))
+        let tensors = weights.files.flatMap(\.tensors).filter { !companions.contains($0.name) }
         let width = tensors.map(\.name.count).max() ?? 0
-        return [""] + tensors.map { "\($0.name.padded(width))  \($0.summary)" }
+        return [""]
+            + tensors.map { tensor in
+                let codes = codes[tensor.name].map { "\($0.quantization.format.rawValue) \($0.shape)" }
+                return "\(tensor.name.padded(width))  \(codes ?? tensor.summary)"
+            }
     }
 
     private static func aligned(_ rows: [(label: String, value: String)]) -> [String] {

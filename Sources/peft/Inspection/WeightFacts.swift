@@ -20,6 +20,19 @@ struct WeightFacts {
     /// The tensors that hold NaN or infinite numbers, each with the first one.
     let broken: [(tensor: String, element: NonFiniteElement)]
 
+    /// The weights in 4 or 8 bits.
+    let quantized: [QuantizedEntry]
+
+    /// The weights in 4 or 8 bits of one kind.
+    struct QuantizedShare {
+        let quantization: Quantization
+        var weightCount = 0
+        var elementCount = 0
+        var byteCount = 0
+
+        var bitsPerElement: Double { 8 * Double(byteCount) / Double(max(1, elementCount)) }
+    }
+
     /// Whether an output layer's weight lies beside a token embedding and differs from it.
     let hasOwnHead: Bool
 
@@ -31,13 +44,18 @@ struct WeightFacts {
         self.files = files
         var shares: [ElementType: TypeShare] = [:]
         var parameterCount = 0
+        quantized = try QuantizedEntry.all(in: files)
+        let codes = Dictionary(quantized.map { ($0.name, $0.count) }, uniquingKeysWith: { first, _ in first })
+        let companions = Set(quantized.flatMap(\.companions))
         for tensor in files.lazy.flatMap(\.tensors) {
             var share = shares[tensor.elementType] ?? TypeShare(type: tensor.elementType)
             share.tensorCount += 1
             share.elementCount += tensor.count
             share.byteCount += tensor.byteRange.count
             shares[tensor.elementType] = share
-            if !Self.isMask(tensor) { parameterCount += tensor.count }
+            if !Self.isMask(tensor), !companions.contains(tensor.name) {
+                parameterCount += codes[tensor.name] ?? tensor.count
+            }
         }
         self.parameterCount = parameterCount
         func stored(_ names: [String]) -> (any StoredTensor)? {
@@ -61,6 +79,19 @@ struct WeightFacts {
         types = shares.values.sorted { ($1.byteCount, $0.type.rawValue) < ($0.byteCount, $1.type.rawValue) }
     }
 
+    /// By kind, in the order of the files.
+    var quantizedShares: [QuantizedShare] {
+        var shares: [QuantizedShare] = []
+        for entry in quantized {
+            let index = shares.firstIndex { $0.quantization == entry.quantization } ?? shares.count
+            if index == shares.count { shares.append(QuantizedShare(quantization: entry.quantization)) }
+            shares[index].weightCount += 1
+            shares[index].elementCount += entry.count
+            shares[index].byteCount += entry.byteCount
+        }
+        return shares
+    }
+
     /// GPT-2's attention masks: `h.0.attn.bias` of shape [1, 1, 1024, 1024] and `h.0.attn.masked_bias`.
     private static func isMask(_ tensor: TensorEntry) -> Bool {
         tensor.name.hasSuffix(".attn.masked_bias") || tensor.name.hasSuffix(".attn.bias") && tensor.shape.count == 4
@@ -81,6 +112,18 @@ struct WeightFacts {
                                 "tensors": .integer($0.tensorCount), "elements": .integer($0.elementCount),
                                 "bytes": .integer($0.byteCount),
                             ])
+                    })),
+            .init(
+                "quantized",
+                .array(
+                    quantizedShares.map {
+                        [
+                            "type": .string($0.quantization.format.rawValue),
+                            "blocksize": $0.quantization.format == .int8 ? nil : .integer($0.quantization.blockSize),
+                            "double_quant": .boolean($0.quantization.isDouble), "weights": .integer($0.weightCount),
+                            "parameters": .integer($0.elementCount), "bytes": .integer($0.byteCount),
+                            "bits_per_parameter": .number($0.bitsPerElement),
+                        ]
                     })),
             .init(
                 "not_finite",
