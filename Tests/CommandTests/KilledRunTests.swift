@@ -52,6 +52,18 @@ struct KilledRunTests {
         #expect(try Data(contentsOf: folder.url.appending(path: "run/adapter_model.safetensors")) == interrupted)
     }
 
+    @Test("killed with its optimizer's state on the disk, it leaves no file of that")
+    func paged() throws {
+        let settings = ["--set", "training.optim=paged_adamw_32bit", "--set", "training.max_steps=100000"]
+        let tool = try RunningTool(run.arguments + settings)
+        while try !tool.errorsSoFar().contains("\nstep 2/"), !tool.hasEnded { usleep(1000) }
+        let during = names("run")
+        tool.send(SIGKILL)
+        _ = try tool.outcome()
+        #expect(during == [".lock", "metrics.jsonl", "training_config.yaml"])
+        #expect(names("run") == during)
+    }
+
     @Test("finished, it is left alone by --resume, with the status of success")
     func finished() throws {
         #expect(try train([]).status == 0)
