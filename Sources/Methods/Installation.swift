@@ -18,6 +18,10 @@ public protocol Installation: AnyObject {
     /// nil where it can.
     var mergeObstacle: String? { get }
 
+    /// Why peft doesn't load what is delivered as it was trained, as a sentence without its point; nil where it does, as far
+    /// as the model and not the method's settings matter.
+    var formObstacle: String? { get }
+
     /// Folds `weight` times the method's change into the model's own parameters and takes the method out. Only called
     /// where there is no `mergeObstacle`.
     func merge(weight: Float)
@@ -58,6 +62,7 @@ public struct OptimizerStep: Sendable, Hashable {
 
 extension Installation {
     public var mergeObstacle: String? { nil }
+    public var formObstacle: String? { nil }
     public var trainingState: [(name: String, tensor: Tensor)] { [] }
     public var resumesFromTrainingStateAlone: Bool { false }
     public func resumed() {}

@@ -1,5 +1,5 @@
 public import Configuration
-import Diagnostics
+public import Diagnostics
 public import JSONText
 public import Layers
 public import Tensors
@@ -42,8 +42,7 @@ public protocol PEFTMethod: SendableMetatype {
     /// Why no other tool loads what these settings deliver, as a sentence without its point; nil where `library` does.
     var formObstacle: String? { get }
 
-    /// Whether training begins by taking something out of the weights below its adapters, so that peft's files hold what
-    /// was left of them.
+    /// Whether training begins by changing the weights below its adapters, so that peft's files hold what became of them.
     var changesBaseWeights: Bool { get }
 
     /// Whether the settings fit a model, as far as that shows before data is read.
@@ -85,6 +84,10 @@ public struct InstallationContext {
     public var stored: StoredShapes?
     /// The tokens of a text of its own, as the tokenizer gives them.
     public var encode: (String) throws -> [Int32]
+    /// Is told in a line how the method begins, where that is worth a word.
+    public var note: (String) -> Void = { _ in }
+    /// Is told what isn't as one would think where the method begins.
+    public var warn: WarningSink = { _ in }
 
     /// A context without steps and without a tokenizer, which are set where there are any.
     public init(seed: UInt64, basePath: String, isTraining: Bool) {

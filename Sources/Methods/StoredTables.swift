@@ -195,6 +195,7 @@ private final class TablesInstallation: Installation {
     }
 
     var mergeObstacle: String? { method.mergeObstacle }
+    var formObstacle: String? { method.formObstacle }
     var trainingState: [(name: String, tensor: Tensor)] { method.trainingState }
     var resumesFromTrainingStateAlone: Bool { method.resumesFromTrainingStateAlone }
     func resumed() { method.resumed() }

@@ -92,6 +92,7 @@ private final class TaskHeadInstallation: Installation {
     }
 
     var mergeObstacle: String? { method.mergeObstacle }
+    var formObstacle: String? { method.formObstacle }
 
     var trainingState: [(name: String, tensor: Tensor)] {
         let isAlone = original != nil && resumesFromTrainingStateAlone

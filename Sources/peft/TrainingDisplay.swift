@@ -28,7 +28,7 @@ final class TrainingDisplay: TrainingObserver {
     /// Says what trains, on what, and how long.
     func show(_ plan: TrainingPlan) {
         for line in Self.table(plan) { Console.note(line) }
-        for line in plan.dataSummaries { Console.note(line) }
+        for line in plan.dataSummaries + plan.notes { Console.note(line) }
         Console.note(Self.course(plan))
         Console.note(Self.optimizer(plan))
         Console.note(Self.rate(plan))

@@ -141,7 +141,7 @@ struct ConfigurationReferenceTests {
 
     /// What a method's section must hold for every key to be asked for.
     private static let needed = [
-        "lora": "target_modules: [x], rank_pattern: {MODULE: 1}, alpha_pattern: {MODULE: 1}",
+        "lora": "init_lora_weights: loftq, target_modules: [x], rank_pattern: {MODULE: 1}, alpha_pattern: {MODULE: 1}",
         "loha": "rank_pattern: {MODULE: 1}, alpha_pattern: {MODULE: 1}",
         "lokr": "rank_pattern: {MODULE: 1}, alpha_pattern: {MODULE: 1}",
         "prompt_tuning": "num_virtual_tokens: 1", "prefix_tuning": "num_virtual_tokens: 1",

@@ -83,7 +83,7 @@ import Testing
             1:37: error: bias: expected one of none, all, lora_only, got 'some'
             1:132: error: rank_pattern.(: is no regular expression: missing ), unterminated subpattern at character 1
             1:162: error: alpha_pattern.c_fc: expected a number, got 'x'
-            1:103: error: init_lora_weights: expected one of true, false, gaussian, orthogonal, pissa, olora, got 'pisa'; \
+            1:103: error: init_lora_weights: expected one of true, false, gaussian, orthogonal, pissa, olora, loftq, got 'pisa'; \
             did you mean 'pissa'?
             1:58: error: lora_bias: doesn't go with use_dora
             1:183: error: kasa_config: isn't supported
@@ -138,9 +138,55 @@ import Testing
         ),
         (
             #"{"peft_type": "LORA", "init_lora_weights": "loftq"}"#,
-            "1:44: error: init_lora_weights: 'loftq' changed the base model's weights too, in a way that can't be "
+            """
+            1:1: error: loftq_config.loftq_bits: missing: the base's weights are made anew by it
+            1:1: error: loftq_config.loftq_iter: missing: the base's weights are made anew by it
+            """
+        ),
+        (
+            #"{"peft_type": "LORA", "init_lora_weights": "corda"}"#,
+            "1:44: error: init_lora_weights: 'corda' changed the base model's weights too, in a way that can't be "
                 + "repeated from them; convert the adapter in peft (path_initial_model_for_weight_conversion) before it "
                 + "is used here"
+        ),
+        (
+            #"""
+            {"peft_type": "LORA", "init_lora_weights": "loftq", "loftq_config":
+             {"loftq_bits": 4, "loftq_iter": 1, "bnb_4bit_quant_type": "int8", "bnb_4bit_blocksize": 48}}
+            """#,
+            """
+            1:127: error: loftq_config.bnb_4bit_quant_type: expected one of nf4, fp4, got 'int8'
+            1:157: error: loftq_config.bnb_4bit_blocksize: blocks have one of 32, 64, 128, 256, 512, 1024, 2048, 4096 \
+            elements, got 48
+            """
+        ),
+        (
+            #"""
+            {"peft_type": "LORA", "init_lora_weights": "loftq", "loftq_config": {"loftq_bits": 4, "loftq_iter": 1}}
+            """#,
+            "1:44: error: init_lora_weights: peft takes transformer.h.0.attn.c_attn, whose weight is stored as inputs × "
+                + "outputs, for its transpose in 'loftq', so that the adapter doesn't fit the base; train it anew"
+        ),
+        (
+            #"{"init_lora_weights": "loftq", "loftq_config": {"loftq_bits": 2, "loftq_iter": 0}, "lora_bias": true}"#,
+            """
+            1:63: error: loftq_config.loftq_bits: must be 4 (nf4) or 8 (int8), got 2
+            1:80: error: loftq_config.loftq_iter: must be between 1 and 1000, got 0
+            1:97: error: lora_bias: doesn't go with init_lora_weights 'loftq'
+            """
+        ),
+        (
+            #"{"loftq_config": {"loftq_bits": 4}}"#,
+            "1:18: error: loftq_config: does nothing without init_lora_weights: loftq"
+        ),
+        (
+            #"{"init_lora_weights": "loftq", "target_modules": ["lm_head"]}"#,
+            "1:23: error: init_lora_weights: 'loftq' changes the weight of lm_head, which is the token embedding too; "
+                + "leave it out of target_modules"
+        ),
+        (
+            #"{"init_lora_weights": "loftq", "target_modules": ["wte"]}"#,
+            "1:23: error: init_lora_weights: 'loftq' goes with linear layers, and transformer.wte is an embedding"
         ),
         (
             #"{"peft_type": "LORA", "init_lora_weights": "olora"}"#,

@@ -26,6 +26,13 @@ extension MethodCase {
                 LoRA.self,
                 #"{"r": 2, "lora_alpha": 2, "init_lora_weights": "pissa", "target_modules": ["c_attn", "c_proj"]}"#,
                 isRandom: false, isConverted: true, formula: loraFormula()),
+            MethodCase(
+                LoRA.self,
+                #"""
+                {"r": 2, "lora_alpha": 2, "init_lora_weights": "loftq", "loftq_config": {"loftq_iter": 2},
+                 "target_modules": ["c_attn", "c_proj"]}
+                """#,
+                changesOutput: true, isRandom: false, formula: loraFormula()),
             adaLoRA[0],
             MethodCase(IA3.self, "{}", isRandom: false),
             MethodCase(LoHa.self, #"{"r": 2, "alpha": 9, "target_modules": "all-linear"}"#, scales: [nil: 4.5]),

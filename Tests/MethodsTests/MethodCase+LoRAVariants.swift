@@ -22,6 +22,18 @@ extension MethodCase {
             lora(
                 #""init_lora_weights": "olora", "lora_alpha": 3, "target_modules": ["c_fc", "c_proj"]"#,
                 scales: [nil: 1.5], isRandom: false, isConverted: true),
+            lora(
+                #""init_lora_weights": "loftq", "lora_alpha": 2, "target_modules": "all-linear""#, changesOutput: true,
+                isRandom: false),
+            lora(
+                #""init_lora_weights": "loftq", "loftq_config": {"loftq_bits": 8, "loftq_iter": 3}, "lora_alpha": 3"#,
+                scales: [nil: 1.5], changesOutput: true, isRandom: false),
+            lora(
+                #""init_lora_weights": "loftq", "loftq_config": {"loftq_iter": 5}, "lora_alpha": 3, "use_dora": true"#,
+                scales: [nil: 1.5], changesOutput: true, isRandom: false),
+            lora(
+                #""init_lora_weights": "loftq", "lora_alpha": 2, "target_modules": ["lm_head", "c_fc"]"#, tied: false,
+                changesOutput: true, isRandom: false),
         ]
         + [true, false].flatMap { tied in
             [

@@ -97,12 +97,15 @@ import Testing
 
     @Test("says which rank there can be where a weight's own vectors or columns are asked for")
     func decompositions() throws {
-        for word in ["pissa", "olora"] {
+        for word in ["pissa", "olora", "loftq"] {
             let small = try SmallModel(tied: false)
             let text = complaint {
                 _ = try small.install(
                     LoRA.self,
-                    #"{"peft_type": "LORA", "r": 9, "target_modules": ["lm_head"], "init_lora_weights": "\#(word)"}"#,
+                    #"""
+                    {"peft_type": "LORA", "r": 9, "target_modules": ["lm_head"], "init_lora_weights": "\#(word)",
+                     "loftq_config": {"loftq_bits": 4, "loftq_iter": 1}}
+                    """#,
                     isTraining: false)
             }
             #expect(

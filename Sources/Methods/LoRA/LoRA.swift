@@ -8,8 +8,8 @@ import Tensors
 /// trained, W frozen, and s = alpha / r.
 ///
 /// Variants: s = alpha / √r (rsLoRA, Kalajdzievski 2023), a trained magnitude of each output's weights (DoRA, Liu et al.
-/// 2024), beginnings from W itself (PiSSA, Meng et al. 2024; OLoRA, Büyükakyüz 2024), embeddings as targets, single rows
-/// of the token embedding.
+/// 2024), beginnings from W itself (PiSSA, Meng et al. 2024; OLoRA, Büyükakyüz 2024) and from what it loses in few bits
+/// (LoftQ, Li et al. 2023), embeddings as targets, single rows of the token embedding.
 public struct LoRA: SelectingMethod {
     public static let name = "lora"
     public static let learningRate = 1e-3
@@ -19,7 +19,7 @@ public struct LoRA: SelectingMethod {
         ".lora_embedding_B", ".token_adapter.trainable_tokens_delta", ".base_layer.weight", ".base_layer.bias",
     ]
 
-    private(set) var settings: LoRASettings
+    fileprivate(set) var settings: LoRASettings
     let section: ConfigSection
     let start: [LoRA]
 
@@ -33,7 +33,7 @@ public struct LoRA: SelectingMethod {
         }
     }
 
-    public var changesBaseWeights: Bool { [.pissa, .olora].contains(settings.initialization) }
+    public var changesBaseWeights: Bool { settings.initialization.changesBase }
 
     public func check(_ model: any AdaptableModel) throws { try checkStart(model) }
 
@@ -125,7 +125,6 @@ private final class LoRAInstallation: Installation {
     private let extras: ExtraParameters
 
     init(_ method: LoRA, _ modules: [NamedModule], _ model: any AdaptableModel, _ context: InstallationContext) throws {
-        self.method = method
         self.model = model
         basePath = context.basePath
         let settings = method.settings
@@ -147,7 +146,22 @@ private final class LoRAInstallation: Installation {
             guard case .embedding(let embedding) = module.kind else { return nil }
             return LoRAEmbedding(embedding, shapes[module.path], settings, seed: context.beginningSeed)
         }
+        var method = method
+        let beginnings: [LoftQBeginning]
+        do {
+            method.settings.loftQ = try settings.loftQ?.resolved(for: pairs, method.section)
+            beginnings =
+                try method.settings.loftQ?.beginnings(of: pairs, makesPairs: context.stored == nil) ?? []
+        } catch {
+            extras.restore()
+            throw error
+        }
+        self.method = method
         try extras.takeOver(tracking: context.isTraining)
+        for (pair, beginning) in zip(pairs, beginnings) { pair.begin(over: beginning.base, with: beginning.pair) }
+        if context.isTraining, context.stored == nil {
+            method.settings.loftQ?.tell(beginnings, pairs, method.settings, method.section, context)
+        }
         initialise(pairs, settings.initialization)
         for pair in pairs { pair.linear.adapter = pair }
         for embedding in embeddings { embedding.embedding.adapter = embedding }
@@ -200,12 +214,13 @@ private final class LoRAInstallation: Installation {
             tensors: tensors.map { ("base_model.model." + $0.0, $0.1) })
     }
 
-    /// The weights below the adapters of the token embedding and the output layer: as they were, and as they are.
+    /// The weights below the adapters of the token embedding and the output layer: as they belong into the file, and as they
+    /// are.
     private var baseLayers: [(name: String, original: any StoredTensor, current: any StoredTensor)] {
         let tables = embeddings.map(\.embedding).filter { $0.weight === model.tokenEmbedding }
         return tables.map { ($0.path + Self.baseLayer, $0.weight.value, $0.weight.value) }
             + pairs.filter { $0.linear.path == model.outputLayerPath }.map {
-                ($0.linear.path + Self.baseLayer, $0.original, $0.linear.weight.value)
+                ($0.linear.path + Self.baseLayer, $0.base ?? $0.original, $0.linear.weight.value)
             }
     }
 
@@ -231,8 +246,11 @@ private final class LoRAInstallation: Installation {
         var tensors = tensors
         for (name, _, current) in baseLayers {
             guard let stored = tensors.removeValue(forKey: name) else { continue }
-            // As far as halves round.
-            if stored.shape != current.shape || relativeDistance(stored, current.floats) > 1e-2 {
+            let own = current.floats
+            // As far as halves round; where it was quantized anew, some codes are their neighbours.
+            if stored.shape != own.shape
+                || (method.settings.loftQ == nil ? relativeDistance(stored, own) : relativeError(stored, own)) > 1e-2
+            {
                 throw Problems([
                     Problem(
                         "isn't the weight that this model has there: the adapter was made for another one", file: file,
@@ -244,6 +262,8 @@ private final class LoRAInstallation: Installation {
         for pair in pairs { pair.forgetNorm() }
         for embedding in embeddings { embedding.forgetNorm() }
     }
+
+    var formObstacle: String? { method.settings.loftQ?.formObstacle }
 
     var mergeObstacle: String? { pairs.lazy.compactMap(\.mergeObstacle).first }
 
@@ -311,4 +331,10 @@ private func relativeDistance(_ a: Tensor, _ b: Tensor) -> Float {
         largest = max(largest, b.data[i].magnitude)
     }
     return difference == 0 ? 0 : difference / largest
+}
+
+/// The norm of the difference of two tensors, relative to that of the second.
+private func relativeError(_ a: Tensor, _ b: Tensor) -> Float {
+    let change = sumOfSquares(difference(a, b))
+    return change == 0 ? 0 : Float((change / sumOfSquares(b)).squareRoot())
 }

@@ -16,9 +16,14 @@ enum LoRAInitialization: String, CaseIterable {
     case pissa
     /// The first columns of W's orthogonal factor (Büyükakyüz 2024), taken out of it.
     case olora
+    /// What makes up for the loss of W in few bits, which take its place (`LoftQSettings`).
+    case loftq
 
     /// Whether the pair is taken out of the base's weight.
     var takesFromBase: Bool { self == .pissa || self == .olora }
+
+    /// Whether the base's weight becomes another.
+    var changesBase: Bool { takesFromBase || self == .loftq }
 
     /// Fills A [r, inputs] and B [outputs, r], which is 0, where they don't depend on W.
     func fill(_ a: Tensor, _ b: Tensor, bias: Tensor?, _ generator: inout RandomGenerator) {
@@ -27,7 +32,7 @@ enum LoRAInitialization: String, CaseIterable {
         }
         let rank = a.rowCount
         switch self {
-        case .standard, .pissa, .olora:
+        case .standard, .pissa, .olora, .loftq:
             // kaiming_uniform(a = √5): U(−1/√inputs, 1/√inputs).
             uniform(a, bound: 1 / Float(a.columnCount).squareRoot())
         case .random:
@@ -57,7 +62,7 @@ enum LoRAInitialization: String, CaseIterable {
     func start(of linear: Linear, rank: Int, scale: Float) -> (a: Tensor, b: Tensor)? {
         let weight = linear.weight.tensor
         switch self {
-        case .standard, .random, .gaussian, .orthogonal: return nil
+        case .standard, .random, .gaussian, .orthogonal, .loftq: return nil
         case .pissa:
             let (left, values, right) = leadingSingularVectors(
                 weight, isTransposed: linear.isInputByOutput, count: rank)

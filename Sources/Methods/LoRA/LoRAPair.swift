@@ -17,6 +17,8 @@ final class LoRAPair: LinearAdapter {
     private(set) var magnitude: Tensor?
     /// The pair that was taken out of the base's weight when training began, so that both together are that weight.
     private(set) var start: (a: Tensor, b: Tensor)?
+    /// What stands in the place of the base's weight since training began, so that both together are near to that weight.
+    private(set) var base: (any StoredTensor)?
     private let dropout: Float
     private let isRankStabilised: Bool
     private let hasMagnitude: Bool
@@ -74,9 +76,20 @@ final class LoRAPair: LinearAdapter {
     /// Takes a pair out of the base's weight and begins with it.
     func begin(with start: (a: Tensor, b: Tensor)) {
         self.start = start
-        a.data.update(from: start.a.data, count: a.count)
-        b.data.update(from: start.b.data, count: b.count)
+        copy(start)
         subtractStart()
+    }
+
+    /// Puts another weight into the base's place and begins with the pair that goes with it; nil leaves that to a file.
+    func begin(over base: any StoredTensor, with pair: (a: Tensor, b: Tensor)?) {
+        self.base = base
+        linear.weight.value = base
+        if let pair { copy(pair) }
+    }
+
+    private func copy(_ pair: (a: Tensor, b: Tensor)) {
+        a.data.update(from: pair.a.data, count: a.count)
+        b.data.update(from: pair.b.data, count: b.count)
     }
 
     /// Makes the base's weight what `start` leaves of it.
@@ -189,6 +202,9 @@ final class LoRAPair: LinearAdapter {
                 }
             }
             whole = weight == 1 ? changed : interpolated(from: original.floats, to: changed, weight)
+        } else if let base {
+            let changed = self.weight(base.floats, adding: shape.scale, (a, b))
+            whole = weight == 1 ? changed : interpolated(from: original.floats, to: changed, weight)
         } else {
             whole = self.weight(original.floats, adding: weight * shape.scale, (a, b))
             if let start { add(-weight * shape.scale, start, to: whole) }
@@ -201,11 +217,11 @@ final class LoRAPair: LinearAdapter {
 
     func remove() {
         linear.adapter = nil
-        if start != nil { linear.weight.restore(original) }
+        if start != nil || base != nil { linear.weight.restore(original) }
     }
 
     /// W + scale · B A, in the layout of the file.
-    private func weight(_ base: Tensor, adding scale: Float, _ pair: (a: Tensor, b: Tensor)) -> Tensor {
+    func weight(_ base: Tensor, adding scale: Float, _ pair: (a: Tensor, b: Tensor)) -> Tensor {
         let result = base.copy()
         add(scale, pair, to: result)
         return result

@@ -36,7 +36,7 @@ extension LoRASettings {
             .init("layer_replication", nil),
             .init("layers_pattern", layerPattern),
             .init("layers_to_transform", targets.layers.map { .array($0.map(JSONValue.integer)) } ?? nil),
-            .init("loftq_config", .object([])),
+            .init("loftq_config", loftQ?.json ?? .object([])),
             .init("lora_alpha", .alpha(alpha)),
             .init("lora_bias", .boolean(hasBias)),
             .init("lora_dropout", .number(Double(dropout.description) ?? Double(dropout))),
@@ -95,12 +95,12 @@ extension LoRASettings {
     /// An expression that fits one path and no other.
     private static func anchored(_ path: String) -> String { "^" + path.replacing(".", with: "\\.") }
 
-    /// What the file's A and B need of the base: nothing, as what was taken out of it is in them.
+    /// What the file's A and B need of the base: nothing but with loftq, as what was taken out of it is in them.
     private var writtenInitialization: JSONValue {
         switch initialization {
         case .standard, .pissa, .olora: true
         case .random: false
-        case .gaussian, .orthogonal: .string(initialization.rawValue)
+        case .gaussian, .orthogonal, .loftq: .string(initialization.rawValue)
         }
     }
 

@@ -23,6 +23,8 @@ struct LoRASettings: Equatable {
     var rankPattern: [Pattern<Int>]
     var alphaPattern: [Pattern<Double>]
     var initialization: LoRAInitialization
+    /// Where `initialization` is that.
+    var loftQ: LoftQSettings?
     /// Trains the length of each output's weights beside their direction (Liu et al. 2024).
     var hasMagnitude: Bool
     /// Gives B a bias.
@@ -50,6 +52,11 @@ struct LoRASettings: Equatable {
         rankPattern = ranks.isEmpty ? defaults?.rankPattern ?? [] : ranks
         alphaPattern = alphas.isEmpty ? defaults?.alphaPattern ?? [] : alphas
         initialization = Self.initialization(section, defaults) ?? defaults?.initialization ?? .standard
+        if initialization == .loftq {
+            loftQ = LoftQSettings(section, defaults: defaults?.loftQ)
+        } else if !section.isAdapterFile {
+            section.refuse("loftq_config", "does nothing without init_lora_weights: loftq")
+        }
         hasMagnitude = section.bool("use_dora", default: defaults?.hasMagnitude ?? false)
         hasBias = section.bool("lora_bias", default: defaults?.hasBias ?? false)
         tokenRows = Self.tokenRows(section) ?? defaults?.tokenRows ?? []
@@ -117,9 +124,10 @@ struct LoRASettings: Equatable {
         if alphaPattern.isEmpty, start.alphaPattern.isEmpty { section.compare("lora_alpha", alpha, with: start.alpha) }
         section.compare("bias", bias.rawValue, with: start.bias.rawValue)
         section.compare("use_rslora", isRankStabilised, with: start.isRankStabilised)
-        if initialization.takesFromBase || start.initialization.takesFromBase {
+        if initialization.changesBase || start.initialization.changesBase {
             section.compare("init_lora_weights", initialization.rawValue, with: start.initialization.rawValue)
         }
+        if let loftQ, let other = start.loftQ { loftQ.reportDifferences(from: other, section) }
         section.compare("use_dora", hasMagnitude, with: start.hasMagnitude)
         section.compare("lora_bias", hasBias, with: start.hasBias)
     }

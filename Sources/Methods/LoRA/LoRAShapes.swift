@@ -40,8 +40,14 @@ struct LoRAShapes {
             }
             // Larger ones waste work, but peft makes them, and what it made is to be used; not where they are singular
             // vectors or columns of the weight, of which there are no more.
-            if context.isTraining && context.stored == nil || settings.initialization.takesFromBase {
+            if context.isTraining && context.stored == nil || settings.initialization.changesBase {
                 try section.checkRank(rank, of: module, at: ownRank == nil ? "r" : "rank_pattern")
+            }
+            if case .linear(let linear) = module.kind, linear.isInputByOutput, settings.loftQ?.knowsTransposes == false
+            {
+                try refuse(
+                    "peft takes \(module.path), whose weight is stored as inputs × outputs, for its transpose in 'loftq', "
+                        + "so that the adapter doesn't fit the base; train it anew", at: "init_lora_weights")
             }
             if case .linear(let linear) = module.kind, settings.initialization == .olora, linear.isInputByOutput,
                 section.has("peft_type")
@@ -55,12 +61,15 @@ struct LoRAShapes {
             case (.linear, .orthogonal) where rank % 2 != 0:
                 try refuse(
                     "'orthogonal' takes an even rank, and \(module.path) has \(rank)", at: "init_lora_weights")
-            case (.linear, .pissa), (.linear, .olora):
+            case (.linear, .pissa), (.linear, .olora), (.linear, .loftq):
                 if module.path == model.outputLayerPath, model.isHeadTied {
                     try refuse(
                         "'\(settings.initialization.rawValue)' changes the weight of \(module.path), which is the token "
                             + "embedding too; leave it out of target_modules", at: "init_lora_weights")
                 }
+            case (.embedding, .loftq):
+                try refuse(
+                    "'loftq' goes with linear layers, and \(module.path) is an embedding", at: "init_lora_weights")
             default: break
             }
             if case .embedding = module.kind, settings.hasBias {

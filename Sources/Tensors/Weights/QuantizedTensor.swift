@@ -13,6 +13,8 @@ public final class QuantizedTensor: StoredTensor, @unchecked Sendable {
     public let quantization: Quantization
     /// What the weight was before, `float32`, `float16` or `bfloat16`, for files that say so.
     public let originalType: String
+    /// What it was made of here, where that lies in a mapped file, so that it takes no memory.
+    public let source: (any StoredTensor)?
     private let memory: CodeMemory
     private let scaleMemory: CodeMemory
     /// Valid while this lives.
@@ -43,12 +45,12 @@ public final class QuantizedTensor: StoredTensor, @unchecked Sendable {
         }
         self.init(
             memory, scales, quantization, outputs: outputs, inputs: inputs, isInputByOutput: isInputByOutput,
-            isInPanels: isInPanels, originalType: originalType)
+            isInPanels: isInPanels, originalType: originalType, source: nil)
     }
 
     private init(
         _ memory: CodeMemory, _ scales: QuantizedScales, _ quantization: Quantization, outputs: Int, inputs: Int,
-        isInputByOutput: Bool, isInPanels: Bool, originalType: String
+        isInputByOutput: Bool, isInPanels: Bool, originalType: String, source: (any StoredTensor)?
     ) {
         let blocks = quantization.format == .int8 ? outputs : Self.blockCount(quantization, outputs * inputs)
         require(scales.count == blocks, "QuantizedTensor: \(scales.count) scales for \(blocks) blocks")
@@ -56,6 +58,7 @@ public final class QuantizedTensor: StoredTensor, @unchecked Sendable {
         self.isInputByOutput = isInputByOutput
         self.quantization = quantization
         self.originalType = originalType
+        self.source = source
         self.memory = memory
         var codes = peft_quantized()
         codes.codes = UnsafePointer(memory.codes)
@@ -191,7 +194,7 @@ public final class QuantizedTensor: StoredTensor, @unchecked Sendable {
             memory,
             quantization.isDouble ? .nesting(magnitudes.values, offset: nil) : .floats(magnitudes.values), quantization,
             outputs: outputs, inputs: inputs, isInputByOutput: isInputByOutput, isInPanels: isInPanels,
-            originalType: originalType)
+            originalType: originalType, source: source.isMapped ? source : nil)
     }
 
     private static func unusable(_ source: any StoredTensor, _ quantization: Quantization) -> NonFiniteElement? {

@@ -92,8 +92,8 @@ public struct BaseModel {
             if let randomSeed { RandomParameters(seed: randomSeed) } else {
                 CheckpointParameters(weights, headSeed, architecture)
             }
-        let quantizing = try quantization.map { try QuantizingParameters(stored, $0, architecture) }
-        let source = quantizing ?? stored
+        let source: any ParameterSource =
+            if let quantization { try QuantizingParameters(stored, quantization, architecture) } else { stored }
         let own = try TaskLabels.of(document.root, architecture, weights: weights)
         let labels =
             if let wanted, let own { try TaskLabels.matched(wanted, to: own, folder: folder) } else { wanted ?? own }
@@ -116,7 +116,7 @@ public struct BaseModel {
             folder: folder, model: model, tokenizer: tokenizer, weights: weights, labels: labels,
             paddingID: padding ?? endOfText.appended,
             fingerprint: ModelFingerprint(
-                model, originals: quantizing?.originals ?? [:], leavingOut: Set([newHead].compactMap { $0 })),
+                model, leavingOut: Set([newHead].compactMap { $0 })),
             quantization: quantization, endOfText: endOfText)
     }
 }

@@ -20,8 +20,7 @@ struct ModelFingerprint: Hashable, Sendable {
     private static let version = "1"
     private static let rowsPerTensor = 16
 
-    /// - Parameter originals: What stood in the place of parameters that have been quantized.
-    init(_ model: any Architecture, originals: [String: any StoredTensor], leavingOut left: Set<String>) {
+    init(_ model: any Architecture, leavingOut left: Set<String>) {
         var hashes = (ContentHash(), ContentHash(), ContentHash())
         for parameter in model.parameters.sorted(by: { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) })
         where !left.contains(parameter.name) {
@@ -29,7 +28,7 @@ struct ModelFingerprint: Hashable, Sendable {
             hashes.0.add(heading)
             hashes.1.add(heading)
             hashes.2.add(heading)
-            Self.add(originals[parameter.name] ?? parameter.value, to: &hashes)
+            Self.add((parameter.value as? QuantizedTensor)?.source ?? parameter.value, to: &hashes)
         }
         settings = model.computation
         (exact, half, brain) = (hashes.0.text, hashes.1.text, hashes.2.text)

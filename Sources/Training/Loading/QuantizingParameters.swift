@@ -12,8 +12,6 @@ final class QuantizingParameters: ParameterSource {
     private let skipped: SkippedModules
     private let kept: SkippedModules
     private let heads: Set<String>
-    /// What was quantized, where it lies in a file, by the model's names.
-    private(set) var originals: [String: any StoredTensor] = [:]
 
     init(
         _ source: any ParameterSource, _ settings: QuantizationSettings, _ architecture: any Architecture.Type
@@ -60,7 +58,6 @@ final class QuantizingParameters: ParameterSource {
                 value, isInputByOutput: isInputByOutput, settings.quantization,
                 originalType: (value as? HalfTensor)?.format.name ?? "float32")
             value.releasePages()
-            if value.isMapped { originals[name] = value }
             return quantized
         } catch {
             throw nonFiniteProblem(error, in: source.storedName(name), file: source.location)

@@ -15,6 +15,8 @@ struct ModelCard {
         var isAdapter: Bool
         /// Why the adapter can't be merged; nil where it can, and for a model.
         var mergeObstacle: String?
+        /// Why peft doesn't load it as it was trained; nil where it does, as far as the model matters.
+        var formObstacle: String?
         var hasEncoder: Bool
         var trainableCount: Int
         var totalCount: Int
@@ -64,7 +66,8 @@ struct ModelCard {
                     + "\(facts.trainableCount) parameters."
                 : "A model tuned from \(Markdown.code(base)) with all its \(facts.trainableCount) parameters."
         let commands = ResultUse(
-            configuration, isAdapter: facts.isAdapter, mergeObstacle: facts.mergeObstacle, hasEncoder: facts.hasEncoder)
+            configuration, isAdapter: facts.isAdapter, mergeObstacle: facts.mergeObstacle,
+            formObstacle: facts.formObstacle, hasEncoder: facts.hasEncoder)
         return ["# \(FileSystem.split(configuration.training.outputFolder).name)", "", made, "", "## Use", ""]
             + Markdown.block(commands.commands, "sh")
             + (facts.mergeObstacle.map { ["It can't be merged into its base: \($0).", ""] } ?? [])

@@ -8,11 +8,16 @@ struct ResultUse {
     private let configuration: RunConfiguration
     private let isAdapter: Bool
     private let mergeObstacle: String?
+    private let formObstacle: String?
     private let hasEncoder: Bool
 
-    init(_ configuration: RunConfiguration, isAdapter: Bool, mergeObstacle: String?, hasEncoder: Bool) {
+    init(
+        _ configuration: RunConfiguration, isAdapter: Bool, mergeObstacle: String?, formObstacle: String?,
+        hasEncoder: Bool
+    ) {
         (self.configuration, self.isAdapter) = (configuration, isAdapter)
         (self.mergeObstacle, self.hasEncoder) = (mergeObstacle, hasEncoder)
+        self.formObstacle = formObstacle ?? configuration.method.formObstacle
     }
 
     private var folder: String { configuration.training.outputFolder }
@@ -45,7 +50,7 @@ struct ResultUse {
     /// The lines of the card that show how libraries load it.
     var python: [String] {
         let method = type(of: configuration.method)
-        if isAdapter, let obstacle = configuration.method.formObstacle ?? method.loadingObstacle {
+        if isAdapter, let obstacle = formObstacle ?? method.loadingObstacle {
             return ["\(obstacle).", ""]
         }
         let name =

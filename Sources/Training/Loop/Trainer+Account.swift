@@ -20,7 +20,7 @@ extension Trainer {
         return ModelCard.Facts(
             isAdapter: !configuration.deliversModel,
             mergeObstacle: configuration.deliversModel ? nil : installation.mergeObstacle,
-            hasEncoder: base.model.hasEncoder,
+            formObstacle: installation.formObstacle, hasEncoder: base.model.hasEncoder,
             trainableCount: counts.trainable, totalCount: counts.total, steps: progress.step, tokens: progress.tokens,
             elapsedSeconds: progress.elapsedSeconds, peakMemoryBytes: peakMemory(), data: data)
     }
@@ -49,7 +49,7 @@ extension Trainer {
             hasDefaultRate: settings.hasDefaultRate, schedule: settings.schedule,
             warmupSteps: settings.schedule == .constant ? 0 : settings.warmupSteps(of: stepCount),
             loggingSteps: settings.loggingSteps, optimizer: settings.optimizer.name,
-            optimizerStateBytes: optimizer.state.byteCount, warnings: warnings)
+            optimizerStateBytes: optimizer.state.byteCount, notes: notes, warnings: warnings)
     }
 }
 

@@ -29,6 +29,8 @@ public final class Trainer {
     let stepCount: Int
     private let accepted: InputChanges
     let warnings: [Problem]
+    /// How the method began.
+    let notes: [String]
 
     var settings: TrainingSettings { configuration.training }
 
@@ -104,6 +106,10 @@ public final class Trainer {
             if let complaint = codec.complaint(about: ids) { throw Problem(complaint) }
             return ids
         }
+        var notes: [String] = []
+        var told: [Problem] = []
+        context.note = { notes.append($0) }
+        context.warn = { told.append($0) }
         installation =
             if let start {
                 try base.install(start, as: configuration.method, context)
@@ -115,7 +121,8 @@ public final class Trainer {
             RunForesight(
                 configuration: self.configuration, stepCount: stepCount, stepsPerEpoch: stepsPerEpoch,
                 batchCount: batches.count, memory: TrainingMemory(optimizer)
-            ).warnings
+            ).warnings + told
+        self.notes = notes
         runner = StepRunner(
             model: base.model, installation: installation, optimizer: optimizer, seed: settings.seed,
             isCheckpointing: settings.isCheckpointing)
@@ -420,7 +427,7 @@ public final class Trainer {
                 ? []
                 : ResultUse(
                     configuration, isAdapter: !configuration.deliversModel, mergeObstacle: installation.mergeObstacle,
-                    hasEncoder: base.model.hasEncoder
+                    formObstacle: installation.formObstacle, hasEncoder: base.model.hasEncoder
                 ).commands)
     }
 

@@ -34,6 +34,8 @@ public struct TrainingPlan: Sendable {
     public let optimizer: String
     /// What it remembers, in bytes.
     public let optimizerStateBytes: Int
+    /// How the method begins, a line each, where that is worth a word.
+    public let notes: [String]
     /// What shows already that it won't do what it is there for.
     public let warnings: [Problem]
 }

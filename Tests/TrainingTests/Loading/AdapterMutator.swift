@@ -101,6 +101,7 @@ struct AdapterMutator: RandomNumberGenerator {
             ["c_attn"], ["q_proj"], ["lm_head", "wte"], ["wte", "wte"], ["h.0"], ["transformer"], [0, 1], [99], [-1],
             [1, 1], .object([]), ["c_attn": 3], ["c_attn": .integer(1 << 60)], ["wte": [1, 2]], ["default": 0.001],
             ["(": 2], ["(a|b|c|d)*": 2], [[]], ["pissa": nil], "pissa", "olora", "orthogonal", "gaussian", "eva",
+            "loftq", ["loftq_bits": 4, "loftq_iter": 2], ["loftq_bits": 8, "loftq_iter": 1, "fan_in_fan_out": true],
         ]
         return values.randomElement(using: &self) ?? nil
     }
@@ -120,7 +121,7 @@ struct AdapterMutator: RandomNumberGenerator {
             "exclude_modules",
             "feedforward_modules", "init_lora_weights", "init_r", "init_weights", "layers_pattern",
             "layers_to_transform",
-            "leave_out", "lora_alpha", "lora_bias", "lora_dropout", "modules_to_save", "num_virtual_tokens",
+            "leave_out", "loftq_config", "lora_alpha", "lora_bias", "lora_dropout", "modules_to_save", "num_virtual_tokens",
             "peft_type",
             "prefix_projection", "r", "rank_pattern", "reduction_factor", "scaling", "target_modules", "target_r",
             "task_type", "token_dim", "trainable_token_indices", "use_dora", "use_rslora", "use_something_new",

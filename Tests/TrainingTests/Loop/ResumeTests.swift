@@ -16,6 +16,7 @@ import Training
         ["peft.r=2", "peft.lora_dropout=0.1", "peft.use_dora=true", "peft.target_modules=[c_attn, wte]"],
         ["peft.r=2", "peft.lora_dropout=0.1", "peft.target_modules=[lm_head, wte, c_attn]"],
         ["peft.r=2", "peft.init_lora_weights=pissa", "peft.trainable_token_indices=[3, 5]"],
+        ["peft.r=2", "peft.lora_alpha=2", "peft.init_lora_weights=loftq", "peft.loftq_config.loftq_iter=3"],
         [
             "peft.method=adalora", "peft.init_r=4", "peft.target_r=2", "peft.tinit=1", "peft.tfinal=3",
             "peft.lora_dropout=0.1",
