@@ -26,8 +26,8 @@ extension MethodCase {
                 #""init_lora_weights": "loftq", "lora_alpha": 2, "target_modules": "all-linear""#, changesOutput: true,
                 isRandom: false),
             lora(
-                #""init_lora_weights": "loftq", "loftq_config": {"loftq_bits": 8, "loftq_iter": 3}, "lora_alpha": 3"#,
-                scales: [nil: 1.5], changesOutput: true, isRandom: false),
+                #""init_lora_weights": "loftq", "loftq_config": {"loftq_bits": 8, "loftq_iter": 3}, "lora_alpha": 20"#,
+                scales: [nil: 10], changesOutput: true, isRandom: false),
             lora(
                 #""init_lora_weights": "loftq", "loftq_config": {"loftq_iter": 5}, "lora_alpha": 3, "use_dora": true"#,
                 scales: [nil: 1.5], changesOutput: true, isRandom: false),
