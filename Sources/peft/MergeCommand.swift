@@ -100,6 +100,7 @@ struct MergeCommand: ParsableCommand {
                     overwrites: overwrite, acceptsOtherBase: otherBase.otherBase,
                     form: dequantize ? .dequantized : requantize ? .requantized : .original), warn: Console.report)
         }
+        for note in summary.notes { Console.note(note) }
         if summary.untiedHead {
             Console.note(
                 "The output layer has a weight of its own now: the adapter changed it apart from the embedding.")

@@ -69,7 +69,7 @@ public struct LoRA: SelectingMethod {
 
     /// Throws where a beginning would change a weight that is kept in few bits.
     private func checkWeights(_ modules: [NamedModule]) throws {
-        guard changesBaseWeights else { return }
+        guard settings.initialization.takesFromBase else { return }
         for module in modules {
             guard case .linear(let linear) = module.kind, let weight = linear.weight.value as? QuantizedTensor else {
                 continue
@@ -159,9 +159,7 @@ private final class LoRAInstallation: Installation {
         self.method = method
         try extras.takeOver(tracking: context.isTraining)
         for (pair, beginning) in zip(pairs, beginnings) { pair.begin(over: beginning.base, with: beginning.pair) }
-        if context.isTraining, context.stored == nil {
-            method.settings.loftQ?.tell(beginnings, pairs, method.settings, method.section, context)
-        }
+        method.settings.loftQ?.tell(beginnings, pairs, method.settings, method.section, context)
         initialise(pairs, settings.initialization)
         for pair in pairs { pair.linear.adapter = pair }
         for embedding in embeddings { embedding.embedding.adapter = embedding }

@@ -81,6 +81,13 @@ extension LoftQSettings {
         _ beginnings: [LoftQBeginning], _ pairs: [LoRAPair], _ settings: LoRASettings, _ section: ConfigSection,
         _ context: InstallationContext
     ) {
+        let name = kind.format.rawValue + (kind.isDouble ? ", double," : "")
+        let count = pairs.count == 1 ? "1 layer" : "\(pairs.count) layers"
+        if context.stored != nil {
+            return context.note(
+                "loftq: the weights of \(count) are the quantized ones (\(kind.format.rawValue)) that the adapter was trained on, "
+                    + "made anew")
+        }
         let weight = beginnings.reduce(0) { $0 + $1.weight }
         func text(_ squares: (Int) -> Double) -> String {
             let sum = beginnings.indices.reduce(0) { $0 + squares($1) }
@@ -89,10 +96,9 @@ extension LoftQSettings {
         }
         let plain = text { beginnings[$0].plain }
         let whole = text { beginnings[$0].squaredError(scale: 1) }
-        let name = kind.format.rawValue + (kind.isDouble ? ", double," : "")
-        let layers = pairs.count == 1 ? "1 layer is \(whole) from its" : "\(pairs.count) layers is \(whole) from their"
         context.note(
-            "loftq: Q + B A of \(layers) weights (relative Frobenius error); \(name) alone is \(plain)")
+            "loftq: Q + B A of \(count) is \(whole) from \(pairs.count == 1 ? "its" : "their") weights (relative Frobenius error); \(name) alone is \(plain)"
+        )
         let scales = pairs.map { Double($0.shape.scale) }
         guard scales.contains(where: { ($0 - 1).magnitude > 1e-6 }) else { return }
         let (divisor, alpha) = settings.isRankStabilised ? ("√r", "the square root of r") : ("r", "r")

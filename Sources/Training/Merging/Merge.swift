@@ -54,6 +54,7 @@ public func merge(_ settings: MergeSettings, warn: @escaping WarningSink) throws
     summary.changedTensors = merged.changed.count
     summary.writtenTensors = plan.tensorCount
     summary.untiedHead = merged.untiesHead
+    summary.notes = merged.notes
     summary.quantizedTensors = before.count
     summary.quantization =
         trained?.quantization ?? before.first.map { QuantizationSettings($0.value.quantization).description }

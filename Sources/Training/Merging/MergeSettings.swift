@@ -72,4 +72,6 @@ public struct MergeSummary: Sendable, Hashable {
     public var distance: Double?
     /// The same between the base's floats and the base as it was kept while training, without adapters.
     public var baseDistance: Double?
+    /// What else is to be known of what was merged, a line each.
+    public var notes: [String] = []
 }

@@ -16,6 +16,8 @@ struct MergedWeights {
     /// The largest difference of a probe's logits between an adapter in its place and merged, see `MergeProbe`; 0 where
     /// `expected` is that comparison.
     let difference: Double
+    /// What the adapters' methods say of their weights.
+    let notes: [String]
 
     /// Merges adapters into `base`, whose model has the merged weights afterwards.
     ///
@@ -30,9 +32,11 @@ struct MergedWeights {
         var sums: [String: [Double]] = [:]
         var unties = false
         var difference = 0.0
+        var notes: [String] = []
         for adapter in adapters {
-            let installation = try base.install(
-                adapter.folder, InstallationContext(seed: 0, basePath: base.folder, isTraining: false))
+            var context = InstallationContext(seed: 0, basePath: base.folder, isTraining: false)
+            context.note = { if !notes.contains($0) { notes.append($0) } }
+            let installation = try base.install(adapter.folder, context)
             if let obstacle = installation.mergeObstacle {
                 let type = try BaseModel.method(of: adapter.folder).name
                 throw Problem(
@@ -47,6 +51,7 @@ struct MergedWeights {
                 self.untiesHead = unties
                 self.expected = live
                 self.difference = 0
+                self.notes = notes
                 return
             }
             difference = max(difference, MergeProbe.difference(probe.logits(model), live))
@@ -81,6 +86,7 @@ struct MergedWeights {
         self.untiesHead = unties
         self.expected = probe.logits(model)
         self.difference = difference
+        self.notes = notes
     }
 }
 

@@ -155,10 +155,16 @@ import Training
         #expect(relativeDifference(plain.logits([5, 1, 9, 3, 6, 2]), wanted) <= 1e-5)
         installation.remove()
         #expect(plain.logits([5, 1, 9, 3, 6, 2]) == before)
-        _ = try merge(
+        let summary = try merge(
             MergeSettings(
                 base: expected.source, adapters: [.init(path: scratch.path, weight: 1)], output: scratch("merged"),
                 elementType: .float32, overwrites: false), warn: { Issue.record("unexpected: \($0)") })
+        let count = expected.layers.count == 1 ? "1 layer" : "\(expected.layers.count) layers"
+        #expect(
+            summary.notes == [
+                "loftq: the weights of \(count) are the quantized ones (\(name.hasPrefix("llama/8") ? "int8" : "nf4")) that the "
+                    + "adapter was trained on, made anew"
+            ])
         let merged = try BaseModel.quietly(scratch("merged"))
         #expect(relativeDifference(merged.logits([5, 1, 9, 3, 6, 2]), wanted) <= 1e-5)
     }
@@ -313,7 +319,7 @@ import Training
         let next = try training.run(
             changes.dropLast(4) + ["peft.init_from=\"\(training.scratch("run"))\"", "peft.r=2"], into: "next",
             model: training.scratch("base"))
-        #expect(next.plan?.notes == [] && next.summary?.steps == 12)
+        #expect(next.plan?.notes.first?.contains("made anew") == true && next.summary?.steps == 12)
         #expect(try training.scratch.text("next/adapter_config.json").contains(#""init_lora_weights": "loftq""#))
     }
 }
