@@ -122,9 +122,9 @@ struct MergeCommand: ParsableCommand {
         guard let distance = summary.distance else {
             return "\(summary.quantizedTensors) weights that were in \(kind) are floats now."
         }
-        return "The adapter was trained on weights in \(kind): with these and the adapter the logits differ by "
-            + "\(distance.scientific) of the largest, and without it by \((summary.baseDistance ?? 0).scientific). "
-            + "--dequantize and --requantize keep to what was trained."
+        return "The adapter was trained on weights in \(kind): what was trained gives logits that differ from these by "
+            + "\(distance.scientific) of the largest at most, and the bases without the adapter by "
+            + "\((summary.baseDistance ?? 0).scientific). --dequantize and --requantize keep to what was trained."
     }
 
     /// `dir` or `dir:weight`; a colon is part of the path where that is a folder, or no number follows it.

@@ -10,6 +10,7 @@ struct MergeTraining {
     private let adapters: [(folder: AdapterFolder, weight: Float)]
     /// How the base was kept in fewer bits; nil where it was as it is, or where adapters differ and nothing depends on it.
     let quantization: QuantizationSettings?
+    private let areAlike: Bool
 
     /// What the base and the adapters computed while training.
     struct Result {
@@ -32,6 +33,7 @@ struct MergeTraining {
                     + "'\(settings.adapters[index].path)' in \(words[1]): only its floats can take both")
         }
         quantization = isOne ? all.first ?? nil : nil
+        areAlike = isOne
     }
 
     /// The base model with the head that the adapters are for.
@@ -63,6 +65,7 @@ struct MergeTraining {
     ///
     /// Where the adapters were trained on a folder in fewer bits that was made from `base`, that takes them too then.
     func trained(on base: inout BaseModel, _ probe: MergeProbe, warn: @escaping WarningSink) throws -> Result? {
+        if !areAlike { return nil }
         let original = probe.logits(base.model)
         var kept: BaseModel
         if let quantization {

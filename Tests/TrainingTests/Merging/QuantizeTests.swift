@@ -74,6 +74,62 @@ private let python = ProcessInfo.processInfo.environment["PEFT_REFERENCE_PYTHON"
         #expect(try configuration(scratch("out")) == configuration("\(Self.folder)/\(name)"))
     }
 
+    @Test("keeps shards, old names and what isn't a parameter") func shards() throws {
+        let scratch = try Scratch()
+        let source = fixture("classification/base").path(percentEncoded: false)
+        let weights = try ModelWeights(folder: source, warn: { _ in })
+        var shards = ["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"].map {
+            ModelWeights.OutgoingShard(name: $0, tensors: [])
+        }
+        for (index, entry) in weights.tensors.enumerated() {
+            shards[index % 2].tensors.append(
+                OutgoingTensor(
+                    entry.name.replacing("transformer.", with: ""), try weights.tensor(named: entry.name), as: .float32)
+            )
+        }
+        shards[1].tensors.append(OutgoingTensor("h.0.attn.bias", Tensor(zeros: [1, 1, 32, 32]), as: .float32))
+        try FileManager.default.createDirectory(atPath: scratch("base"), withIntermediateDirectories: true)
+        try ModelWeights.write(shards, to: scratch("base"))
+        try FileManager.default.copyItem(atPath: source + "/config.json", toPath: scratch("base/config.json"))
+        let kind = QuantizationSettings(Quantization(.nf4, isDouble: true))
+        _ = try quantize(
+            QuantizeSettings(base: scratch("base"), output: scratch("out"), quantization: kind, overwrites: false),
+            warn: { _ in })
+        let written = try ModelWeights(folder: scratch("out"), warn: { _ in })
+        #expect(written.isSharded && written.shardNames == shards.map(\.name))
+        for (shard, file) in zip(shards, written.shards) {
+            let names = file.tensors.map(\.name).filter { !written.quantizationNames.contains($0) }
+            #expect(names.sorted() == shard.tensors.map(\.name).sorted())
+        }
+        // What belongs to codes lies in their file.
+        for (name, weight) in written.quantizedNames {
+            #expect(written.shard(of: name)?.path == written.shard(of: weight)?.path)
+        }
+        if let python { try scratch.checkInReference("out", python: python) }
+        let back = MergeSettings(
+            base: scratch("out"), adapters: [], output: scratch("back"), elementType: nil, overwrites: false,
+            form: .dequantized)
+        _ = try merge(back, warn: { Issue.record($0) })
+        let floats = try ModelWeights(folder: scratch("back"), warn: { _ in })
+        #expect(floats.tensors.map(\.summary).sorted() == shards.flatMap(\.tensors).map { "F32 \($0.shape)" }.sorted())
+    }
+
+    @Test("of a large layer takes 4.127 bits a parameter with nested scales, and 8 and a scale a row") func bits()
+        throws
+    {
+        let weight = Tensor(uninitialized: [1024, 4096])
+        for index in 0..<weight.count { weight.data[index] = Float(index % 251) - 125 }
+        func bits(_ kind: Quantization) throws -> Double {
+            let tensor = try QuantizedTensor.quantizing(
+                weight, isInputByOutput: false, kind, originalType: "float32")
+            let bytes = OutgoingTensor.quantized("x.weight", tensor).reduce(0) { $0 + $1.byteCount }
+            return 8 * Double(bytes) / Double(weight.count)
+        }
+        #expect(try (bits(Quantization(.nf4, isDouble: true)) - 4.127).magnitude < 0.004)
+        #expect(try (bits(Quantization(.nf4)) - 4.5).magnitude < 0.001)
+        #expect(try (bits(Quantization(.int8)) - (8 + 32 / 4096)).magnitude < 0.01)
+    }
+
     /// Nested scales from the same magnitudes by the other's mean.
     private func compare(nested name: String, _ theirs: ModelWeights, _ ours: ModelWeights) throws {
         let shape = try JSONNode.parse(

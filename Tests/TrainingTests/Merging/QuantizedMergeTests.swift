@@ -9,6 +9,9 @@ import TestSupport
 import Testing
 import Training
 
+/// The Python of an environment with transformers and bitsandbytes.
+private let python = ProcessInfo.processInfo.environment["PEFT_REFERENCE_PYTHON"]
+
 /// Adapters that peft trained on bases in 4 and 8 bits, and what its merge makes of them, see
 /// `scripts/fixtures/quantized.py`.
 @Suite("Merging into weights of 4 or 8 bits") struct QuantizedMergeTests {
@@ -178,5 +181,49 @@ import Training
             message {
                 try run("gpt2/lora", base: scratch("other"), into: output, .original, acceptingOtherBase: true)
             } == nil)
+    }
+
+    @Test("takes several adapters, and says so where they were trained on the base in different forms") func several()
+        throws
+    {
+        let scratch = try Scratch()
+        let adapters = ["lora", "dora"].map { "\(Self.folder)/runs/gpt2/\($0)" }
+        func settings(_ paths: [String], base: String, _ form: MergeSettings.Form) -> MergeSettings {
+            MergeSettings(
+                base: base, adapters: paths.map { .init(path: $0, weight: 0.5) }, output: scratch("\(form)"),
+                elementType: nil, overwrites: false, form: form)
+        }
+        for form in [MergeSettings.Form.dequantized, .requantized] {
+            let summary = try merge(settings(adapters, base: "\(Self.folder)/gpt2", form), warn: { Issue.record($0) })
+            #expect(summary.difference <= 5e-6 && summary.changedTensors == 4)
+        }
+        // As runs that quantized the base while it was read leave them.
+        let floats = fixture("classification/base").path(percentEncoded: false)
+        let copies = try ["a", "b"].enumerated().map { index, name in
+            try FileManager.default.copyItem(atPath: adapters[0], toPath: scratch(name))
+            try scratch.write(
+                "model: {path: x, load_in_\(index == 0 ? "4" : "8")bit: true}\n", to: "\(name)/training_config.yaml")
+            return scratch(name)
+        }
+        let found = #expect(throws: Problem.self) {
+            try merge(settings(copies, base: floats, .requantized), warn: { _ in })
+        }
+        #expect(
+            found?.message
+                == "the adapters were trained on the base in different forms, '\(copies[0])' in nf4 and '\(copies[1])' in "
+                + "int8: only its floats can take both")
+        let summary = try merge(settings(copies, base: floats, .original), warn: { Issue.record($0) })
+        #expect(summary.distance == nil && summary.difference <= 5e-6)
+    }
+
+    @Test(
+        "gives folders that transformers and bitsandbytes read, with the same logits within 1e-5",
+        .enabled(if: python != nil, "PEFT_REFERENCE_PYTHON names no Python with transformers"),
+        arguments: ["gpt2/lora", "llama/dora", "llama-int8/all-linear"],
+        [MergeSettings.Form.dequantized, .requantized])
+    func reference(name: String, form: MergeSettings.Form) throws {
+        let scratch = try Scratch()
+        try run(name, base: quantizedBase(name), into: scratch("out"), form)
+        try scratch.checkInReference("out", python: try #require(python))
     }
 }
