@@ -1,4 +1,5 @@
 import ArgumentParser
+import Configuration
 import JSONText
 import Layers
 import Models
@@ -28,12 +29,23 @@ struct DecodeCommand: ParsableCommand {
     @Option(help: "Threads; by default one for each processor.")
     var threads = WorkerPool.shared.threadCount
 
+    @Option(
+        name: .customLong("set"), parsing: .unconditionalSingleValue,
+        help: "Put a value into the section model of a run's configuration; may be repeated.")
+    var overrides: [String] = []
+
+    @Flag(help: "Say on the standard error what share of the time each operation took.")
+    var ops = false
+
     @Option(help: "A file for the generated ids, a JSON list a prompt.")
     var output: String?
 
     func run() throws {
         WorkerPool.shared.threadCount = threads
-        let base = try BaseModel.load(model, randomSeed: nil, warn: { _ in })
+        let document = try ConfigDocument.parse(yaml: "model: {path: model}", overrides: overrides)
+        let base = try BaseModel.load(
+            model, randomSeed: nil, labels: nil, headSeed: 0, quantization: QuantizationSettings(of: document),
+            warn: { _ in })
         let prompts = Self.prompts(count: batch, length: promptLength, vocabulary: base.model.vocabularySize)
         func generator(newTokens: Int) -> Generator {
             Generator(
@@ -47,12 +59,15 @@ struct DecodeCommand: ParsableCommand {
         var rates: [Double] = []
         var shares: [Double] = []
         var texts: [Generation] = []
+        var operations = OperationShares([], steps: 1)
         for round in 0...rounds {
             let rate = memory.bytesPerSecond()
             let start = ContinuousClock.now
             _ = try generator(newTokens: 1).generate(prompts, firstIndex: 0)
             let first = ContinuousClock.now
+            OpTimer.start()
             texts = try generator(newTokens: newTokens).generate(prompts, firstIndex: 0)
+            operations = OperationShares(OpTimer.stop(), steps: newTokens)
             let end = ContinuousClock.now
             if round == 0 { continue }
             // The second run does the first's work again, before what it adds.
@@ -64,6 +79,7 @@ struct DecodeCommand: ParsableCommand {
             rates.append(fastest)
             shares.append(Double(weightBytes) / step / fastest)
         }
+        if ops { say(operations.text) }
         if let output { try writeTokens(texts, to: output) }
         let step = median(steps)
         emit([
@@ -74,6 +90,7 @@ struct DecodeCommand: ParsableCommand {
             "seconds_per_token": .number(step), "tokens_per_second": .number(Double(batch) / step),
             "weight_bytes": .integer(weightBytes), "weight_bytes_per_second": .number(Double(weightBytes) / step),
             "memory_bytes_per_second": .number(median(rates)), "bandwidth_share": .number(median(shares)),
+            "operations": operations.json,
         ])
     }
 
@@ -85,12 +102,22 @@ struct DecodeCommand: ParsableCommand {
     }
 }
 
+extension StoredTensor {
+    fileprivate var bytesRead: Int {
+        switch self {
+        case is HalfTensor: 2 * count
+        case let quantized as QuantizedTensor: quantized.byteCount
+        default: 4 * count
+        }
+    }
+}
+
 extension AdaptableModel {
     /// The bytes of weights that each pass needs: what every linear layer multiplies by, the output layer included.
     var bytesReadPerToken: Int {
         modules.reduce(0) { sum, module in
             if case .linear(let layer) = module.kind {
-                sum + layer.weight.count * (layer.weight.value is HalfTensor ? 2 : 4)
+                sum + layer.weight.value.bytesRead
             } else {
                 sum
             }

@@ -73,7 +73,9 @@ struct PreparedWorkload {
         let text = workload.configuration(model: model, data: data, batch: size, rank: options.rank)
         let run = try RunConfiguration(
             ConfigDocument.parse(yaml: text, overrides: overrides), warn: { _ in })
-        let base = try BaseModel.load(model, randomSeed: nil, warn: { _ in })
+        let base = try BaseModel.load(
+            model, randomSeed: run.start == .random ? 1 : nil, labels: nil, headSeed: 0, quantization: run.quantization,
+            warn: { _ in })
         weightBytes = base.weights?.shards.reduce(0) { $0 + $1.byteCount } ?? 0
         let installation = try run.method.install(
             into: base.model, InstallationContext(seed: 1, basePath: model, isTraining: true))
