@@ -33,7 +33,7 @@ PEFT_TARGET void peft_set_table(struct peft_quantized *weight, const float *tabl
 }
 
 PEFT_TARGET long peft_quantized_chunk(const struct peft_quantized *weight) {
-    return weight->bits == 4 && weight->block < 64 ? weight->block : 64;
+    return weight->bits == 4 && weight->block_shift < 6 ? 32 : 64;
 }
 
 // MARK: One by one
@@ -45,7 +45,32 @@ PEFT_LOCAL float peft_block_scale(const struct peft_quantized *weight, long bloc
 }
 
 /// Of the 64 outputs of a panel, the place in a panel's 32 bytes; outputs from 32 on are the upper halves.
-PEFT_LOCAL int peft_place(int output) { return output % 32 / 8 * 4 + output % 8 / 4 * 16 + output % 4; }
+PEFT_LOCAL int peft_place(int output) {
+    return output % 32 / 16 * 8 + output % 4 * 2 + output % 16 / 8 + output % 8 / 4 * 16;
+}
+
+#if defined(__x86_64__)
+/// The floats of 32 codes in the lower halves of bytes, from the four bytes of each.
+PEFT_LOCAL void peft_floats(const __m256i plane[4], __m256i code, __m256 to[4]) {
+    const __m256i a = _mm256_shuffle_epi8(plane[0], code), b = _mm256_shuffle_epi8(plane[1], code);
+    const __m256i c = _mm256_shuffle_epi8(plane[2], code), d = _mm256_shuffle_epi8(plane[3], code);
+    const __m256i second = _mm256_set1_epi32(1 << 16);
+#pragma clang loop unroll(full)
+    for (int half = 0; half < 2; half++) {
+        const __m256i low = half ? _mm256_unpackhi_epi8(a, b) : _mm256_unpacklo_epi8(a, b);
+        const __m256i high = half ? _mm256_unpackhi_epi8(c, d) : _mm256_unpacklo_epi8(c, d);
+        // Two neighbours' halves meet by other units than those that shuffle, which have enough to do. What the product
+        // leaves in the upper half is overwritten.
+        to[2 * half] = _mm256_castsi256_ps(_mm256_blend_epi16(low, _mm256_slli_epi32(high, 16), 0xAA));
+        to[2 * half + 1] = _mm256_castsi256_ps(_mm256_blend_epi16(_mm256_madd_epi16(low, second), high, 0xAA));
+    }
+}
+
+PEFT_LOCAL void peft_planes(const struct peft_quantized *weight, __m256i plane[4]) {
+    for (int i = 0; i < 4; i++)
+        plane[i] = _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)weight->planes[i]));
+}
+#endif
 
 PEFT_LOCAL int peft_code(const struct peft_quantized *weight, long output, long input) {
     if (weight->in_panels) {
@@ -61,7 +86,7 @@ PEFT_LOCAL int peft_code(const struct peft_quantized *weight, long output, long 
 PEFT_LOCAL float peft_element(const struct peft_quantized *weight, long output, long input) {
     const int code = peft_code(weight, output, input);
     if (weight->bits == 8) return code * weight->scales[output] * peft_hundred_and_twenty_seventh;
-    return weight->table[code] * peft_block_scale(weight, (output * weight->inputs + input) / weight->block);
+    return weight->table[code] * peft_block_scale(weight, (output * weight->inputs + input) >> weight->block_shift);
 }
 
 PEFT_TARGET float peft_quantized_element(const struct peft_quantized *weight, long output, long input) {
@@ -70,38 +95,39 @@ PEFT_TARGET float peft_quantized_element(const struct peft_quantized *weight, lo
 
 // MARK: Sixty-four outputs
 
-/// The values of the 4-bit codes of 32 outputs without their scales: those in the lower halves of the bytes, or in the upper.
-PEFT_LOCAL void peft_values(const struct peft_quantized *weight, const unsigned char *codes, const int upper, float *to) {
+/// The values of the 4-bit codes of twice sixteen outputs without their scales: those in the lower halves of the bytes, or in
+/// the upper.
+PEFT_LOCAL void peft_values(const struct peft_quantized *weight, const unsigned char *codes, const int upper, float *first,
+                            float *second) {
 #if defined(__x86_64__)
+    __m256i plane[4];
+    __m256 value[4];
+    peft_planes(weight, plane);
     __m256i code = _mm256_loadu_si256((const __m256i *)codes);
     if (upper) code = _mm256_srli_epi16(code, 4);
-    code = _mm256_and_si256(code, _mm256_set1_epi8(15));
-    __m256i byte[4];
-    for (int i = 0; i < 4; i++) {
-        const __m128i plane = _mm_loadu_si128((const __m128i *)weight->planes[i]);
-        byte[i] = _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(plane), code);
+    peft_floats(plane, _mm256_and_si256(code, _mm256_set1_epi8(15)), value);
+    for (int i = 0; i < 2; i++) {
+        _mm256_storeu_ps(first + 8 * i, value[i]);
+        _mm256_storeu_ps(second + 8 * i, value[2 + i]);
     }
-    const __m256i low = _mm256_unpacklo_epi8(byte[0], byte[1]), lower = _mm256_unpackhi_epi8(byte[0], byte[1]);
-    const __m256i high = _mm256_unpacklo_epi8(byte[2], byte[3]), higher = _mm256_unpackhi_epi8(byte[2], byte[3]);
-    _mm256_storeu_ps(to, _mm256_castsi256_ps(_mm256_unpacklo_epi16(low, high)));
-    _mm256_storeu_ps(to + 8, _mm256_castsi256_ps(_mm256_unpackhi_epi16(low, high)));
-    _mm256_storeu_ps(to + 16, _mm256_castsi256_ps(_mm256_unpacklo_epi16(lower, higher)));
-    _mm256_storeu_ps(to + 24, _mm256_castsi256_ps(_mm256_unpackhi_epi16(lower, higher)));
 #else
-    for (int output = 0; output < 32; output++) to[output] = weight->table[codes[peft_place(output)] >> (upper ? 4 : 0) & 15];
+    for (int output = 0; output < 32; output++)
+        (output < 16 ? first : second - 16)[output] = weight->table[codes[peft_place(output)] >> (upper ? 4 : 0) & 15];
 #endif
 }
 
-/// The values of one input for `outputs` outputs from an even 32 on, without their scales.
-PEFT_LOCAL void peft_unpack_input(const struct peft_quantized *weight, long panel, long input, float *to) {
+/// The values of one input for the outputs of a panel without their scales, sixteen by sixteen `stride` apart.
+PEFT_LOCAL void peft_unpack_input(const struct peft_quantized *weight, long panel, long input, float *to, long stride) {
     if (weight->bits == 8) {
         const signed char *codes = (const signed char *)weight->codes + (panel * weight->inputs + input) * 64;
-        for (int output = 0; output < 64; output++) to[output] = codes[output];
+        for (int part = 0; part < 4; part++) {
+            for (int output = 0; output < 16; output++) to[part * stride + output] = codes[part * 16 + output];
+        }
         return;
     }
     const unsigned char *codes = weight->codes + (panel * weight->inputs + input) * 32;
-    peft_values(weight, codes, 0, to);
-    peft_values(weight, codes, 1, to + 32);
+    peft_values(weight, codes, 0, to, to + stride);
+    peft_values(weight, codes, 1, to + 2 * stride, to + 3 * stride);
 }
 
 PEFT_TARGET void peft_quantized_scales(const struct peft_quantized *weight, long input, long first_output, long outputs,
@@ -110,8 +136,9 @@ PEFT_TARGET void peft_quantized_scales(const struct peft_quantized *weight, long
         for (long i = 0; i < outputs; i++) scales[i] = weight->scales[first_output + i] * peft_hundred_and_twenty_seventh;
         return;
     }
-    for (long i = 0; i < outputs; i++)
-        scales[i] = peft_block_scale(weight, ((first_output + i) * weight->inputs + input) / weight->block);
+    long element = first_output * weight->inputs + input;
+    for (long i = 0; i < outputs; i++, element += weight->inputs)
+        scales[i] = peft_block_scale(weight, element >> weight->block_shift);
 }
 
 /// The same for a whole panel, of which there may be less outputs.
@@ -151,9 +178,15 @@ PEFT_TARGET void peft_unpack_by_inputs(const struct peft_quantized *weight, long
     for (long j = 0; j < outputs;) {
         const long panel = (first_output + j) / 64, from = (first_output + j) % 64;
         const long count = 64 - from < outputs - j ? 64 - from : (outputs - j + 15) / 16 * 16;
+        if (count == 64 && !scaled) {
+            for (long p = 0; p < inputs; p++)
+                peft_unpack_input(weight, panel, first_input + p, panels + j * inputs + p * 16, 16 * inputs);
+            j += 64;
+            continue;
+        }
         for (long p = 0; p < inputs; p++) {
             const long input = first_input + p;
-            peft_unpack_input(weight, panel, input, values);
+            peft_unpack_input(weight, panel, input, values, 16);
             if (scaled) {
                 if (p == 0 || input % chunk == 0) peft_panel_scales(weight, panel, input, scales);
                 peft_scale(weight, panel, scales, values);
@@ -191,7 +224,7 @@ PEFT_TARGET void peft_unpack_by_outputs(const struct peft_quantized *weight, lon
                     memset(values[i], 0, sizeof values[i]);
                     continue;
                 }
-                peft_unpack_input(weight, panel, input, values[i]);
+                peft_unpack_input(weight, panel, input, values[i], 16);
                 if (j + i == 0 || input % chunk == 0) peft_panel_scales(weight, panel, input, scales);
                 peft_scale(weight, panel, scales, values[i]);
             }
@@ -220,7 +253,7 @@ PEFT_TARGET void peft_unpack_rows(const struct peft_quantized *weight, long firs
         for (long p = 0; p < inputs; p += 8) {
             const long width = inputs - p < 8 ? inputs - p : 8;
             for (long k = 0; k < width; k++) {
-                peft_unpack_input(weight, panel, p + k, values[k]);
+                peft_unpack_input(weight, panel, p + k, values[k], 16);
                 if ((p + k) % chunk == 0) peft_panel_scales(weight, panel, p + k, scales);
                 peft_scale(weight, panel, scales, values[k]);
             }
@@ -237,40 +270,38 @@ PEFT_TARGET void peft_unpack_rows(const struct peft_quantized *weight, long firs
 
 // MARK: One row
 
-/// The sums over a chunk of inputs for 32 outputs.
+/// The sums over a chunk of inputs, 32 at least, for 32 outputs. Meanwhile the scales of elements from `next` on are made,
+/// one for each output, by units that have nothing else to do.
 PEFT_LOCAL void peft_half_sums(const struct peft_quantized *weight, const unsigned char *codes, const float *x, long count,
-                               const int upper, peft_lanes sums[4]) {
+                               const int upper, long next, float *scales, peft_lanes sums[4]) {
 #if defined(__x86_64__)
     __m256i plane[4];
-    for (int i = 0; i < 4; i++)
-        plane[i] = _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)weight->planes[i]));
-    __m256 sum[4] = {_mm256_setzero_ps(), _mm256_setzero_ps(), _mm256_setzero_ps(), _mm256_setzero_ps()};
+    peft_planes(weight, plane);
     const __m256i lower_half = _mm256_set1_epi8(15);
-#pragma clang loop unroll_count(4)
-    for (long p = 0; p < count; p++) {
-        __m256i code = _mm256_loadu_si256((const __m256i *)(codes + p * 32));
-        if (upper) code = _mm256_srli_epi16(code, 4);
-        code = _mm256_and_si256(code, lower_half);
-        const __m256i a = _mm256_shuffle_epi8(plane[0], code), b = _mm256_shuffle_epi8(plane[1], code);
-        const __m256i c = _mm256_shuffle_epi8(plane[2], code), d = _mm256_shuffle_epi8(plane[3], code);
-        const __m256i low = _mm256_unpacklo_epi8(a, b), lower = _mm256_unpackhi_epi8(a, b);
-        const __m256i high = _mm256_unpacklo_epi8(c, d), higher = _mm256_unpackhi_epi8(c, d);
-        const __m256 factor = _mm256_broadcast_ss(x + p);
-        sum[0] = _mm256_fmadd_ps(factor, _mm256_castsi256_ps(_mm256_unpacklo_epi16(low, high)), sum[0]);
-        sum[1] = _mm256_fmadd_ps(factor, _mm256_castsi256_ps(_mm256_unpackhi_epi16(low, high)), sum[1]);
-        sum[2] = _mm256_fmadd_ps(factor, _mm256_castsi256_ps(_mm256_unpacklo_epi16(lower, higher)), sum[2]);
-        sum[3] = _mm256_fmadd_ps(factor, _mm256_castsi256_ps(_mm256_unpackhi_epi16(lower, higher)), sum[3]);
-    }
-    for (int i = 0; i < 4; i++) sums[i] = (peft_lanes)sum[i];
-#else
-    float values[32];
+#endif
     for (int i = 0; i < 4; i++) sums[i] = (peft_lanes)(0.0f);
     for (long p = 0; p < count; p++) {
-        peft_values(weight, codes + p * 32, upper, values);
-        for (int i = 0; i < 4; i++)
-            sums[i] = __builtin_elementwise_fma((peft_lanes)(x[p]), peft_load(values + 8 * i), sums[i]);
-    }
+#if defined(__x86_64__)
+        __m256i code = _mm256_loadu_si256((const __m256i *)(codes + p * 32));
+        if (upper) code = _mm256_srli_epi16(code, 4);
+        __m256 value[4];
+        peft_floats(plane, _mm256_and_si256(code, lower_half), value);
+#else
+        __attribute__((aligned(32))) float value[4][8];
+        peft_values(weight, codes + p * 32, upper, value[0], value[2]);
 #endif
+        const peft_lanes factor = (peft_lanes)(x[p]);
+#pragma clang loop unroll(full)
+        for (int i = 0; i < 4; i++) {
+            peft_lanes w;
+            memcpy(&w, value + i, sizeof w);
+            sums[i] = __builtin_elementwise_fma(factor, w, sums[i]);
+        }
+        if (p < 32) {
+            scales[p] = peft_block_scale(weight, next >> weight->block_shift);
+            next += weight->inputs;
+        }
+    }
 }
 
 PEFT_LOCAL void peft_byte_sums(const signed char *codes, const float *x, long count, peft_lanes sums[4]) {
@@ -291,24 +322,40 @@ PEFT_TARGET void peft_quantized_row(const struct peft_quantized *weight, const f
         const long output = first_output + j, panel = output / 64;
         const long count = outputs - j < 32 ? outputs - j : 32;
         const int upper = output % 64 >= 32;
-        __attribute__((aligned(32))) float scales[32] = {0}, whole[32] = {0};
+        __attribute__((aligned(32))) float scales[2][32] = {0}, whole[32] = {0};
         peft_lanes totals[4];
         if (adding) memcpy(whole, y + j, count * sizeof(float));
         for (int i = 0; i < 4; i++) totals[i] = peft_load(whole + 8 * i);
+        peft_quantized_scales(weight, 0, output, count, scales[0]);
+        // Beyond the last outputs' there are no scales.
+        const int looks_ahead = weight->bits == 4 && count == 32;
         for (long first = 0; first < inputs; first += chunk) {
             const long length = inputs - first < chunk ? inputs - first : chunk;
+            float *own = scales[first / chunk % 2], *other = scales[first / chunk % 2 ^ 1];
             peft_lanes sums[4];
-            peft_quantized_scales(weight, first, output, count, scales);
+            if (first > 0 && !looks_ahead) peft_quantized_scales(weight, first, output, count, own);
             if (weight->bits == 8) {
                 const signed char *codes = (const signed char *)weight->codes;
                 peft_byte_sums(codes + (panel * inputs + first) * 64 + (upper ? 32 : 0), x + first, length, sums);
-            } else if (upper) {
-                peft_half_sums(weight, weight->codes + (panel * inputs + first) * 32, x + first, length, 1, sums);
             } else {
-                peft_half_sums(weight, weight->codes + (panel * inputs + first) * 32, x + first, length, 0, sums);
+                const unsigned char *codes = weight->codes + (panel * inputs + first) * 32;
+                const long ahead = first + chunk < inputs ? first + chunk : first;
+                const long next = looks_ahead ? output * inputs + ahead : 0;
+                if (!looks_ahead) {
+                    float values[32];
+                    for (int i = 0; i < 4; i++) sums[i] = (peft_lanes)(0.0f);
+                    for (long p = 0; p < length; p++) {
+                        peft_values(weight, codes + p * 32, upper, values, values + 16);
+                        for (int i = 0; i < 4; i++)
+                            sums[i] = __builtin_elementwise_fma((peft_lanes)(x[first + p]), peft_load(values + 8 * i), sums[i]);
+                    }
+                } else if (upper) {
+                    peft_half_sums(weight, codes, x + first, length, 1, next, other, sums);
+                } else {
+                    peft_half_sums(weight, codes, x + first, length, 0, next, other, sums);
+                }
             }
-            for (int i = 0; i < 4; i++)
-                totals[i] = __builtin_elementwise_fma(peft_load(scales + 8 * i), sums[i], totals[i]);
+            for (int i = 0; i < 4; i++) totals[i] = __builtin_elementwise_fma(peft_load(own + 8 * i), sums[i], totals[i]);
         }
         for (int i = 0; i < 4; i++) peft_store(whole + 8 * i, totals[i]);
         memcpy(y + j, whole, count * sizeof(float));
@@ -376,6 +423,8 @@ PEFT_TARGET void peft_quantize_blocks(const float *from, long count, long block,
                                       const unsigned char *order, unsigned char *codes, float *magnitudes) {
     typedef int masks __attribute__((ext_vector_type(8)));
     const float least = 1e-38f;
+    int is_sorted = 1;
+    for (int place = 0; place < 16; place++) is_sorted &= order[place] == place;
     for (long first = 0; first < count; first += block) {
         const long length = count - first < block ? count - first : block;
         const float *x = from + first;
@@ -403,12 +452,25 @@ PEFT_TARGET void peft_quantize_blocks(const float *from, long count, long block,
         const float factor = 1 / divisor;
         unsigned char *to = codes + first / 2;
         for (i = 0; i < length; i += 8) {
-            float values[8] = {0};
             const long width = length - i < 8 ? length - i : 8;
-            for (long lane = 0; lane < width; lane++) values[lane] = x[i + lane];
-            const peft_lanes value = is_short ? peft_load(values) / divisor : peft_load(values) * factor;
+            peft_lanes value;
+            if (width == 8) {
+                value = peft_load(x + i);
+            } else {
+                float values[8] = {0};
+                for (long lane = 0; lane < width; lane++) values[lane] = x[i + lane];
+                value = peft_load(values);
+            }
+            value = is_short ? value / divisor : value * factor;
             masks index = 0;
             for (int bound = 0; bound < 15; bound++) index -= value > (peft_lanes)(bounds[bound]);
+            if (is_sorted && width == 8) {
+                typedef unsigned long pairs __attribute__((ext_vector_type(4)));
+                typedef unsigned char bytes __attribute__((ext_vector_type(4), aligned(1)));
+                const pairs pair = (pairs)index;
+                *(bytes *)(to + i / 2) = __builtin_convertvector((pair << 4 | pair >> 32) & 255, bytes);
+                continue;
+            }
             for (long lane = 0; lane < width; lane += 2) to[(i + lane) / 2] = order[index[lane]] << 4 | order[index[lane + 1]];
         }
     }

@@ -17,8 +17,8 @@ struct peft_quantized {
     const float *nested_scales, *scale_map;
     float offset;
     long outputs, inputs;
-    /// Elements that share a scale; of 4 bits only.
-    long block;
+    /// The binary logarithm of how many elements share a scale; of 4 bits only.
+    int block_shift;
     int bits, in_panels;
     /// The value of each code of 4 bits, and byte by byte.
     float table[16];

@@ -53,6 +53,7 @@ public final class QuantizedTensor: StoredTensor, @unchecked Sendable {
         isInputByOutput: Bool, isInPanels: Bool, originalType: String, source: (any StoredTensor)?
     ) {
         let blocks = quantization.format == .int8 ? outputs : Self.blockCount(quantization, outputs * inputs)
+        require(Quantization.blockSizes.contains(quantization.blockSize), "QuantizedTensor: \(quantization)")
         require(scales.count == blocks, "QuantizedTensor: \(scales.count) scales for \(blocks) blocks")
         shape = isInputByOutput ? [inputs, outputs] : [outputs, inputs]
         self.isInputByOutput = isInputByOutput
@@ -62,7 +63,8 @@ public final class QuantizedTensor: StoredTensor, @unchecked Sendable {
         self.memory = memory
         var codes = peft_quantized()
         codes.codes = UnsafePointer(memory.codes)
-        (codes.outputs, codes.inputs, codes.block) = (outputs, inputs, quantization.blockSize)
+        (codes.outputs, codes.inputs) = (outputs, inputs)
+        codes.block_shift = Int32(quantization.blockSize.trailingZeroBitCount)
         codes.bits = Int32(quantization.bitsPerElement)
         codes.in_panels = isInPanels ? 1 : 0
         if let book = Codebook.of(quantization.format) { peft_set_table(&codes, book.values) }

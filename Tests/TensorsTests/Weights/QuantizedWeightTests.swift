@@ -8,7 +8,7 @@ import Testing
         Quantization(.fp4, blockSize: 128), Quantization(.int8),
     ]
     /// Whose rows are whole blocks, more than a panel and less; whose rows aren't; and whose number is odd.
-    static let sizes = [(1, 64), (70, 64), (64, 192), (130, 448), (200, 128), (48, 96), (9, 50), (5, 13), (1, 1)]
+    static let sizes = [(1, 64), (70, 64), (64, 192), (130, 128), (200, 64), (48, 96), (9, 50), (5, 13), (1, 1)]
 
     private static func weight(
         _ kind: Quantization, _ size: (outputs: Int, inputs: Int), isInputByOutput: Bool = false
@@ -79,7 +79,7 @@ import Testing
     @Test(
         "gives the products of its elements, forward, back and added to what is there", arguments: kinds, sizes)
     func products(kind: Quantization, size: (outputs: Int, inputs: Int)) throws {
-        for rows in [1, 2, 7, 100] { try products(kind, size, rows) }
+        for rows in [1, 2, 7, 50] { try products(kind, size, rows) }
     }
 
     private func products(_ kind: Quantization, _ size: (outputs: Int, inputs: Int), _ rows: Int) throws {
