@@ -315,50 +315,67 @@ PEFT_LOCAL void peft_byte_sums(const signed char *codes, const float *x, long co
     }
 }
 
-PEFT_TARGET void peft_quantized_row(const struct peft_quantized *weight, const float *x, long first_output, long outputs,
-                                    float *y, int adding) {
-    const long inputs = weight->inputs, chunk = peft_quantized_chunk(weight);
-    for (long j = 0; j < outputs; j += 32) {
-        const long output = first_output + j, panel = output / 64;
-        const long count = outputs - j < 32 ? outputs - j : 32;
-        const int upper = output % 64 >= 32;
-        __attribute__((aligned(32))) float scales[2][32] = {0}, whole[32] = {0};
-        peft_lanes totals[4];
-        if (adding) memcpy(whole, y + j, count * sizeof(float));
-        for (int i = 0; i < 4; i++) totals[i] = peft_load(whole + 8 * i);
-        peft_quantized_scales(weight, 0, output, count, scales[0]);
-        // Beyond the last outputs' there are no scales.
-        const int looks_ahead = weight->bits == 4 && count == 32;
-        for (long first = 0; first < inputs; first += chunk) {
-            const long length = inputs - first < chunk ? inputs - first : chunk;
-            float *own = scales[first / chunk % 2], *other = scales[first / chunk % 2 ^ 1];
+/// The same one by one, for outputs that end amid a half.
+PEFT_LOCAL void peft_last_sums(const struct peft_quantized *weight, const unsigned char *codes, const float *x, long count,
+                               const int upper, peft_lanes sums[4]) {
+    __attribute__((aligned(32))) float values[32];
+    for (int i = 0; i < 4; i++) sums[i] = (peft_lanes)(0.0f);
+    for (long p = 0; p < count; p++) {
+        peft_values(weight, codes + p * 32, upper, values, values + 16);
+        for (int i = 0; i < 4; i++)
+            sums[i] = __builtin_elementwise_fma((peft_lanes)(x[p]), peft_load(values + 8 * i), sums[i]);
+    }
+}
+
+/// Halves of a panel's outputs at once, so that its codes come from memory once.
+PEFT_LOCAL void peft_quantized_halves(const struct peft_quantized *weight, const float *x, long output, long count,
+                                      float *y, int adding) {
+    const long inputs = weight->inputs, chunk = peft_quantized_chunk(weight), panel = output / 64;
+    const int first_half = output % 64 / 32, halves = (count + 31) / 32;
+    __attribute__((aligned(32))) float scales[2][64] = {0}, whole[64] = {0};
+    peft_lanes totals[2][4];
+    if (adding) memcpy(whole, y, count * sizeof(float));
+    for (int i = 0; i < 8; i++) totals[i / 4][i % 4] = peft_load(whole + 8 * i);
+    peft_quantized_scales(weight, 0, output, count, scales[0]);
+    for (long first = 0; first < inputs; first += chunk) {
+        const long ahead = first + chunk < inputs ? first + chunk : first;
+        float *own = scales[first / chunk % 2], *other = scales[first / chunk % 2 ^ 1];
+        for (int half = 0; half < halves; half++) {
+            const int upper = first_half + half;
+            // There are no scales beyond the last outputs'.
+            const int is_whole = count - 32 * half >= 32;
             peft_lanes sums[4];
-            if (first > 0 && !looks_ahead) peft_quantized_scales(weight, first, output, count, own);
             if (weight->bits == 8) {
                 const signed char *codes = (const signed char *)weight->codes;
-                peft_byte_sums(codes + (panel * inputs + first) * 64 + (upper ? 32 : 0), x + first, length, sums);
+                peft_byte_sums(codes + (panel * inputs + first) * 64 + 32 * upper, x + first, chunk, sums);
+                if (first == 0) memcpy(other + 32 * half, own + 32 * half, 32 * sizeof(float));
             } else {
                 const unsigned char *codes = weight->codes + (panel * inputs + first) * 32;
-                const long ahead = first + chunk < inputs ? first + chunk : first;
-                const long next = looks_ahead ? output * inputs + ahead : 0;
-                if (!looks_ahead) {
-                    float values[32];
-                    for (int i = 0; i < 4; i++) sums[i] = (peft_lanes)(0.0f);
-                    for (long p = 0; p < length; p++) {
-                        peft_values(weight, codes + p * 32, upper, values, values + 16);
-                        for (int i = 0; i < 4; i++)
-                            sums[i] = __builtin_elementwise_fma((peft_lanes)(x[first + p]), peft_load(values + 8 * i), sums[i]);
-                    }
+                const long next = (output + 32 * half) * inputs + ahead;
+                if (!is_whole) {
+                    peft_last_sums(weight, codes, x + first, chunk, upper, sums);
+                    peft_quantized_scales(weight, ahead, output + 32 * half, count - 32 * half, other + 32 * half);
                 } else if (upper) {
-                    peft_half_sums(weight, codes, x + first, length, 1, next, other, sums);
+                    peft_half_sums(weight, codes, x + first, chunk, 1, next, other + 32 * half, sums);
                 } else {
-                    peft_half_sums(weight, codes, x + first, length, 0, next, other, sums);
+                    peft_half_sums(weight, codes, x + first, chunk, 0, next, other + 32 * half, sums);
                 }
             }
-            for (int i = 0; i < 4; i++) totals[i] = __builtin_elementwise_fma(peft_load(own + 8 * i), sums[i], totals[i]);
+            for (int i = 0; i < 4; i++)
+                totals[half][i] = __builtin_elementwise_fma(peft_load(own + 32 * half + 8 * i), sums[i], totals[half][i]);
         }
-        for (int i = 0; i < 4; i++) peft_store(whole + 8 * i, totals[i]);
-        memcpy(y + j, whole, count * sizeof(float));
+    }
+    for (int i = 0; i < 8; i++) peft_store(whole + 8 * i, totals[i / 4][i % 4]);
+    memcpy(y, whole, count * sizeof(float));
+}
+
+PEFT_TARGET void peft_quantized_row(const struct peft_quantized *weight, const float *x, long first_output, long outputs,
+                                    float *y, int adding) {
+    for (long j = 0; j < outputs;) {
+        const long left = 64 - (first_output + j) % 64;
+        const long count = outputs - j < left ? outputs - j : left;
+        peft_quantized_halves(weight, x, first_output + j, count, y + j, adding);
+        j += count;
     }
 }
 

@@ -48,8 +48,8 @@ public final class QuantizedWeight: BaseWeight {
         let (inputs, outputs) = (inputSize, outputSize)
         if rows == 0 || outputs == 0 { return }
         if rows == 1 {
-            // Halves of panels, so that small layers are shared out too.
-            return WorkerPool.shared.run(over: outputs, grain: outputs >= 1024 ? 64 : 32) { columns in
+            // Halves of panels where there are few, so that small layers are shared out too.
+            return WorkerPool.shared.run(over: outputs, grain: outputs >= 512 ? 64 : 32) { columns in
                 var codes = tensor.codes
                 peft_quantized_row(
                     &codes, x, columns.lowerBound, columns.count, y + columns.lowerBound, adding ? 1 : 0)
