@@ -270,6 +270,9 @@ PEFT_TARGET void peft_unpack_rows(const struct peft_quantized *weight, long firs
 
 // MARK: One row
 
+/// Bytes of codes that are asked for before they are read.
+enum { PEFT_CODES_AHEAD = 2048 };
+
 /// The sums over a chunk of inputs, 32 at least, for 32 outputs. Meanwhile the scales of elements from `next` on are made,
 /// one for each output, by units that have nothing else to do.
 PEFT_LOCAL void peft_half_sums(const struct peft_quantized *weight, const unsigned char *codes, const float *x, long count,
@@ -297,6 +300,8 @@ PEFT_LOCAL void peft_half_sums(const struct peft_quantized *weight, const unsign
             memcpy(&w, value + i, sizeof w);
             sums[i] = __builtin_elementwise_fma(factor, w, sums[i]);
         }
+        // Memory follows rows of codes only as far as a page goes.
+        if (!upper && p % 2 == 0) __builtin_prefetch(codes + p * 32 + PEFT_CODES_AHEAD, 0, 3);
         if (p < 32) {
             scales[p] = peft_block_scale(weight, next >> weight->block_shift);
             next += weight->inputs;
