@@ -4,7 +4,7 @@
 
 The model's configuration is as it is (GPT-2's three dropouts of 0.1 are active), attention is sdpa, no key/value cache,
 float32, AdamW, gradients clipped at 1; LoRA has r 8 on queries and values (peft's own targets), or on every linear layer.
-A model with an encoder reads `--length` tokens with it and learns `--targets` tokens with its decoder.
+`--quantization` keeps linear layers in 4 or 8 bits by bitsandbytes. A model with an encoder reads `--length` tokens with it and learns `--targets` tokens with its decoder.
 
 `lora`, `bias` (the biases of linear layers and norms alone) and `full` time forward, loss, backward, clipping and step on batches of random tokens of one length. `records`
 trains with Trainer on a JSONL file of prompt and completion fields, padded per batch, and times what Trainer takes from
@@ -38,6 +38,7 @@ def parse():
     parser.add_argument("--targets", type=int, default=64, help="tokens of a decoder beside an encoder")
     parser.add_argument("--r", "--rank", dest="r", type=int, default=8)
     parser.add_argument("--target-modules", choices=["all-linear"], help="by default peft's own")
+    parser.add_argument("--quantization", choices=["nf4", "nf4-double", "int8"], help="the base by bitsandbytes")
     parser.add_argument("--full-tuning", action="store_true", help="records: train all weights instead of LoRA")
     parser.add_argument("--data", help="records: the JSONL file")
     parser.add_argument("--prompt-field", default="mr")
@@ -75,7 +76,13 @@ has_encoder = AutoConfig.from_pretrained(arguments.model).is_encoder_decoder
 
 def load():
     family = AutoModelForSeq2SeqLM if has_encoder else AutoModelForCausalLM
-    model = family.from_pretrained(arguments.model, dtype=torch.float32, attn_implementation="sdpa")
+    quantized = {}
+    if arguments.quantization:
+        four = arguments.quantization != "int8"
+        quantized["quantization_config"] = transformers.BitsAndBytesConfig(
+            load_in_4bit=four, load_in_8bit=not four, bnb_4bit_quant_type="nf4",
+            bnb_4bit_use_double_quant=arguments.quantization == "nf4-double", bnb_4bit_compute_dtype=torch.float32)
+    model = family.from_pretrained(arguments.model, dtype=torch.float32, attn_implementation="sdpa", **quantized)
     model.config.use_cache = False
     if arguments.mode == "full" or arguments.full_tuning:
         return model.train()
@@ -85,7 +92,8 @@ def load():
         return model.train()
     targets = arguments.target_modules
     return get_peft_model(model, LoraConfig(task_type="SEQ_2_SEQ_LM" if has_encoder else "CAUSAL_LM", r=arguments.r, lora_alpha=2 * arguments.r,
-                                            lora_dropout=0.0, fan_in_fan_out=model.config.model_type == "gpt2",
+                                            lora_dropout=0.0,
+                                            fan_in_fan_out=model.config.model_type == "gpt2" and not quantized,
                                             target_modules=targets)).train()
 
 

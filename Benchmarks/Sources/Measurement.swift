@@ -102,6 +102,9 @@ extension Measurement {
                     isPaired: true, dependsOnKernels: false),
             ]
         }
+        list += quantized(
+            common + dense,
+            step: { step($0, part: "quantized", $1, $1 == .records ? records : dense, extra: $2, rounds: 2) })
         list += generation(paths, common)
         list.append(
             Measurement(
@@ -140,6 +143,35 @@ extension Measurement {
         return variants.map { id, variant in
             Measurement(id: "pair-\(id)", part: "pairs", ours: ["pair"] + common + variant, rounds: 2)
         }
+    }
+
+    static let fourBits = ["model.load_in_4bit=true", "model.bnb_4bit_use_double_quant=true"]
+
+    /// LoRA on a base in few bits, beside bitsandbytes, and beside the same step on floats.
+    ///
+    /// - Parameter step: Makes the measurement of a step from its id, its workload and further arguments.
+    private static func quantized(
+        _ common: [String], step: (String, Workload, [String]) -> Measurement
+    ) -> [Measurement] {
+        func set(_ option: String, _ values: [String]) -> [String] { values.flatMap { [option, $0] } }
+        let kinds = [("qlora", fourBits), ("int8", ["model.load_in_8bit=true"])]
+        return [("qlora", Workload.lora), ("qlora-records", .records)].map { id, workload in
+            var measurement = step(id, workload, set("--set", fourBits))
+            measurement.reference? += ["--quantization", "nf4-double"]
+            return measurement
+        } + [step("qlora-int8", .lora, set("--set", kinds[1].1))].map { measurement in
+            var measurement = measurement
+            measurement.reference = nil
+            return measurement
+        } + kinds.map { id, values in
+            Measurement(
+                id: "pair-\(id)", part: "quantized", ours: ["pair"] + common + set("--other-set", values), rounds: 2)
+        } + [
+            Measurement(
+                id: "decode-qlora", part: "quantized",
+                ours: ["decode", "--batch", "1", "--new-tokens", "32"] + Array(common.prefix(4)) + set("--set", fourBits),
+                rounds: 2)
+        ]
     }
 
     private static func generation(_ paths: BenchPaths, _ common: [String]) -> [Measurement] {

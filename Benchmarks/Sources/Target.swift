@@ -74,6 +74,28 @@ struct Target {
                 name: "weights in BF16: time", limit: "≤ 1.1 ×", text: ratio,
                 value: { $0.ours("pair-bfloat16", "ratio", $1) }),
             Target(
+                name: "LoRA on NF4 with double quantization against F32 here, time", limit: "≤ 1.15 ×", text: ratio,
+                value: { $0.ours("pair-qlora", "ratio", $1) }),
+            Target(
+                name: "LoRA on int8 against F32 here, time", limit: "≤ 1.1 ×", text: ratio,
+                value: { $0.ours("pair-int8", "ratio", $1) }),
+            Target(
+                name: "tokens/s against peft + bitsandbytes, LoRA on NF4, dense", limit: "≥ 1.5 ×", text: ratio,
+                value: faster("qlora")),
+            Target(
+                name: "the same, E2E records", limit: "≥ 2.3 ×", text: ratio,
+                value: rate("qlora-records", "tokens_per_second")),
+            Target(
+                name: "peak memory of the LoRA step on NF4 against peft + bitsandbytes", limit: "≤ 0.25 ×", text: ratio,
+                value: {
+                    divide($0.ours("qlora", "peak_memory_bytes", $1), $0.reference("qlora", "peak_memory_bytes"))
+                }),
+            Target(
+                name: "greedy decoding, batch 1, NF4 against F32 here, the whole model", limit: "", text: ratio,
+                value: {
+                    divide($0.ours("decode-qlora", "tokens_per_second", $1), $0.ours("decode-1", "tokens_per_second", $1))
+                }),
+            Target(
                 name: "one long sequence against four short, same tokens", limit: "≤ 1.15 ×", text: ratio,
                 value: { $0.ours("pair-long", "ratio", $1) }),
             Target(
