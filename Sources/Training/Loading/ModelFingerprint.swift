@@ -28,7 +28,10 @@ struct ModelFingerprint: Hashable, Sendable {
             hashes.0.add(heading)
             hashes.1.add(heading)
             hashes.2.add(heading)
-            Self.add((parameter.value as? QuantizedTensor)?.source ?? parameter.value, to: &hashes)
+            let source = (parameter.value as? QuantizedTensor)?.source
+            Self.add(source ?? parameter.value, to: &hashes)
+            // The system puts neighbours of the pages that are read into memory too.
+            source?.releasePages()
         }
         settings = model.computation
         (exact, half, brain) = (hashes.0.text, hashes.1.text, hashes.2.text)
