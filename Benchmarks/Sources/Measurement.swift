@@ -159,19 +159,23 @@ extension Measurement {
             var measurement = step(id, workload, set("--set", fourBits))
             measurement.reference? += ["--quantization", "nf4-double"]
             return measurement
-        } + [step("qlora-int8", .lora, set("--set", kinds[1].1))].map { measurement in
-            var measurement = measurement
-            measurement.reference = nil
-            return measurement
-        } + kinds.map { id, values in
-            Measurement(
-                id: "pair-\(id)", part: "quantized", ours: ["pair"] + common + set("--other-set", values), rounds: 2)
-        } + [
-            Measurement(
-                id: "decode-qlora", part: "quantized",
-                ours: ["decode", "--batch", "1", "--new-tokens", "32"] + Array(common.prefix(4)) + set("--set", fourBits),
-                rounds: 2)
-        ]
+        }
+            + [step("qlora-int8", .lora, set("--set", kinds[1].1))].map { measurement in
+                var measurement = measurement
+                measurement.reference = nil
+                return measurement
+            }
+            + kinds.map { id, values in
+                Measurement(
+                    id: "pair-\(id)", part: "quantized", ours: ["pair"] + common + set("--other-set", values), rounds: 2
+                )
+            } + [
+                Measurement(
+                    id: "decode-qlora", part: "quantized",
+                    ours: ["decode", "--batch", "1", "--new-tokens", "32"] + Array(common.prefix(4))
+                        + set("--set", fourBits),
+                    rounds: 2)
+            ]
     }
 
     private static func generation(_ paths: BenchPaths, _ common: [String]) -> [Measurement] {

@@ -93,7 +93,8 @@ struct Target {
             Target(
                 name: "greedy decoding, batch 1, NF4 against F32 here, the whole model", limit: "", text: ratio,
                 value: {
-                    divide($0.ours("decode-qlora", "tokens_per_second", $1), $0.ours("decode-1", "tokens_per_second", $1))
+                    divide(
+                        $0.ours("decode-qlora", "tokens_per_second", $1), $0.ours("decode-1", "tokens_per_second", $1))
                 }),
             Target(
                 name: "one long sequence against four short, same tokens", limit: "≤ 1.15 ×", text: ratio,

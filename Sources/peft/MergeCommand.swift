@@ -106,8 +106,11 @@ struct MergeCommand: ParsableCommand {
                 "The output layer has a weight of its own now: the adapter changed it apart from the embedding.")
         }
         Console.note(
-            "Merged into \(summary.changedTensors) of \(summary.writtenTensors) tensors; the logits of probe prompts differ "
-                + "by \(summary.difference.scientific) of the largest at most (accepted: \(summary.bound.scientific)).")
+            (adapter.isEmpty
+                ? "Wrote \(summary.writtenTensors) tensors"
+                : "Merged into \(summary.changedTensors) of \(summary.writtenTensors) tensors")
+                + "; the logits of probe prompts differ by \(summary.difference.scientific) of the largest at most (accepted: \(summary.bound.scientific))."
+        )
         if let words = Self.words(summary, isRequantized: requantize) { Console.note(words) }
         Console.line(output)
     }
@@ -116,8 +119,15 @@ struct MergeCommand: ParsableCommand {
     private static func words(_ summary: MergeSummary, isRequantized: Bool) -> String? {
         guard let kind = summary.quantization else { return nil }
         if isRequantized {
-            return "\(summary.quantizedTensors) weights are in \(kind); quantizing the sums moved the logits by "
-                + "\((summary.distance ?? 0).scientific) of the largest."
+            var words =
+                "\(summary.quantizedTensors) weights are in \(kind); quantizing the sums moved the logits by "
+                + "\((summary.distance ?? 0).scientific) of the largest"
+            if let before = summary.lossBefore, let after = summary.lossAfter {
+                words +=
+                    ", and the loss of the probe's texts from \(before.text(decimals: 4)) to "
+                    + after.text(decimals: 4)
+            }
+            return words + "."
         }
         guard let distance = summary.distance else {
             return "\(summary.quantizedTensors) weights that were in \(kind) are floats now."

@@ -34,6 +34,8 @@ public func merge(_ settings: MergeSettings, warn: @escaping WarningSink) throws
         try base.requantize(before)
         expected = probe.logits(base.model)
         summary.distance = MergeProbe.difference(expected, merged.expected)
+        summary.lossBefore = probe.loss(merged.expected, of: base.model)
+        summary.lossAfter = probe.loss(expected, of: base.model)
     }
     let plan = try MergedTensors(
         base: base, weights: weights, changed: merged.changed, elementType: settings.elementType,

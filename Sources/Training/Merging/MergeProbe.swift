@@ -1,6 +1,7 @@
 import Batches
 import Datasets
 import Diagnostics
+import Glibc
 import Layers
 import Models
 import Tensors
@@ -37,6 +38,24 @@ struct MergeProbe {
     }
 
     func logits(_ model: any LanguageModel) -> Tensor { model.logits(batch, rows: nil, .inference()) }
+
+    /// The mean loss of the probe's texts, or of its random tokens where there are no texts, in nats a token; nil where the
+    /// logits aren't those of a language model.
+    func loss(_ logits: Tensor, of model: any LanguageModel) -> Double? {
+        guard model.taskHead == nil, logits.columnCount == model.vocabularySize else { return nil }
+        let first = batch.sequenceCount > 1 ? 1 : 0
+        var (sum, count) = (0.0, 0)
+        for sequence in first..<batch.sequenceCount {
+            for row in batch.offsets[sequence]..<max(batch.offsets[sequence], batch.offsets[sequence + 1] - 1) {
+                let scores = logits.data + row * logits.columnCount
+                let largest = (0..<logits.columnCount).reduce(-Float.infinity) { max($0, scores[$1]) }
+                let total = (0..<logits.columnCount).reduce(0.0) { $0 + exp(Double(scores[$1] - largest)) }
+                sum += log(total) - Double(scores[Int(batch.tokens[row + 1])] - largest)
+                count += 1
+            }
+        }
+        return count == 0 ? nil : sum / Double(count)
+    }
 
     /// How far a model's logits move by rounding alone: by the last bit of the weights named `changed`, which stay so. Where
     /// scores are large, as T5's can be, small differences grow.

@@ -70,7 +70,11 @@ public struct MergeSummary: Sendable, Hashable {
     /// The largest difference of the probe's logits between what is written and what was trained: the base as it was kept
     /// while training, with the adapters; nil where both are the same.
     public var distance: Double?
-    /// The same between the base's floats and the base as it was kept while training, without adapters.
+    /// The loss of the probe's texts before and after the sums were quantized anew; nil where they weren't, or the model is
+    /// no language model.
+    public var lossBefore: Double?
+    public var lossAfter: Double?
+    /// The same as `distance` between the base's floats and the base as it was kept while training, without adapters.
     public var baseDistance: Double?
     /// What else is to be known of what was merged, a line each.
     public var notes: [String] = []

@@ -42,6 +42,8 @@ private let python = ProcessInfo.processInfo.environment["PEFT_REFERENCE_PYTHON"
         let summary = try run(name, base: quantizedBase(name), into: scratch("out"), .requantized)
         #expect(summary.difference == 0)
         #expect(try #require(summary.distance) > 0)
+        let (before, after) = (try #require(summary.lossBefore), try #require(summary.lossAfter))
+        #expect(before > 1 && before < 10 && after > 1 && after < 10 && before != after)
         let theirs = try SafetensorsFile(path: "\(Self.folder)/merged.safetensors", warn: { _ in })
         let ours = try ModelWeights(folder: scratch("out"), warn: { _ in })
         let weight = layer + ".weight"
