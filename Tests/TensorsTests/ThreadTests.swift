@@ -78,6 +78,31 @@ struct ThreadTests {
         }
     }
 
+    @Test(
+        "a weight of 4 or 8 bits, and its products, both ways",
+        arguments: [Quantization(.nf4, isDouble: true), Quantization(.int8)], [1, 70])
+    func quantizedBits(kind: Quantization, rows: Int) {
+        let (inputs, outputs) = (448, 1300)
+        let source = Tensor(noise(inputs * outputs), shape: [outputs, inputs])
+        let (x, dy) = (Tensor(noise(rows * inputs), shape: [rows, inputs]), noise(rows * outputs, seed: 2))
+        let same = isIndependentOfThreads {
+            guard
+                let tensor = try? QuantizedTensor.quantizing(
+                    source, isInputByOutput: false, kind, originalType: "float32")
+            else { return [[.nan]] }
+            let weight = tensor.weight(isInputByOutput: false)
+            let products = [true, false].map { byRow in
+                let y = Tensor(uninitialized: [rows, outputs])
+                weight.multiply(x.data, rows: rows, into: y.data, beta: 0, byRow: byRow, epilogue: nil)
+                return y.values
+            }
+            let dx = Tensor(uninitialized: [rows, inputs])
+            weight.multiplyTransposed(dy, rows: rows, into: dx.data, beta: 0)
+            return products + [dx.values, tensor.scales.values, tensor.floats.values]
+        }
+        #expect(same)
+    }
+
     @Test("attention, both ways")
     func attentionBits() {
         let heads = AttentionHeads(count: 4, keyValueCount: 2, size: 24)
