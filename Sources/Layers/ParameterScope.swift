@@ -103,7 +103,7 @@ public final class ParameterScope {
     ) -> Parameter {
         let fullName = path.isEmpty ? "weight" : "\(path).weight"
         let shape = isInputByOutput ? [inputs, outputs] : [outputs, inputs]
-        let value = checked(fullName, shape) {
+        let value = checked(fullName, shape, isInputByOutput: isInputByOutput) {
             try ledger.source.linearWeight(
                 named: fullName, shape: shape, isInputByOutput: isInputByOutput, initializer)
         }
@@ -212,12 +212,12 @@ public final class ParameterScope {
 
     /// What `find` gives, if it has that shape; otherwise a problem is noted.
     private func checked(
-        _ name: String, _ shape: [Int], _ find: () throws -> (any StoredTensor)?
+        _ name: String, _ shape: [Int], isInputByOutput: Bool = false, _ find: () throws -> (any StoredTensor)?
     ) -> any StoredTensor {
         do {
             if let found = try find() {
                 if found.shape == shape { return found }
-                let isTransposed = found.shape == shape.reversed()
+                let isTransposed = isInputByOutput && found.shape == shape.reversed()
                 report(
                     "has shape \(found.shape), but the configuration asks for \(shape)"
                         + (isTransposed ? ", its transpose, which dequantize() of transformers leaves of GPT-2" : ""),

@@ -30,7 +30,7 @@ import Training
                 .replacing(scratch.path, with: "FOLDER") == """
                     FOLDER: error: transformer.wpe.weight: is missing; the configuration asks for shape [24, 24]
                     FOLDER: error: transformer.h.0.mlp.c_fc.weight: has shape [96, 24], but the configuration asks for \
-                    [24, 96]
+                    [24, 96], its transpose, which dequantize() of transformers leaves of GPT-2
                     FOLDER: error: transformer.h.1.ln_1.bias: is missing; the configuration asks for shape [24]
                     FOLDER: error: score.weight: the model has no place for this tensor
                     FOLDER: error: transformer.h.3.ln_1.bias: the model has no place for this tensor
