@@ -167,20 +167,23 @@ public final class QuantizedTensor: StoredTensor, @unchecked Sendable {
         nonisolated(unsafe) let reader = RowReader(source, isInputByOutput: isInputByOutput)
         WorkerPool.shared.run(band == 0 ? 0 : (outputs + band - 1) / band) { index in
             let range = index * band..<min(outputs, (index + 1) * band)
-            let rows = Tensor(uninitialized: [range.count, inputs])
-            reader.read(range, to: rows.data)
-            let bytes = byteCount(quantization, range.count * inputs)
+            let count = range.count * inputs
+            let copy = reader.mapped(range) == nil ? Tensor(uninitialized: [range.count, inputs]) : nil
+            if let copy { reader.read(range, to: copy.data) }
+            guard let rows = reader.mapped(range) ?? copy.map({ UnsafePointer($0.data) }) else { return }
+            let bytes = byteCount(quantization, count)
+            defer { withExtendedLifetime(copy) {} }
             let scratch = isInPanels ? CodeMemory(count: bytes) : nil
             let codes = scratch?.codes ?? target.codes + byteCount(quantization, range.lowerBound * inputs)
             if let book = Codebook.of(quantization.format) {
                 peft_quantize_blocks(
-                    rows.data, rows.count, quantization.blockSize, book.bounds, book.order, codes,
+                    rows, count, quantization.blockSize, book.bounds, book.order, codes,
                     magnitudes.data + range.lowerBound * inputs / quantization.blockSize)
             } else {
                 for (place, row) in range.enumerated() {
                     magnitudes.data[row] = UnsafeMutableRawPointer(codes + place * inputs).withMemoryRebound(
                         to: Int8.self, capacity: inputs
-                    ) { peft_quantize_row(rows.data + place * inputs, inputs, $0) }
+                    ) { peft_quantize_row(rows + place * inputs, inputs, $0) }
                 }
             }
             if isInPanels {
@@ -285,6 +288,12 @@ private struct RowReader {
     init(_ source: any StoredTensor, isInputByOutput: Bool) {
         self.source = source
         self.isInputByOutput = isInputByOutput
+    }
+
+    /// The rows where they lie as floats; nil where they have to be read.
+    func mapped(_ outputs: Range<Int>) -> UnsafePointer<Float>? {
+        guard !isInputByOutput, let tensor = source as? Tensor else { return nil }
+        return UnsafePointer(tensor.data + outputs.lowerBound * tensor.shape[1])
     }
 
     /// rows [some outputs, inputs] of W [outputs, inputs].
