@@ -10,7 +10,7 @@ f the inner one, k that of keys, L the blocks, V the vocabulary, T the rows.
     weights      linear layers of the blocks by kind; embeddings, norms and an output layer of its own in 16 bits, or 32
     what trains  16 bytes a parameter: value, gradient and two moments
     activations  4 T (L d + block) for the inputs of all blocks and all of the one that is computed again, and a chunk of
-                 logits: 4 V rows, as many as 70 MiB hold, 256 at least
+                 logits: 4 V rows, as many as 70 MiB hold, 256 at least; an eighth more, as buffers come in such sizes
     process      30 MB
 """
 
@@ -50,7 +50,7 @@ def parts(model, kind, tokens, table_bits, checkpointing=True):
         "linear": linear * KINDS[kind] / 8,
         "tables": tables * table_bits / 8,
         "trained": 16 * trained,
-        "activations": 4 * rows * kept + 4 * chunk * vocabulary,
+        "activations": (4 * rows * kept + 4 * chunk * vocabulary) * 9 / 8,
         "process": 30e6,
     }
 
