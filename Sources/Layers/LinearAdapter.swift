@@ -54,23 +54,16 @@ public struct LinearProduct {
     /// act(x · (W + Δ)ᵀ + b) with Δ in the layout of the layer's weight. A weight in few bits has a product of its own, so that
     /// its floats are kept nowhere.
     public func completed(addingToWeight change: Tensor) -> Tensor {
-        guard layer.weight.value is QuantizedTensor else {
-            return completed(weight: addResidual(layer.weight.tensor, change, dropout: nil))
-        }
-        let own = linear(
-            input, DenseWeight(change, isInputByOutput: layer.isInputByOutput), bias: nil, lowRank: nil,
-            activation: nil, byRow: byRow)
-        return finished(addResidual(biasedProduct(of: input), own, dropout: nil))
-    }
-
-    /// The same as `completed` with another weight [inputs, outputs] or [outputs, inputs], in the layout of the layer's own; where it
-    /// was computed from trained tensors its gradient goes on to them.
-    private func completed(weight: Tensor) -> Tensor {
         require(
-            weight.shape == layer.weight.shape, "LinearProduct: a weight \(weight.shape) for \(layer.weight.shape)")
-        return linear(
-            input, DenseWeight(weight, isInputByOutput: layer.isInputByOutput), bias: layer.bias?.tensor, lowRank: nil,
-            activation: activation, byRow: byRow)
+            change.shape == layer.weight.shape, "LinearProduct: a change \(change.shape) of \(layer.weight.shape)")
+        func dense(_ weight: Tensor) -> DenseWeight { DenseWeight(weight, isInputByOutput: layer.isInputByOutput) }
+        guard layer.weight.value is QuantizedTensor else {
+            return linear(
+                input, dense(addResidual(layer.weight.tensor, change, dropout: nil)), bias: layer.bias?.tensor,
+                lowRank: nil, activation: activation, byRow: byRow)
+        }
+        let own = linear(input, dense(change), bias: nil, lowRank: nil, activation: nil, byRow: byRow)
+        return finished(addResidual(biasedProduct(of: input), own, dropout: nil))
     }
 
     /// x · Wᵀ + u · Bᵀ, without bias and activation, to be `finished`.

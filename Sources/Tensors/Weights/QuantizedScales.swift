@@ -42,14 +42,6 @@ public enum QuantizedScales: Sendable {
         }
     }
 
-    /// The bytes that they take in a file and in memory.
-    public var byteCount: Int {
-        switch self {
-        case .floats(let scales): 4 * scales.count
-        case .nested(let codes, let scales, let map, _): codes.count + 4 * (scales.count + map.count) + 4
-        }
-    }
-
     /// Quantizes magnitudes in blocks of 256 (QLoRA, section 3), as bitsandbytes 0.50.2 does on a CPU.
     ///
     /// - Parameter offset: What is subtracted from all; nil takes their mean.

@@ -3,15 +3,15 @@ import Datasets
 import Diagnostics
 import Glibc
 import Layers
-import Models
-import Tensors
+package import Models
+package import Tensors
 import Tokenizers
 
 /// Texts whose logits tell whether two models compute the same.
-struct MergeProbe {
+package struct MergeProbe {
     private let batch: TokenBatch
 
-    private static let texts = [
+    package static let texts = [
         "The quick brown fox jumps over the lazy dog, and nobody at the inn by the river is surprised.",
         "name[The Eagle], eatType[coffee shop], food[Chinese], priceRange[moderate], area[riverside]\n",
         "In 1969, 3 of 7 (about 42.9 %) were not enough: why should it be otherwise today?",
@@ -19,7 +19,7 @@ struct MergeProbe {
     private static let randomTokens = 48
 
     /// Real text where there is a tokenizer, and random tokens in any case.
-    init(_ base: BaseModel) {
+    package init(_ base: BaseModel) {
         var generator = RandomGenerator(seed: 1, stream: "merge.probe")
         let random = (0..<Self.randomTokens).map { _ in
             Int32(generator.nextUniform() * Double(base.model.vocabularySize))
@@ -37,11 +37,11 @@ struct MergeProbe {
         self.batch = batch
     }
 
-    func logits(_ model: any LanguageModel) -> Tensor { model.logits(batch, rows: nil, .inference()) }
+    package func logits(_ model: any LanguageModel) -> Tensor { model.logits(batch, rows: nil, .inference()) }
 
     /// The mean loss of the probe's texts, or of its random tokens where there are no texts, in nats a token; nil where the
     /// logits aren't those of a language model.
-    func loss(_ logits: Tensor, of model: any LanguageModel) -> Double? {
+    package func loss(_ logits: Tensor, of model: any LanguageModel) -> Double? {
         guard model.taskHead == nil, logits.columnCount == model.vocabularySize else { return nil }
         let first = batch.sequenceCount > 1 ? 1 : 0
         var (sum, count) = (0.0, 0)
