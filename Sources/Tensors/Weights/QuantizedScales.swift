@@ -76,6 +76,8 @@ extension DynamicMap {
     }()
 
     static func tableCode(_ value: Float) -> UInt8 {
+        // 0 beside the smallest of numbers, whose reciprocal is infinite; bitsandbytes has the first code for it.
+        if value.isNaN { return 0 }
         let index = (value + 1) * 0.5 * 65_535 + 0.5
         return table[Int(max(0, min(65_535, index)))]
     }

@@ -159,4 +159,16 @@ import Testing
         let tensor = try Self.weight(Quantization(.nf4, isDouble: true), (768, 2304)).0
         #expect(abs(8 * Double(tensor.byteCount) / Double(tensor.count) - 4.131) < 0.003)
     }
+
+    @Test("has bitsandbytes' codes for scales that differ by the smallest of numbers, or not at all")
+    func smallestScales() {
+        let least = Float.leastNonzeroMagnitude
+        for (magnitudes, expected) in [
+            ([0, least, 0], [0, 255, 0]), ([least, least, least], [255, 255, 255]),
+            ([0, 9 * least, 20 * least], [0, 255, 255]), ([0, 0, 0], [0, 0, 0]),
+        ] as [([Float], [UInt8])] {
+            guard case .nested(let codes, _, _, _) = QuantizedScales.nesting(magnitudes, offset: 0) else { continue }
+            #expect(codes == expected)
+        }
+    }
 }
