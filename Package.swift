@@ -51,6 +51,7 @@ let package = Package(
         source("Tensors", ["COpenBLAS", "CVectors", "Host", "Diagnostics"], settings: vectorised),
         source("Patterns", []),
         source("Batches", ["Diagnostics"]),
+        source("Ranks", ["Host", "Diagnostics"]),
         source("Files", ["Diagnostics"]),
         source("JSONText", ["Files", "Diagnostics"]),
         source("Configuration", ["Files", "Host", "Diagnostics", "JSONText", "Yams"]),
@@ -74,12 +75,13 @@ let package = Package(
                 "ChatTemplates", "Files", "Tensors", "Layers", "Models", "Methods", "Datasets", "Metrics",
                 "Checkpoints",
                 "Configuration",
-                "Tokenizers", "Batches", "Patterns", "JSONText", "Host", "Diagnostics",
+                "Tokenizers", "Batches", "Patterns", "JSONText", "Ranks", "Host", "Diagnostics",
             ]),
         .executableTarget(
             name: "peft",
             dependencies: [
-                "Training", "ChatTemplates", "Files", "Tensors", "Layers", "Models", "Methods", "Datasets", "Metrics",
+                "Training", "Ranks", "ChatTemplates", "Files", "Tensors", "Layers", "Models", "Methods", "Datasets",
+                "Metrics",
                 "Checkpoints",
                 "Configuration", "Tokenizers", "Batches", "JSONText", "Host", "Diagnostics",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
@@ -99,6 +101,7 @@ let package = Package(
         .target(
             name: "TestSupport", dependencies: ["Tensors", "Files"], path: "Tests/TestSupport", swiftSettings: strict),
         tests("Host", []),
+        tests("Ranks", ["Diagnostics"]),
         tests("Diagnostics", []),
         tests("Patterns", []),
         tests("Tensors", ["CVectors", "Diagnostics"]),

@@ -1,5 +1,6 @@
 #define _GNU_SOURCE
 #include "CHost.h"
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
@@ -38,6 +39,33 @@ int peft_available_processors(void) {
     if (sched_getaffinity(0, sizeof set, &set) == 0) return CPU_COUNT(&set);
     long count = sysconf(_SC_NPROCESSORS_ONLN);
     return count < 1 ? 1 : (int)count;
+}
+
+void peft_processor_mask(unsigned long long *words) {
+    cpu_set_t set;
+    for (int word = 0; word < PEFT_MASK_WORDS; word++) words[word] = 0;
+    if (sched_getaffinity(0, sizeof set, &set) != 0) return;
+    for (int processor = 0; processor < PEFT_MASK_WORDS * 64; processor++) {
+        if (CPU_ISSET(processor, &set)) words[processor / 64] |= 1ULL << (processor % 64);
+    }
+}
+
+int peft_reachable_processors(void) {
+    cpu_set_t before, all, found;
+    if (sched_getaffinity(0, sizeof before, &before) != 0) return peft_available_processors();
+    int count = CPU_COUNT(&before);
+    CPU_ZERO(&all);
+    for (int processor = 0; processor < CPU_SETSIZE; processor++) CPU_SET(processor, &all);
+    // The system leaves out those that the process can't have at all, as in a container.
+    if (sched_setaffinity(0, sizeof all, &all) != 0) return count;
+    if (sched_getaffinity(0, sizeof found, &found) == 0) count = CPU_COUNT(&found);
+    sched_setaffinity(0, sizeof before, &before);
+    return count;
+}
+
+const char *peft_library_path(const void *symbol) {
+    Dl_info place;
+    return dladdr(symbol, &place) != 0 ? place.dli_fname : NULL;
 }
 
 /// Ends the process where memory is short, with words and a status that say so: Swift's runtime, whose objects and arrays

@@ -5,6 +5,16 @@ import Synchronization
 /// The number of processors that this process may run on.
 public var processorCount: Int { Int(peft_available_processors()) }
 
+/// The processors that the calling thread may run on, a bit each.
+public func processorMask() -> [UInt64] {
+    var words = [UInt64](repeating: 0, count: Int(PEFT_MASK_WORDS))
+    peft_processor_mask(&words)
+    return words
+}
+
+/// The number of processors that this process could run on if whatever started it had not bound it to some.
+public func reachableProcessorCount() -> Int { Int(peft_reachable_processors()) }
+
 /// A thread that was started, to be waited for.
 public struct StartedThread: Sendable {
     private let thread: pthread_t

@@ -16,4 +16,15 @@ void peft_occupy_standard_streams(void);
 /// The number of processors that this process may run on.
 int peft_available_processors(void);
 
+#define PEFT_MASK_WORDS 16
+
+/// The processors that the calling thread may run on, a bit each, in so many words.
+void peft_processor_mask(unsigned long long *_Nonnull words);
+
+/// The number of processors that this process could run on if whatever started it had not bound it to some.
+int peft_reachable_processors(void);
+
+/// The path of the shared library that a function is from; NULL where it isn't known.
+const char *_Nullable peft_library_path(const void *_Nonnull symbol);
+
 #endif
