@@ -75,6 +75,13 @@ extension Tensor {
     /// The gradient that `backward` left on a tracked tensor.
     public var gradient: Tensor? { node?.gradient.sum }
 
+    /// Puts the gradient into memory that nobody else sees, to be changed there; zeros where there is none yet.
+    public func claimGradient() {
+        guard let node else { return }
+        let (gradient, isFresh) = node.gradient.accumulator(shape: shape)
+        if isFresh { gradient.data.update(repeating: 0, count: gradient.count) }
+    }
+
     public func clearGradient() { node?.gradient = Gradient() }
 
     /// Records that this tensor was computed from `inputs`; those that need no gradient are left out beforehand, by

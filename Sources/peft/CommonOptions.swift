@@ -1,13 +1,15 @@
 import ArgumentParser
 import Diagnostics
 import Host
+import Ranks
 import Tensors
 
 /// The options that every command which calculates has.
 struct CommonOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
-            "Threads to calculate with; by default one for each processor. Results don't depend on it.",
+            "Threads to calculate with; by default one for each processor, which processes that mpirun started share. Results "
+                + "don't depend on it.",
             valueName: "n"))
     var threads: Int?
 
@@ -22,8 +24,10 @@ struct CommonOptions: ParsableArguments {
 
     /// Takes the options into effect; the first thing that a command's `run` does.
     func apply() {
-        if let threads { WorkerPool.shared.threadCount = threads }
         Console.isQuiet = quiet
+        let share = Communicator.current?.processorShare(wanted: threads)
+        if let count = threads ?? share?.threads { WorkerPool.shared.threadCount = count }
+        for warning in share?.warnings ?? Communicator.warningsOfOne(wanted: threads) { Console.report(warning) }
         WorkerPool.shared.whereThreadsAreShort { threads, reason in
             let words = threads == 1 ? "one thread" : "\(threads) threads"
             Console.report(

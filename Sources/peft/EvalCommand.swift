@@ -2,10 +2,11 @@ import ArgumentParser
 import Diagnostics
 import Files
 import JSONText
+import Ranks
 import Training
 
 /// Measures models on data, or scores texts.
-struct EvalCommand: ParsableCommand {
+struct EvalCommand: RankedCommand {
     static let configuration = CommandConfiguration(
         commandName: "eval",
         abstract: "Measure loss, perplexity, ROUGE and accuracy of models on data.",
@@ -20,6 +21,7 @@ struct EvalCommand: ParsableCommand {
               peft eval --base embedded/base --config configs/demo.yaml --shots 3 --rouge
               peft eval --base classifier --data dev.jsonl --text '{review}' --label '{opinion}'
               peft eval --predictions predictions.jsonl
+              mpirun -n 4 peft eval --config configs/demo.yaml --rouge
             """)
 
     @Option(
@@ -158,7 +160,7 @@ struct EvalCommand: ParsableCommand {
             }
             isTable = rows[0].isNamed
         } else {
-            reports = try EvaluationSession(self).run()
+            reports = try Communicator.current.agree { try EvaluationSession(self) }.run()
             isTable = adapter.count > 1 || compareBase
         }
         if json {

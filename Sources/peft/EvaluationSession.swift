@@ -4,6 +4,7 @@ import Diagnostics
 import Files
 import JSONText
 import Models
+import Ranks
 import Training
 
 /// Evaluates the models that a command line asks for, one after the other, on the same data.
@@ -54,7 +55,7 @@ struct EvaluationSession {
         (sources, sourceOfVariant) = try Self.sources(command, bases, selection.variants)
         let inputs = sources.flatMap(\.inputs) + [command.config].compactMap { $0 }
         let models = variants.flatMap { [(try? HubCache.resolve($0.base)) ?? $0.base, $0.adapter] }.compactMap { $0 }
-        output = try command.savePredictions.map { path in
+        output = try (Communicator.isFirst ? command.savePredictions : nil).map { path in
             try OutputFile(path, replacing: command.overwrite, inputs: inputs + models)
         }
     }
@@ -191,7 +192,8 @@ struct EvaluationSession {
 
     private func loss(_ questions: Questions, _ label: String) throws -> LossSummary {
         try evaluateLoss(
-            of: questions.loaded.base.model, on: questions.dataset, rowsPerPass: Self.rowsPerPass
+            of: questions.loaded.base.model, on: questions.dataset, rowsPerPass: Self.rowsPerPass,
+            ranks: Communicator.current
         ) { done in
             status("\(label): loss, \(done.grouped) of \(questions.dataset.count.grouped) examples")
         }
@@ -204,10 +206,12 @@ struct EvaluationSession {
         }
         if base.labels != nil {
             return try evaluateLabels(
-                of: base.model, on: dataset, rowsPerPass: Self.rowsPerPass, onProgress: show)
+                of: base.model, on: dataset, rowsPerPass: Self.rowsPerPass, ranks: Communicator.current,
+                onProgress: show)
         }
         return try evaluateLabels(
-            byPrompting: base, on: dataset, labels: labels, shots: questions.shots, onProgress: show)
+            byPrompting: base, on: dataset, labels: labels, shots: questions.shots, ranks: Communicator.current,
+            onProgress: show)
     }
 
     /// The prompts as tokens behind the shots; those that the model can't take are left out where the length policy is to
@@ -246,7 +250,8 @@ struct EvaluationSession {
             settings: GenerationSettings(maximumNewTokens: command.maxNewTokens, sampling: nil))
         var done = 0
         let results = try generator.generate(
-            prompts.map(\.tokens), firstIndex: 0,
+            prompts.map(\.tokens), firstIndex: 0, limits: prompts.map { _ in command.maxNewTokens },
+            ranks: Communicator.current,
             onFinish: { _, _ in
                 done += 1
                 status("\(label): generating, \(done.grouped) of \(prompts.count.grouped) prompts")

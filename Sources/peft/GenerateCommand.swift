@@ -3,11 +3,12 @@ import Configuration
 import Datasets
 import Diagnostics
 import JSONText
+import Ranks
 import Tokenizers
 import Training
 
 /// Continues prompts.
-struct GenerateCommand: ParsableCommand {
+struct GenerateCommand: RankedCommand {
     static let configuration = CommandConfiguration(
         commandName: "generate",
         abstract: "Continue prompts with a model, with or without adapters.",
@@ -29,6 +30,7 @@ struct GenerateCommand: ParsableCommand {
               peft generate --adapter runs/demo --temperature 0.8 --top-p 0.95 --seed 7 --json < prompts.txt
               peft generate --base models/SmolLM2-135M-Instruct --chat --prompt 'What is a compiler?'
               peft generate --base embedded/base --config configs/demo.yaml --shots 2 --prompt 'name[The Eagle]'
+              mpirun -n 4 peft generate --adapter runs/demo --data new.jsonl > answers.txt
             """)
 
     @OptionGroup var models: ModelOptions
@@ -117,19 +119,23 @@ struct GenerateCommand: ParsableCommand {
 
     func run() throws {
         common.apply()
-        let selection = try ModelSelection(models)
+        let ranks = Communicator.current
+        let batch = 64 * ranks.count
         let given = data.isEmpty ? nil : try prompt.map { try EvaluationData.template($0, "--prompt") }
-        var session = try GenerationSession(selection, settings: settings, shots: (shots, seed)) { variant, base in
-            if let chat = try chatStyle(variant, base) { return .chat(chat) }
-            if system != nil {
-                throw ValidationError("--system goes with --chat, and '\(variant.label ?? base.folder)' has no chat")
+        var session = try ranks.agree {
+            try GenerationSession(ModelSelection(models), settings: settings, shots: (shots, seed)) { variant, base in
+                if let chat = try chatStyle(variant, base) { return .chat(chat) }
+                if system != nil {
+                    throw ValidationError(
+                        "--system goes with --chat, and '\(variant.label ?? base.folder)' has no chat")
+                }
+                if let given { return .template(given) }
+                return data.isEmpty && !asTrained && shots == 0 ? .plain : .template(try template(variant))
             }
-            if let given { return .template(given) }
-            return data.isEmpty && !asTrained && shots == 0 ? .plain : .template(try template(variant))
         }
         if !data.isEmpty {
             var input = try RecordInput(data)
-            while let records = try input.next(atMost: 64) {
+            while let records = try input.next(atMost: batch) {
                 try session.run(
                     records.map { record in
                         switch record {
@@ -139,7 +145,7 @@ struct GenerateCommand: ParsableCommand {
                     }, json: json)
             }
         } else if let prompt = prompt.map(unescaped) {
-            if Console.outputIsTerminal, !json, session.variantCount == 1, !session.hasShots {
+            if Console.outputIsTerminal, !json, session.variantCount == 1, !session.hasShots, ranks == nil {
                 try session.stream(prompt)
             } else {
                 try session.run([.text(prompt, line: nil)], json: json)
@@ -147,7 +153,7 @@ struct GenerateCommand: ParsableCommand {
         } else {
             LineInput.announceTerminal("prompts")
             var input = LineInput(name: "stdin")
-            while let lines = try input.next(atMost: 64) {
+            while let lines = try input.next(atMost: batch) {
                 try session.run(lines.map { question($0, isChat: session.isChat) }, json: json)
             }
         }

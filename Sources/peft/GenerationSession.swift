@@ -5,6 +5,7 @@ import Diagnostics
 import JSONText
 import Layers
 import Models
+import Ranks
 import Tokenizers
 import Training
 
@@ -205,6 +206,7 @@ struct GenerationSession {
                 _ = try generator(codec).generate(
                     prompts.map { (try? $0.get().tokens) ?? [0] }, firstIndex: questionCount,
                     limits: prompts.map { (try? $0.get()) == nil ? 0 : settings.maximumNewTokens },
+                    ranks: Communicator.current,
                     onFinish: { index, generation in
                         guard failure == nil, answers[number][index] == nil, let prompt = try? prompts[index].get()
                         else { return }

@@ -3,23 +3,25 @@ import Configuration
 import Datasets
 import Diagnostics
 import JSONText
+import Ranks
 import Training
 
 /// Trains as a configuration says.
-struct TrainCommand: ParsableCommand {
+struct TrainCommand: RankedCommand {
     static let configuration = CommandConfiguration(
         commandName: "train",
         abstract: "Fine-tune a model as a configuration says.",
         discussion: """
             The output folder receives the adapter (or the model), the resolved configuration, metrics.jsonl with a \
             line for each logged step, and checkpoints. Ctrl-C and SIGTERM finish the step and save; a second Ctrl-C \
-            ends at once.
+            ends at once. Under mpirun the processes train together, as docs/distributed.md tells.
 
             EXAMPLES:
               peft train --config configs/demo.yaml
               peft train --config run.yaml --set peft.r=16 --set training.output_dir=runs/r16
               peft train --config run.yaml --resume
               peft train --config run.yaml --dry-run
+              mpirun -n 4 peft train --config run.yaml
             """)
 
     @Option(
@@ -94,26 +96,29 @@ struct TrainCommand: ParsableCommand {
 
     func run() throws {
         common.apply()
-        let configuration = try RunConfiguration(
-            ConfigDocument.load(yamlFile: config, overrides: overrides), warn: Console.report)
+        let ranks = Communicator.current
         let display = TrainingDisplay()
         var accepted: InputChanges = []
         if otherBase.otherBase { accepted.insert(.base) }
         if otherData { accepted.insert(.data) }
-        let trainer = try Trainer(configuration, accepting: accepted, observer: display)
+        let trainer = try ranks.agree {
+            let configuration = try RunConfiguration(
+                ConfigDocument.load(yamlFile: config, overrides: overrides), warn: Console.report)
+            return try Trainer(configuration, accepting: accepted, ranks: ranks, observer: display)
+        }
         if dryRun {
             let (plan, samples) = (trainer.plan(), try trainer.samples(json ? 8 : 2))
             display.show(plan)
             if json {
                 Console.line(Self.json(plan, samples).text(.indented))
             } else {
-                if configuration.data.templates.conversation != nil { display.show(samples) }
+                if trainer.hasConversations { display.show(samples) }
                 Console.write(trainer.resolvedYAML)
             }
             return
         }
         let existing: Trainer.Existing = resume ? .resume : overwrite ? .overwrite : .refuse
-        Interruption.catchSignals()
+        Interruption.catchSignals(isShared: ranks != nil, isAnswering: ranks.isFirst)
         let summary = try trainer.run(
             existing, shouldStop: { Interruption.isRequested })
         if json { Console.line(Self.json(summary, trainer.plan()).text(.indented)) }

@@ -185,7 +185,9 @@ final class TrainingDisplay: TrainingObserver {
     private static func course(_ plan: TrainingPlan) -> String {
         let start = plan.firstStep > 0 ? ", going on after step \(plan.firstStep.grouped)" : ""
         let threads = plan.threadCount == 1 ? "1 thread" : "\(plan.threadCount) threads"
-        return "\(plan.stepCount.grouped) steps, \(plan.stepsPerEpoch.grouped) an epoch\(start), on \(threads), "
+        let ranks = plan.rankCount == 1 ? "" : " in each of \(plan.rankCount) processes"
+        return
+            "\(plan.stepCount.grouped) steps, \(plan.stepsPerEpoch.grouped) an epoch\(start), on \(threads)\(ranks), "
             + "into \(plan.outputFolder)"
     }
 

@@ -2,6 +2,7 @@ import ArgumentParser
 import Diagnostics
 import Glibc
 import Host
+import Ranks
 import Tensors
 
 Launch.occupyStandardStreams()
@@ -11,14 +12,24 @@ signal(SIGPIPE, SIG_IGN)
 signal(SIGXFSZ, SIG_IGN)
 
 do {
-    var command = try Peft.command(Launch.arguments)
+    // Until they have joined, each speaks for itself.
+    if Communicator.launchedRank > 0 { Console.speaker = "rank \(Communicator.launchedRank)" }
+    try Communicator.join()
+    Console.speaker = Communicator.current.map { $0.isFirst ? nil : $0.name(of: $0.rank) } ?? nil
+    var command = try Communicator.current.agree { try Peft.command(Launch.arguments) }
     guard Processor.isSupported else {
         throw Problem(
             "this processor can't run peft: the calculations are compiled for \(Processor.requirement)",
             exitStatus: .usage)
     }
+    if let ranks = Communicator.current, !(command is any RankedCommand),
+        Peft.configuration.subcommands.contains(where: { $0 == type(of: command) })
+    {
+        try ranks.agree { if ranks.isFirst { throw type(of: command).refusal(of: ranks) } }
+    }
     try command.run()
     Console.finish()
+    Communicator.current?.finish()
 } catch {
-    exit(Failure(error).report())
+    exit(RankedEnd(error).status)
 }

@@ -3,6 +3,7 @@ public import Datasets
 import Diagnostics
 import Layers
 import Models
+public import Ranks
 import Tensors
 import Tokenizers
 
@@ -88,17 +89,18 @@ extension Dataset {
 
 /// Lets a language model choose a label for every example: the one that it would most probably write behind the text.
 ///
-/// - Parameter onProgress: Called after each example with the number of examples done.
+/// - Parameters:
+///   - ranks: The ranks that share the examples out, each of which gets all answers; no bit depends on them.
+///   - onProgress: Called after each example with the number of examples done.
 /// - Throws: `Problem` with file and line where a record can't be used, and where texts don't fit the model.
 public func evaluateLabels(
     byPrompting base: BaseModel, on dataset: Dataset, labels: LabelSet, shots: FewShot?,
-    onProgress: (Int) throws -> Void
+    ranks: Communicator? = nil, onProgress: (Int) throws -> Void
 ) throws -> LabelAnswers {
     let codec = try base.codec()
     if labels.isRegression {
         throw Problem("a language model gives no numbers: only a trained head can be evaluated on them")
     }
-    var answers = LabelAnswers()
     let context = shots.map { codec.opening($0.text) } ?? []
     let endings = labels.names.map { codec.ids(of: $0, isContinuation: codec.answerOpening == nil) }
     if let index = endings.firstIndex(where: \.isEmpty) {
@@ -107,7 +109,7 @@ public func evaluateLabels(
                 + "trained head can tell it")
     }
     let longest = endings.reduce(0) { max($0, $1.count) }
-    for index in 0..<dataset.count {
+    let told = try ranks.map(dataset.count) { index in
         let (text, label) = try dataset.texts(of: index)
         func problem(_ message: String) -> Problem {
             let place = dataset.place(of: index)
@@ -135,8 +137,10 @@ public func evaluateLabels(
             return -base.model.loss(base.model.batch([example]), scale: 1, .inference()).sum
         }
         if !scores.allSatisfy(\.isFinite) { throw nonFiniteResult("the loss", of: base.model) }
-        answers.add(scores, Int(number))
         try onProgress(index + 1)
+        return [Double(number)] + scores
     }
+    var answers = LabelAnswers()
+    for numbers in told { answers.add(Array(numbers.dropFirst()), Int(numbers[0])) }
     return answers
 }

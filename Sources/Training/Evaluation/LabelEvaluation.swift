@@ -1,9 +1,11 @@
 import Batches
 public import Datasets
+import Diagnostics
 import Glibc
 import Layers
 public import Metrics
 public import Models
+public import Ranks
 import Tensors
 
 /// What a model with a task's head answered over a data set, in the order of its examples.
@@ -23,20 +25,19 @@ public struct LabelAnswers: Sendable, Hashable {
     /// The mean over the examples.
     public var loss: Double { lossSum / Double(count) }
 
-    /// Adds one pass: the outputs of the head at the labelled rows of `batch`.
-    mutating func add(_ outputs: Tensor, _ batch: TokenBatch) {
-        if !batch.values.isEmpty {
-            for (row, target) in batch.values.enumerated() {
-                let value = Double(outputs.data[row])
+    /// Adds one pass: the outputs of the head for each of the examples, one after the other.
+    mutating func add(_ outputs: [Double], _ examples: [Example]) {
+        let width = outputs.count / max(1, examples.count)
+        for (row, example) in examples.enumerated() {
+            switch example.label {
+            case .category(let label): add(Array(outputs[row * width..<(row + 1) * width]), Int(label))
+            case .value(let target):
+                let value = outputs[row]
                 predictedValues.append(value)
                 expectedValues.append(Double(target))
                 lossSum += (value - Double(target)) * (value - Double(target))
+            case nil: defect("LabelAnswers: an example without a label")
             }
-            return
-        }
-        let labels = batch.labels.filter { $0 != TokenBatch.ignored }
-        for (row, label) in labels.enumerated() {
-            add((0..<outputs.columnCount).map { Double(outputs.data[row * outputs.columnCount + $0]) }, Int(label))
         }
     }
 
@@ -87,49 +88,36 @@ public struct NamedScore: Sendable, Hashable {
 /// Asks a model with a task's head about every example of a data set, in passes of about `rowsPerPass` tokens and at
 /// most `examplesPerPass` examples.
 ///
-/// - Parameter onProgress: Called after each pass with the number of examples done.
+/// - Parameters:
+///   - ranks: The ranks that share the passes out, each of which gets all answers; no bit depends on them.
+///   - onProgress: Called now and then with the number of examples done.
 /// - Throws: `Problem` with file and line where a record can't be used, and where an answer is no number.
 public func evaluateLabels(
     of model: any LanguageModel, on dataset: Dataset, rowsPerPass: Int, examplesPerPass: Int = .max,
-    onProgress: (Int) throws -> Void
+    ranks: Communicator? = nil, onProgress: (Int) throws -> Void
 ) throws -> LabelAnswers {
     let answers = try measureLabels(
-        of: model, on: dataset, rowsPerPass: rowsPerPass, examplesPerPass: examplesPerPass, onProgress: onProgress)
+        of: model, on: dataset, rowsPerPass: rowsPerPass, examplesPerPass: examplesPerPass, ranks: ranks,
+        onProgress: onProgress)
     if !answers.lossSum.isFinite { throw nonFiniteResult("the loss", of: model) }
     return answers
 }
 
 /// The same, whatever the answers are.
 func measureLabels(
-    of model: any LanguageModel, on dataset: Dataset, rowsPerPass: Int, examplesPerPass: Int,
+    of model: any LanguageModel, on dataset: Dataset, rowsPerPass: Int, examplesPerPass: Int, ranks: Communicator?,
     onProgress: (Int) throws -> Void
 ) throws -> LabelAnswers {
     var answers = LabelAnswers()
-    try forEachPass(over: dataset, rowsPerPass: rowsPerPass, examplesPerPass: examplesPerPass) { examples in
+    try forEachPass(over: dataset, rowsPerPass: rowsPerPass, examplesPerPass: examplesPerPass, ranks: ranks) {
+        examples in
         let batch = model.batch(examples)
         let rows = batch.labels.indices.filter { batch.labels[$0] != TokenBatch.ignored }
-        answers.add(model.logits(batch, rows: rows, .inference()), batch)
+        return model.logits(batch, rows: rows, .inference()).values.map(Double.init)
+    } consume: { examples, outputs in
+        answers.add(outputs, examples)
+    } onProgress: {
         try onProgress(answers.count)
     }
     return answers
-}
-
-/// Calls `body` with the examples of a data set, in order, so many at a time.
-func forEachPass(
-    over dataset: Dataset, rowsPerPass: Int, examplesPerPass: Int, _ body: ([Example]) throws -> Void
-) throws {
-    var pending: [Example] = []
-    var rows = 0
-    for index in 0..<dataset.count {
-        let example = try dataset.example(index)
-        let isFull = pending.count == examplesPerPass || rows + example.passCount > rowsPerPass
-        if !pending.isEmpty, isFull {
-            try body(pending)
-            pending = []
-            rows = 0
-        }
-        pending.append(example)
-        rows += example.passCount
-    }
-    if !pending.isEmpty { try body(pending) }
 }

@@ -3,6 +3,7 @@ public import Datasets
 import Layers
 import Glibc
 public import Models
+public import Ranks
 import Tensors
 
 /// A model's loss over a data set.
@@ -23,29 +24,36 @@ public struct LossSummary: Sendable, Hashable {
 /// Computes the loss over every example of a data set, in passes of about `rowsPerPass` tokens and at most
 /// `examplesPerPass` examples.
 ///
-/// - Parameter onProgress: Called after each pass with the number of examples done.
+/// - Parameters:
+///   - ranks: The ranks that share the passes out, each of which gets the whole result; no bit depends on them.
+///   - onProgress: Called now and then with the number of examples done.
 /// - Throws: `Problem` with file and line where a record can't be used, and where the loss is no number.
 public func evaluateLoss(
     of model: any LanguageModel, on dataset: Dataset, rowsPerPass: Int, examplesPerPass: Int = .max,
-    onProgress: (Int) throws -> Void
+    ranks: Communicator? = nil, onProgress: (Int) throws -> Void
 ) throws -> LossSummary {
     let summary = try measureLoss(
-        of: model, on: dataset, rowsPerPass: rowsPerPass, examplesPerPass: examplesPerPass, onProgress: onProgress)
+        of: model, on: dataset, rowsPerPass: rowsPerPass, examplesPerPass: examplesPerPass, ranks: ranks,
+        onProgress: onProgress)
     if !summary.sum.isFinite { throw nonFiniteResult("the loss", of: model) }
     return summary
 }
 
 /// The same, whatever the loss is.
 func measureLoss(
-    of model: any LanguageModel, on dataset: Dataset, rowsPerPass: Int, examplesPerPass: Int,
+    of model: any LanguageModel, on dataset: Dataset, rowsPerPass: Int, examplesPerPass: Int, ranks: Communicator?,
     onProgress: (Int) throws -> Void
 ) throws -> LossSummary {
     var summary = LossSummary()
-    try forEachPass(over: dataset, rowsPerPass: rowsPerPass, examplesPerPass: examplesPerPass) { examples in
+    try forEachPass(over: dataset, rowsPerPass: rowsPerPass, examplesPerPass: examplesPerPass, ranks: ranks) {
+        examples in
         let loss = model.loss(model.batch(examples), scale: 1, .inference())
-        summary.sum += loss.sum
-        summary.tokens += loss.count
+        return [loss.sum, Double(loss.count)]
+    } consume: { examples, loss in
+        summary.sum += loss[0]
+        summary.tokens += Int(loss[1])
         summary.examples += examples.count
+    } onProgress: {
         try onProgress(summary.examples)
     }
     return summary

@@ -2,6 +2,7 @@ public import Batches
 import Layers
 public import Methods
 public import Models
+public import Ranks
 import Tensors
 
 /// What one optimizer step did.
@@ -28,41 +29,49 @@ public struct StepRunner {
     public let optimizer: any Optimizer
     public let seed: UInt64
     public let isCheckpointing: Bool
+    /// The ranks that take each step together; nil for this process alone.
+    public let ranks: Communicator?
 
     /// - Parameter isCheckpointing: Computes blocks again on the way back instead of keeping what that needs: less
     ///   memory, more time, the same bits.
     public init(
         model: any LanguageModel, installation: any Installation, optimizer: any Optimizer, seed: UInt64,
-        isCheckpointing: Bool = false
+        isCheckpointing: Bool = false, ranks: Communicator? = nil
     ) {
         self.model = model
         self.installation = installation
         self.optimizer = optimizer
         self.seed = seed
         self.isCheckpointing = isCheckpointing
+        self.ranks = ranks
     }
 
     /// One step. Where the result isn't finite the parameters were left as they were.
     ///
-    /// - Parameter firstPass: The number of the first micro-batch in the whole run, which names its random choices.
+    /// - Parameters:
+    ///   - batches: This rank's parts of the micro-batches, which may be empty.
+    ///   - firstPass: The number of the first micro-batch in the whole run, which names its random choices.
     public func step(_ batches: [TokenBatch], firstPass: Int, learningRate: Double) -> StepResult {
         var result = StepResult()
         result.learningRate = learningRate
-        result.targetCount = batches.reduce(0) { $0 + $1.labelCount }
+        result.targetCount = ranks.sum(batches.reduce(0) { $0 + $1.labelCount })
         let scale = 1 / Float(max(1, result.targetCount))
-        for (index, batch) in batches.enumerated() {
+        for (index, batch) in batches.enumerated() where batch.sequenceCount > 0 {
             let context = ForwardContext.training(
-                seed: seed, pass: UInt64(firstPass + index), isCheckpointing: isCheckpointing)
+                seed: seed, pass: UInt64((firstPass + index) * ranks.count + ranks.rank),
+                isCheckpointing: isCheckpointing)
             let loss = model.loss(batch, scale: scale, context)
             result.lossSum += loss.sum
             result.tokenCount += batch.tokenCount
-            guard result.lossSum.isFinite else { return result }
+            guard result.lossSum.isFinite else { break }
             loss.tensor.backward()
         }
-        if let term = installation.regularization() {
+        if result.lossSum.isFinite, ranks.isFirst, let term = installation.regularization() {
             result.lossSum += Double(term.data[0]) * Double(result.targetCount)
             term.backward()
         }
+        ranks.combine(&result, gradientsOf: optimizer.parameters)
+        guard result.lossSum.isFinite else { return result }
         result.gradientNorm = optimizer.gradientNorm()
         guard result.isFinite else { return result }
         let clipping = optimizer.step(learningRate: learningRate, gradientNorm: result.gradientNorm)

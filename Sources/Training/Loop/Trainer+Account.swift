@@ -2,6 +2,7 @@ import Datasets
 import Layers
 import Methods
 import Models
+import Ranks
 import Tensors
 
 /// What a run says of itself before it begins and when it is done.
@@ -45,7 +46,8 @@ extension Trainer {
                 "training: \(batches.dataset.summary)", validation.map { "validation: \($0.summary)" },
                 batches.dataset.targetSummary(base.labels),
             ].compactMap { $0 }, stepCount: stepCount, stepsPerEpoch: stepsPerEpoch, firstStep: firstStep,
-            outputFolder: folder, threadCount: WorkerPool.shared.threadCount, learningRate: settings.learningRate,
+            outputFolder: folder, threadCount: WorkerPool.shared.threadCount, rankCount: ranks.count,
+            learningRate: settings.learningRate,
             hasDefaultRate: settings.hasDefaultRate, schedule: settings.schedule,
             warmupSteps: settings.schedule == .constant ? 0 : settings.warmupSteps(of: stepCount),
             loggingSteps: settings.loggingSteps, optimizer: settings.optimizer.name,

@@ -1,3 +1,4 @@
+import Batches
 import Checkpoints
 import Datasets
 import Diagnostics
@@ -5,6 +6,7 @@ import Files
 import Layers
 import Methods
 import Models
+public import Ranks
 import Tensors
 import Tokenizers
 
@@ -25,6 +27,10 @@ public final class Trainer {
     /// How conversations are written; nil where the data has none.
     let chat: ChatFormat?
     private let observer: any TrainingObserver
+    /// The ranks that train together; nil for this process alone.
+    let ranks: Communicator?
+    /// The step after which the validation loss was measured last.
+    private var lastEvaluatedStep: Int?
     let stepsPerEpoch: Int
     let stepCount: Int
     private let accepted: InputChanges
@@ -36,11 +42,15 @@ public final class Trainer {
 
     /// Loads the model and the data and puts the method in; nothing is written yet.
     ///
-    /// - Parameter accepted: What may be another than it was when the adapter that training starts from was trained, or
-    ///   the run that is resumed began.
+    /// - Parameters:
+    ///   - accepted: What may be another than it was when the adapter that training starts from was trained, or the run
+    ///     that is resumed began.
+    ///   - ranks: The ranks that train together; nil for this process alone.
     public init(
-        _ configuration: RunConfiguration, accepting accepted: InputChanges = [], observer: any TrainingObserver
+        _ configuration: RunConfiguration, accepting accepted: InputChanges = [], ranks: Communicator? = nil,
+        observer: any TrainingObserver
     ) throws {
+        self.ranks = ranks
         self.observer = observer
         self.accepted = accepted
         let settings = configuration.training
@@ -92,7 +102,8 @@ public final class Trainer {
                 labels: labels, paddingID: padding, chat: chat)
         }
         batches = BatchSequence(
-            dataset: try dataset(data.train, codec), batchSize: settings.batchSize, shuffles: data.shuffles,
+            dataset: try dataset(data.train, codec), batchSize: settings.batchSize * ranks.count,
+            shuffles: data.shuffles,
             seed: settings.seed)
         validation = data.validation.isEmpty ? nil : try dataset(data.validation, codec)
         for warning in data.warnings(on: batches.dataset, labels) { observer.warned(warning) }
@@ -125,7 +136,7 @@ public final class Trainer {
         self.notes = notes
         runner = StepRunner(
             model: base.model, installation: installation, optimizer: optimizer, seed: settings.seed,
-            isCheckpointing: settings.isCheckpointing)
+            isCheckpointing: settings.isCheckpointing, ranks: ranks)
     }
 
     /// Trains, writes checkpoints on the way and the delivery at the end. A run that is finished already is resumed by
@@ -135,28 +146,31 @@ public final class Trainer {
     /// - Throws: `Problem` or `Problems` for an output folder that can't be used, a checkpoint that doesn't belong to
     ///   this run or is broken, records that can't be used, and losses, gradients or parameters that aren't finite.
     public func run(_ existing: Existing, shouldStop: () -> Bool) throws -> TrainingSummary {
-        let folder = try RunFolder(
-            configuration, base: base, chat: chat, existing: existing, stepCount: stepCount, warn: observer.warned)
-        if folder.isFinished { return try finishedBefore(folder) }
-        try allocateState(in: folder.path)
-        var progress = TrainingProgress()
-        let checkpoint = try folder.checkpointToResume()
-        let data = DataFingerprint(batches.dataset, isUrgent: checkpoint != nil)
-        if let checkpoint {
-            progress = try TrainingCheckpoint.restore(
-                from: checkpoint, of: base.model, into: installation, optimizer, stepCount: stepCount,
-                check: { progress, fingerprints in
-                    try refuseOtherCount(progress, checkpoint: checkpoint)
-                    try refuseOtherInputs(
-                        fingerprints, RunFingerprints(base, data: data.text), checkpoint: checkpoint)
-                }, warn: observer.warned)
+        func anyShouldStop() -> Bool { ranks.any(shouldStop()) }
+        // The first rank alone has the folder and writes into it.
+        let folder = try ranks.onFirst {
+            try RunFolder(
+                configuration, base: base, chat: chat, existing: existing, stepCount: stepCount, warn: observer.warned)
         }
+        if ranks.any(folder?.isFinished ?? false) { return try finishedBefore(folder) }
+        try ranks.agree { try allocateState(in: settings.outputFolder) }
+        var progress = TrainingProgress()
+        let checkpoint = ranks.fromFirst(try ranks.onFirst { try folder?.checkpointToResume() } ?? nil)
+        let data = DataFingerprint(batches.dataset, isUrgent: checkpoint != nil || ranks != nil)
+        try ranks.agree {
+            if let checkpoint { progress = try restore(checkpoint, data) }
+        }
+        try requireSameInputs(data)
         progress.exampleCount = batches.dataset.count
-        let log = try MetricsLog(folder: folder.path, continuingAfter: progress.step)
-        observer.started(plan(firstStep: progress.step, folder: folder.path))
+        progress.rankCount = ranks.count
+        let log = try ranks.onFirst {
+            try MetricsLog(folder: settings.outputFolder, continuingAfter: progress.step)
+        }
+        lastEvaluatedStep = ranks.fromFirst(log?.lastEvaluation.map { "\($0.step)" }).flatMap { Int($0) }
+        observer.started(plan(firstStep: progress.step, folder: settings.outputFolder))
         var meter = RunMeter(progress)
         // A run may have been stopped while it evaluated.
-        var isStopping = try !evaluateIfDue(&progress, &meter, log, shouldStop)
+        var isStopping = try !evaluateIfDue(&progress, &meter, log, anyShouldStop)
         while progress.step < stepCount, !isStopping {
             let result = try takeStep(progress.step)
             progress.step += 1
@@ -171,7 +185,7 @@ public final class Trainer {
             if isLast || progress.step % settings.loggingSteps == 0 {
                 try record(result, &progress, &meter, log)
             }
-            isStopping = try !evaluateIfDue(&progress, &meter, log, shouldStop) || !isLast && shouldStop()
+            isStopping = try !evaluateIfDue(&progress, &meter, log, anyShouldStop) || !isLast && anyShouldStop()
             progress.elapsedSeconds = meter.elapsed
             if isStopping || progress.step % (settings.savingSteps ?? stepsPerEpoch) == 0 {
                 let start = meter.elapsed
@@ -184,13 +198,25 @@ public final class Trainer {
         progress.elapsedSeconds = meter.elapsed
         if !isStopping {
             try requireFiniteParameters(step: progress.step)
+            try requireSameParameters(after: progress.step)
             try rescueIfLost(progress, folder, log, data)
-            try log.synchronize()
-            try folder.finish(installation.deliver(), cardFacts(progress))
+            try log?.synchronize()
+            try folder?.finish(installation.deliver(), cardFacts(progress))
         }
-        let summary = summary(progress, folder, log, wasInterrupted: isStopping)
+        let summary = summary(progress, log, wasInterrupted: isStopping)
         observer.finished(summary)
         return summary
+    }
+
+    private func restore(_ checkpoint: String, _ data: DataFingerprint) throws -> TrainingProgress {
+        try requireReachable(checkpoint)
+        return try TrainingCheckpoint.restore(
+            from: checkpoint, of: base.model, into: installation, optimizer, stepCount: stepCount,
+            check: { progress, fingerprints in
+                try refuseOtherCount(progress, checkpoint: checkpoint)
+                try refuseOtherInputs(
+                    fingerprints, RunFingerprints(base, data: data.text), checkpoint: checkpoint)
+            }, warn: observer.warned)
     }
 
     private func allocateState(in outputFolder: String) throws {
@@ -207,11 +233,13 @@ public final class Trainer {
 
     /// Writes a checkpoint.
     private func save(
-        _ progress: TrainingProgress, _ folder: RunFolder, _ log: MetricsLog, _ data: DataFingerprint
+        _ progress: TrainingProgress, _ folder: RunFolder?, _ log: MetricsLog?, _ data: DataFingerprint
     ) throws {
         try requireFiniteParameters(step: progress.step)
+        try requireSameParameters(after: progress.step)
+        guard let folder else { return }
         try rescueIfLost(progress, folder, log, data)
-        try log.synchronize()
+        try log?.synchronize()
         let path = try writeCheckpoint(progress, folder, data, to: folder.path)
         observer.saved(step: progress.step, folder: path)
     }
@@ -229,9 +257,9 @@ public final class Trainer {
     /// Ends the run where its folder, or the file of its metrics, was removed or moved: what is known goes into a folder
     /// made anew, so that no step is lost.
     private func rescueIfLost(
-        _ progress: TrainingProgress, _ folder: RunFolder, _ log: MetricsLog, _ data: DataFingerprint
+        _ progress: TrainingProgress, _ folder: RunFolder?, _ log: MetricsLog?, _ data: DataFingerprint
     ) throws {
-        if folder.isInPlace, log.isInPlace { return }
+        guard let folder, let log, !(folder.isInPlace && log.isInPlace) else { return }
         try requireFiniteParameters(step: progress.step)
         let path: String
         do {
@@ -252,6 +280,9 @@ public final class Trainer {
             file: folder.path, exitStatus: .inputOutput)
     }
 
+    /// Whether the data has conversations.
+    public var hasConversations: Bool { configuration.data.templates.conversation != nil }
+
     /// The configuration with all defaults, the labels of the data among them.
     public var resolvedYAML: String { configuration.resolvedYAML }
 
@@ -263,7 +294,7 @@ public final class Trainer {
         let first = index * settings.accumulation
         let indices = first..<min(first + settings.accumulation, batches.count)
         let result = runner.step(
-            try indices.map { runner.model.batch(try batches.examples(epoch: epoch, index: $0)) },
+            try indices.map { batch(ranks.share(of: try batches.examples(epoch: epoch, index: $0))) },
             firstPass: epoch * batches.count + first,
             learningRate: settings.learningRate
                 * settings.schedule.factor(
@@ -276,6 +307,12 @@ public final class Trainer {
                     + "\(result.gradientNorm)), on \(places). " + Self.divergenceAdvice)
         }
         return result
+    }
+
+    /// With fewer examples than ranks some of them have none.
+    private func batch(_ examples: [Example]) -> TokenBatch {
+        examples.isEmpty
+            ? TokenBatch(tokens: [], positions: [], offsets: [0], labels: []) : runner.model.batch(examples)
     }
 
     private static let divergenceAdvice =
@@ -303,6 +340,12 @@ public final class Trainer {
 
     /// With another number of examples a step is another part of an epoch, so that no option can allow it.
     private func refuseOtherCount(_ progress: TrainingProgress, checkpoint: String) throws {
+        if progress.rankCount != ranks.count {
+            throw Problem(
+                "the run began on \(processes(progress.rankCount)) and is to go on on \(processes(ranks.count)): a resumed run "
+                    + "must be the same; start as many, give --overwrite to begin anew, or begin another run from there with "
+                    + "peft.init_from: \(checkpoint) and another output_dir", file: checkpoint)
+        }
         guard let count = progress.exampleCount, count != batches.dataset.count else { return }
         throw Problem(
             "the training data had \(count) examples when the run began and has "
@@ -354,7 +397,7 @@ public final class Trainer {
     private func epoch(_ step: Int) -> Double { Double(step) / Double(stepsPerEpoch) }
 
     private func record(
-        _ result: StepResult, _ progress: inout TrainingProgress, _ meter: inout RunMeter, _ log: MetricsLog
+        _ result: StepResult, _ progress: inout TrainingProgress, _ meter: inout RunMeter, _ log: MetricsLog?
     ) throws {
         let metrics = StepMetrics(
             step: progress.step, epoch: epoch(progress.step),
@@ -363,7 +406,7 @@ public final class Trainer {
             elapsedSeconds: meter.elapsed, peakMemoryBytes: peakMemory())
         progress.pendingLossSum = 0
         progress.pendingTargets = 0
-        try log.append(metrics)
+        try log?.append(metrics)
         observer.logged(metrics)
     }
 
@@ -371,10 +414,10 @@ public final class Trainer {
     ///
     /// - Returns: false where it was to be stopped; then the run does it when it is resumed.
     private func evaluateIfDue(
-        _ progress: inout TrainingProgress, _ meter: inout RunMeter, _ log: MetricsLog, _ shouldStop: () -> Bool
+        _ progress: inout TrainingProgress, _ meter: inout RunMeter, _ log: MetricsLog?, _ shouldStop: () -> Bool
     ) throws -> Bool {
         guard let validation, progress.step > 0, isDue(settings.evaluationSteps, progress.step),
-            log.lastEvaluation?.step != progress.step
+            lastEvaluatedStep != progress.step
         else { return true }
         let start = meter.elapsed
         let found: (loss: Double, count: Int, scores: [NamedScore])
@@ -391,7 +434,8 @@ public final class Trainer {
         let metrics = EvaluationMetrics(
             step: progress.step, epoch: epoch(progress.step), loss: found.loss, tokens: found.count,
             scores: found.scores, elapsedSeconds: meter.elapsed)
-        try log.append(metrics)
+        try log?.append(metrics)
+        lastEvaluatedStep = progress.step
         observer.evaluated(metrics)
         return true
     }
@@ -408,20 +452,22 @@ public final class Trainer {
         let batchSize = settings.evaluationBatchSize
         guard let labels = base.labels else {
             let loss = try measureLoss(
-                of: base.model, on: validation, rowsPerPass: .max, examplesPerPass: batchSize, onProgress: progressed)
+                of: base.model, on: validation, rowsPerPass: .max, examplesPerPass: batchSize, ranks: ranks,
+                onProgress: progressed)
             return (loss.loss, loss.tokens, [])
         }
         let answers = try measureLabels(
-            of: base.model, on: validation, rowsPerPass: .max, examplesPerPass: batchSize, onProgress: progressed)
+            of: base.model, on: validation, rowsPerPass: .max, examplesPerPass: batchSize, ranks: ranks,
+            onProgress: progressed)
         return (answers.loss, answers.count, answers.scores(labels))
     }
 
     private func summary(
-        _ progress: TrainingProgress, _ folder: RunFolder, _ log: MetricsLog, wasInterrupted: Bool
+        _ progress: TrainingProgress, _ log: MetricsLog?, wasInterrupted: Bool
     ) -> TrainingSummary {
         TrainingSummary(
-            outputFolder: folder.path, steps: progress.step, wasInterrupted: wasInterrupted,
-            finalLoss: log.lastLoss, evaluationLoss: log.lastEvaluation?.loss, tokens: progress.tokens,
+            outputFolder: settings.outputFolder, steps: progress.step, wasInterrupted: wasInterrupted,
+            finalLoss: log?.lastLoss, evaluationLoss: log?.lastEvaluation?.loss, tokens: progress.tokens,
             elapsedSeconds: progress.elapsedSeconds, peakMemoryBytes: peakMemory(),
             nextCommands: wasInterrupted
                 ? []
@@ -432,13 +478,13 @@ public final class Trainer {
     }
 
     /// What is known of a run that needs no more steps.
-    private func finishedBefore(_ folder: RunFolder) throws -> TrainingSummary {
+    private func finishedBefore(_ folder: RunFolder?) throws -> TrainingSummary {
         var progress = TrainingProgress()
         progress.step = stepCount
-        let log = try MetricsLog(folder: folder.path, continuingAfter: stepCount)
-        progress.tokens = log.tokens
-        progress.elapsedSeconds = log.elapsedSeconds
-        let summary = summary(progress, folder, log, wasInterrupted: false)
+        let log = try folder.map { try MetricsLog(folder: $0.path, continuingAfter: stepCount) }
+        progress.tokens = log?.tokens ?? 0
+        progress.elapsedSeconds = log?.elapsedSeconds ?? 0
+        let summary = summary(progress, log, wasInterrupted: false)
         observer.foundFinished(summary)
         return summary
     }

@@ -18,6 +18,8 @@ struct TrainingProgress: Equatable {
     var pendingTargets = 0
     /// The size of the data set, on which the order of the data depends.
     var exampleCount: Int?
+    /// The processes that train together.
+    var rankCount = 1
 }
 
 /// A checkpoint, `checkpoints/step-N`: the method's delivery, so that it can be used as it is, and everything that a run
@@ -184,6 +186,7 @@ enum TrainingCheckpoint {
         progress.pendingLossSum = try measure("pending_loss_sum", atLeast: -Double(largest))
         progress.pendingTargets = try counter("pending_targets")
         progress.exampleCount = try state.optionalInteger("examples")
+        progress.rankCount = try state.optionalInteger("ranks") ?? 1
         return progress
     }
 
@@ -257,6 +260,6 @@ enum TrainingCheckpoint {
             .init("pending_loss_sum", .number(progress.pendingLossSum)),
             .init("pending_targets", .integer(progress.pendingTargets)),
             .init("examples", progress.exampleCount.map(JSONValue.integer) ?? nil),
-        ]
+        ] + (progress.rankCount > 1 ? [.init("ranks", .integer(progress.rankCount))] : [])
     }
 }

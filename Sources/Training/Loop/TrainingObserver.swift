@@ -23,6 +23,8 @@ public struct TrainingPlan: Sendable {
     public let firstStep: Int
     public let outputFolder: String
     public let threadCount: Int
+    /// The processes that train together.
+    public let rankCount: Int
     /// The peak.
     public let learningRate: Double
     /// Whether that is the method's own, because the configuration gives none.

@@ -1,18 +1,21 @@
 import Diagnostics
 import Glibc
+import Ranks
 import Synchronization
 
 /// The two streams of the process: results to stdout, everything for people to stderr.
 enum Console {
     private struct State {
         var isQuiet = false
+        var speaker: String?
         /// The line at the bottom of the terminal that is written anew again and again.
         var status = ""
     }
 
     private static let state = Mutex(State())
 
-    static let outputIsTerminal = isatty(STDOUT_FILENO) == 1
+    /// Open MPI gives processes a terminal of its own for stdout, wherever its own goes.
+    static let outputIsTerminal = isatty(STDOUT_FILENO) == 1 && !Communicator.isLaunched
     static let errorIsTerminal = isatty(STDERR_FILENO) == 1
     /// Whether a line on stderr can be written anew.
     static let errorCanRedraw = errorIsTerminal && environment("TERM") != "dumb"
@@ -25,10 +28,19 @@ enum Console {
         set { state.withLock { $0.isQuiet = newValue } }
     }
 
+    /// What this process is called where another one speaks for all: then it says its errors alone, under this name.
+    static var speaker: String? {
+        get { state.withLock { $0.speaker } }
+        set { state.withLock { $0.speaker = newValue } }
+    }
+
+    private static var isSilent: Bool { speaker != nil }
+
     /// Writes a part of the result to stdout, at once.
     ///
     /// Where its reader is gone, as of `peft generate | head -1`, the process ends: nobody wants the rest.
     static func write(_ text: String) {
+        if isSilent { return }
         if Output.write(outputIsTerminal ? text.harmless : text, to: STDOUT_FILENO) { return }
         let code = errno
         if code == EPIPE { exit(ExitStatus.success.rawValue) }
@@ -42,13 +54,13 @@ enum Console {
 
     /// Tells the user what happens, unless it is to be quiet.
     static func note(_ text: String) {
-        if !isQuiet { message(text.harmless) }
+        if !isQuiet, !isSilent { message(text.harmless) }
     }
 
     /// Tells the user parts of a line, marked ones by colour or, where there is none, by brackets; the others have dots
     /// between them.
     static func marked(_ indentation: String, _ parts: [(text: String, isMarked: Bool)]) {
-        if isQuiet { return }
+        if isQuiet || isSilent { return }
         var text = indentation
         var wasPlain = false
         for part in parts {
@@ -66,11 +78,18 @@ enum Console {
     }
 
     /// Tells the user what went wrong in words of its own, even if it is to be quiet.
-    static func warn(_ text: String) { message(text.harmless) }
+    static func warn(_ text: String) { message(prefix + text.harmless) }
+
+    private static var prefix: String { speaker.map { "\($0): " } ?? "" }
 
     /// Shows a warning or an error; fits as a `WarningSink`.
     static func report(_ problem: Problem) {
-        message(errorHasColors ? colored(problem) : problem.description.harmless)
+        if !isSilent { reportEnd(problem) }
+    }
+
+    /// Shows what ended the process, even if another one speaks for all.
+    static func reportEnd(_ problem: Problem) {
+        message(prefix + (errorHasColors ? colored(problem) : problem.description.harmless))
     }
 
     /// The width of the terminal.
@@ -83,6 +102,7 @@ enum Console {
     ///
     /// It is cut off where the terminal ends: what wraps could not be written anew.
     static func showStatus(_ text: String) {
+        if isSilent { return }
         let text = String(text.prefix(columns - 1))
         state.withLock { state in
             if text == state.status { return }

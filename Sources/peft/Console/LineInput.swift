@@ -2,6 +2,7 @@ import Diagnostics
 import Files
 import Glibc
 import JSONText
+import Ranks
 
 /// Lines of stdin or of a file, taken as they come: whoever waits for an answer gets it, and who sends many is served in
 /// batches.
@@ -58,7 +59,23 @@ struct LineInput {
     /// Waits for a line, and takes along what else is there already; nil at the end.
     ///
     /// Throws a `Problem` where reading fails.
+    ///
+    /// Of processes that work together the first one reads for all: a launcher gives stdin to no other.
     mutating func next(atMost limit: Int) throws -> [Line]? {
+        guard let ranks = Communicator.current else { return try own(atMost: limit) }
+        let lines = ranks.isFirst ? try own(atMost: limit) ?? [] : []
+        let numbers = ranks.broadcast(
+            lines.map { "\($0.number) \($0.bytes.count)" }.joined(separator: " ").utf8.map { $0 })
+        var rest = ranks.broadcast(lines.flatMap(\.bytes))[...]
+        let counts = String(decoding: numbers, as: UTF8.self).split(separator: " ").compactMap { Int($0) }
+        let all = stride(from: 0, to: counts.count, by: 2).map { index in
+            defer { rest = rest.dropFirst(counts[index + 1]) }
+            return Line(number: counts[index], bytes: Array(rest.prefix(counts[index + 1])))
+        }
+        return all.isEmpty ? nil : all
+    }
+
+    private mutating func own(atMost limit: Int) throws -> [Line]? {
         var lines: [Line] = []
         while lines.count < limit {
             let end = pending[searched...].firstIndex { $0 == Self.newline || $0 == Self.carriageReturn }
@@ -84,6 +101,11 @@ struct LineInput {
 
     /// All that is left.
     mutating func rest() throws -> [UInt8] {
+        guard let ranks = Communicator.current else { return try ownRest() }
+        return ranks.broadcast(ranks.isFirst ? try ownRest() : [])
+    }
+
+    private mutating func ownRest() throws -> [UInt8] {
         while !isAtEnd { try read() }
         defer { forget(upTo: pending.count) }
         return Array(pending[taken...])
