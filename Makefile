@@ -4,6 +4,9 @@ PEFT := .build-static/release/peft
 SOURCES := Package.swift Sources Tests Benchmarks/Sources
 
 .DEFAULT_GOAL := help
+# Launchers with whose processes the tests train; no build needs them.
+LAUNCHERS := openmpi-bin mpich
+
 .PHONY: help setup build test check format bench fuzz fixtures demo compare
 
 help: ## list the targets
@@ -18,12 +21,14 @@ build: setup ## the optimised binary, .build-static/release/peft
 	swift build -c release --static-swift-stdlib --product peft --scratch-path .build-static -Xlinker -s
 	@echo "built $(PEFT)"
 
-test: setup ## all tests, on the optimised binary
+test: ## all tests, on the optimised binary
+	@scripts/setup.sh $(LAUNCHERS)
 	@echo "compiling anew in .build: $(PEFT) is built with Swift's runtime in it, and the tests' libraries are shared ones"
 	swift build -c release --build-tests
 	swift test -c release --skip-build
 
-check: setup ## what must hold before a change lands: layout, declared imports, tests
+check: ## what must hold before a change lands: layout, declared imports, tests
+	@scripts/setup.sh $(LAUNCHERS)
 	swift format lint --strict --recursive $(SOURCES)
 	swift build -c release --build-tests --explicit-target-dependency-import-check error
 	swift test -c release --skip-build

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Makes sure that what the build needs is there: Swift, and two Debian packages, which are installed if missing.
+# Makes sure that what the build needs is there: Swift, and two Debian packages, which are installed if missing; so are those
+# that are named behind the script.
 set -euo pipefail
 
-packages=(libopenblas-dev libsentencepiece-dev)
+packages=(libopenblas-dev libsentencepiece-dev "$@")
 
 say() { printf 'setup: %s\n' "$*" >&2; }
 

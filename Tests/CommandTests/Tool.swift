@@ -30,15 +30,24 @@ final class RunningTool {
     private let process = Process()
     private let streams: TemporaryFolder
 
-    init(_ arguments: [String], input: String = "", environment: [String: String] = [:]) throws {
+    /// - Parameter launcher: What starts the tool, and with which arguments in front of its own; nothing for itself.
+    init(
+        _ arguments: [String], launcher: [String] = [], input: String = "", environment: [String: String] = [:]
+    ) throws {
         streams = try TemporaryFolder()
-        process.executableURL = binary
-        process.arguments = arguments
+        process.executableURL = launcher.first.map { URL(filePath: $0) } ?? binary
+        process.arguments =
+            (launcher.isEmpty ? [] : launcher.dropFirst() + [binary.path(percentEncoded: false)]) + arguments
         process.currentDirectoryURL = repositoryRoot
         process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
         process.standardInput = try FileHandle(forReadingFrom: streams.write(input, to: "stdin"))
         process.standardOutput = try FileHandle(forWritingTo: streams.write("", to: "stdout"))
         process.standardError = try FileHandle(forWritingTo: streams.write("", to: "stderr"))
+        // The threads of tests hold signals back, and so would a launcher that they start.
+        var (none, before) = (sigset_t(), sigset_t())
+        sigemptyset(&none)
+        if !launcher.isEmpty { pthread_sigmask(SIG_SETMASK, &none, &before) }
+        defer { if !launcher.isEmpty { pthread_sigmask(SIG_SETMASK, &before, nil) } }
         try process.run()
     }
 
