@@ -4,7 +4,7 @@
 
 The model's configuration is as it is (GPT-2's three dropouts of 0.1 are active), attention is sdpa, no key/value cache,
 float32, AdamW, gradients clipped at 1; LoRA has r 8 on queries and values (peft's own targets), or on every linear layer.
-`--quantization` keeps linear layers in 4 or 8 bits by bitsandbytes. A model with an encoder reads `--length` tokens with it and learns `--targets` tokens with its decoder.
+`--quantization` keeps linear layers in 4 or 8 bits by bitsandbytes, `--autocast` has products take bfloat16. A model with an encoder reads `--length` tokens with it and learns `--targets` tokens with its decoder.
 
 `lora`, `bias` (the biases of linear layers and norms alone) and `full` time forward, loss, backward, clipping and step on batches of random tokens of one length. `records`
 trains with Trainer on a JSONL file of prompt and completion fields, padded per batch, and times what Trainer takes from
@@ -39,6 +39,7 @@ def parse():
     parser.add_argument("--r", "--rank", dest="r", type=int, default=8)
     parser.add_argument("--target-modules", choices=["all-linear"], help="by default peft's own")
     parser.add_argument("--quantization", choices=["nf4", "nf4-double", "int8"], help="the base by bitsandbytes")
+    parser.add_argument("--autocast", action="store_true", help="products in bfloat16, sums in float32")
     parser.add_argument("--full-tuning", action="store_true", help="records: train all weights instead of LoRA")
     parser.add_argument("--data", help="records: the JSONL file")
     parser.add_argument("--prompt-field", default="mr")
@@ -128,7 +129,8 @@ def run_steps():
     for step in range(arguments.warmup + arguments.steps):
         batch = next(batches)
         start = time.perf_counter()
-        loss = model(**batch).loss
+        with torch.autocast("cpu", torch.bfloat16, enabled=arguments.autocast):
+            loss = model(**batch).loss
         loss.backward()
         torch.nn.utils.clip_grad_norm_(trained, 1.0)
         optimizer.step()

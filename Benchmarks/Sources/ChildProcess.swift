@@ -17,6 +17,8 @@ struct ChildRun {
     var seconds: Double
     /// The most memory that it held at one time, mapped files included.
     var peakBytes: Int
+    /// What share of the processors' time went to others meanwhile, those beside this machine's guest included.
+    var otherWork: Double
 
     /// The last line as JSON.
     func summary() throws -> JSONNode { try JSONNode.parse(lines.last?.text ?? "") }
@@ -43,6 +45,7 @@ func runChild(
     let environment = ProcessInfo.processInfo.environment.filter { !removing.contains($0.key) }
         .map { "\($0.key)=\($0.value)" }
     var process = pid_t()
+    let before = ProcessorTime.now()
     let start = ContinuousClock.now
     let failure = withCStrings(arguments) { argv in
         withCStrings(environment) { envp in
@@ -73,7 +76,14 @@ func runChild(
     guard status == 0 else {
         throw Problem("\(arguments.joined(separator: " ")) ended with status \(status >> 8), signal \(status & 127)")
     }
-    return ChildRun(lines: lines, seconds: seconds, peakBytes: usage.ru_maxrss * 1024)
+    let own = usage.ru_utime.seconds + usage.ru_stime.seconds
+    return ChildRun(
+        lines: lines, seconds: seconds, peakBytes: usage.ru_maxrss * 1024,
+        otherWork: ProcessorTime.now().share(ofOthersSince: before, own: own))
+}
+
+extension timeval {
+    fileprivate var seconds: Double { Double(tv_sec) + Double(tv_usec) / 1e6 }
 }
 
 private func withCStrings<Result>(

@@ -106,10 +106,16 @@ struct CompareCommand: ParsableCommand {
         do {
             let run = try runChild(arguments, removing: removing ?? [])
             let summary = try run.summary()
+            if run.otherWork > Results.busy {
+                say(
+                    "bench: the machine is busy: others took \(fixed(100 * run.otherWork, 0)) % of its time meanwhile, so "
+                        + "this figure is none")
+            }
             results.samples.append(
                 Sample(
                     id: measurement.id, round: round, kernel: removing == nil ? nil : try summary.string("kernel"),
-                    peakBytes: run.peakBytes, secondsToFirstLine: run.lines.first?.seconds ?? .nan, summary: summary))
+                    peakBytes: run.peakBytes, secondsToFirstLine: run.lines.first?.seconds ?? .nan,
+                    otherWork: run.otherWork, summary: summary))
         } catch {
             say("bench: \(measurement.id) failed: \(error)")
         }

@@ -52,12 +52,15 @@ extension Measurement {
         let script = FileSystem.join(paths.scripts, "reference.py")
         func step(
             _ id: String, part: String, _ workload: Workload, _ size: [String], reference: Bool = true,
-            model: String? = nil, extra: [String] = [], rounds: Int = .max, isPaired: Bool = false
+            model: String? = nil, extra: [String] = [], inReference: [String] = [], rounds: Int = .max,
+            isPaired: Bool = false
         ) -> Measurement {
             let place = ["--model", model ?? paths.model, "--threads", "\(threads)"]
             // The reference's steps take several times as long. Records must be the same ones on both sides.
             let count = workload == .records ? (2 * steps, 2 * steps) : (steps, max(1, steps - 1))
-            let other = [script] + workload.referenceArguments + place + ["--steps", "\(count.1)"] + size
+            let other =
+                [script] + workload.referenceArguments + place + ["--steps", "\(count.1)"] + size
+                + inReference
             return Measurement(
                 id: id, part: part,
                 ours: ["step", workload.rawValue] + place + ["--steps", "\(count.0)"] + size + extra,
@@ -75,6 +78,7 @@ extension Measurement {
             step("all-linear", part: "steps", .allLinear, dense, rounds: 2),
             step("bias", part: "steps", .bias, dense, rounds: 2),
             step("full", part: "steps", .full, dense),
+            step("autocast", part: "steps", .lora, dense, inReference: ["--autocast"], rounds: 1),
             step("records", part: "steps", .records, records),
         ]
         list += memory(

@@ -17,13 +17,23 @@ struct Report {
                 "OpenBLAS with its \(kernels.first ?? "") kernels, as the environment had it, and with its own choice, "
                 + "\(kernels.dropFirst().joined(separator: ", ")).\n"
         }
-        text += "\n" + targets
+        text += quietness + "\n" + targets
         for section in kernels.map(steps) + [threads, sizes, start, generation, other]
             + kernels.prefix(1).map(operations)
         where !section.isEmpty {
             text += "\n" + section
         }
         return text
+    }
+
+    /// Whether the machine did other work meanwhile, on which ratios depend as well: torch's threads wait for each other.
+    private var quietness: String {
+        guard let sample = results.busiest, let share = sample.otherWork else { return "" }
+        let most = "\(fixed(100 * share, 1)) % of the processors' time (\(sample.id))"
+        if share <= Results.busy { return "Others took at most \(most).\n" }
+        let count = results.samples.count { $0.otherWork ?? 0 > Results.busy }
+        return "**The machine was busy** during \(count) of \(results.samples.count) processes: others took up to "
+            + "\(most). These figures are none.\n"
     }
 
     private var isGPT2: Bool { Results.isGPT2(results.model) }

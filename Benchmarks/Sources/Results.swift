@@ -11,6 +11,8 @@ struct Sample {
     var kernel: String?
     var peakBytes: Int
     var secondsToFirstLine: Double
+    /// What share of the processors' time others took; nil in files of before it was looked at.
+    var otherWork: Double?
     /// What the process printed last.
     var summary: JSONNode
 
@@ -98,6 +100,12 @@ struct Results {
         return values(first)
     }
 
+    /// More of the processors' time than a quiet machine's own services take.
+    static let busy = 0.04
+
+    /// The sample beside which others worked most.
+    var busiest: Sample? { samples.max { ($0.otherWork ?? 0) < ($1.otherWork ?? 0) } }
+
     var json: JSONValue {
         [
             "processor": .string(processor), "model": .string(model), "threads": .integer(threads),
@@ -109,7 +117,8 @@ struct Results {
                         "id": .string($0.id), "round": $0.round.map { .integer($0) } ?? .null,
                         "kernel": $0.kernel.map { .string($0) } ?? .null,
                         "peak_memory_bytes": .integer($0.peakBytes),
-                        "seconds_to_first_line": .number($0.secondsToFirstLine), "summary": $0.summary.plain,
+                        "seconds_to_first_line": .number($0.secondsToFirstLine),
+                        "other_work": $0.otherWork.map { .number($0) } ?? .null, "summary": $0.summary.plain,
                     ]
                 }),
         ]
@@ -132,6 +141,7 @@ extension Results {
                 kernel: try $0.optionalString("kernel"),
                 peakBytes: try $0.integer("peak_memory_bytes"),
                 secondsToFirstLine: try $0.optionalNumber("seconds_to_first_line") ?? .nan,
+                otherWork: try $0.optionalNumber("other_work"),
                 summary: try $0.required("summary"))
         }
     }

@@ -160,15 +160,32 @@ package enum BlockProduct {
         }
     }
 
-    /// How C is shared out: columns enough that reading A again for others doesn't show, all rows, so that B is copied once,
-    /// and at least eight parts where there is work for them.
+    /// How C is shared out among the threads: columns enough that reading A again for others doesn't show, and as many
+    /// rows as there are, so that B is copied once, unless threads had nothing to do. No element's bits depend on it.
+    ///
+    /// - Parameter unit: What the parts' columns are multiples of.
     private static func cut(rows: Int, columns: Int, depth: Int, unit: Int) -> (rows: Int, columns: Int) {
         if Double(rows) * Double(columns) * Double(depth) < 0x1p17 { return (rows, columns) }
-        let width = columns >= 1152 || depth >= 1 << 14 ? 2 * unit : unit
-        let across = (columns + width - 1) / width
-        let down = max((rows + 1023) / 1024, min((TileGrid.enough + across - 1) / across, (rows + 47) / 48))
-        return (TileGrid.share(rows, atMost: (rows + down - 1) / down, multiple: 6), width)
+        let threads = WorkerPool.shared.threadCount
+        let least = (rows + 1023) / 1024
+        var best = (rows: rows, columns: unit, cost: Double.infinity)
+        for width in stride(from: widest / unit * unit, through: unit, by: -unit) {
+            for down in least...max(least, min(least + 7, rows / 48)) {
+                let height = TileGrid.share(rows, atMost: (rows + down - 1) / down, multiple: 6)
+                let parts = (rows + height - 1) / height * ((columns + width - 1) / width)
+                // A is read again for each part, B copied: as if a part had some more columns and rows.
+                let part = Double(height + copyingRows) * Double(width + readingColumns)
+                let cost = Double((parts + threads - 1) / threads) * part
+                if cost < best.cost { best = (height, width, cost) }
+            }
+        }
+        return (best.rows, best.columns)
     }
+
+    /// A block of B of so many columns leaves room for one of A in the second level of cache.
+    private static let widest = 192
+    /// What copying B costs for each part, in rows, and reading A, in columns.
+    private static let (copyingRows, readingColumns) = (30, 8)
 
     /// The same where A is copied too, row by row out of its columns.
     private static func cutCopyingBoth(rows: Int, columns: Int) -> (rows: Int, columns: Int) {
