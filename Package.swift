@@ -14,9 +14,9 @@ let strict: [SwiftSetting] = [
 /// without `errno` from square roots these are vectorised too.
 #if arch(x86_64)
 let vectorised: [SwiftSetting] =
-    strict + [.unsafeFlags(["-Xcc", "-march=x86-64-v3", "-Xcc", "-fno-math-errno", "-Ounchecked"])]
+    strict + [.unsafeFlags(["-Xcc", "-march=x86-64-v3", "-Xcc", "-fno-math-errno", "-O"])]
 #else
-let vectorised: [SwiftSetting] = strict + [.unsafeFlags(["-Xcc", "-fno-math-errno", "-Ounchecked"])]
+let vectorised: [SwiftSetting] = strict + [.unsafeFlags(["-Xcc", "-fno-math-errno", "-O"])]
 #endif
 
 func source(_ name: String, _ dependencies: [Target.Dependency], settings: [SwiftSetting] = strict) -> Target {

@@ -2,8 +2,7 @@ import Glibc
 
 /// Ends the process where a condition doesn't hold that only our own code can break.
 ///
-/// Unlike a `precondition` it is kept, and says what it has to say, at every level of optimisation: `-O` drops the message,
-/// and `-Ounchecked` takes the condition for true.
+/// Unlike a `precondition` it says what it has to say at every level of optimisation: `-O` drops a precondition's message.
 ///
 /// - Parameter message: Names the operation and the shapes; made only where it is shown.
 @inlinable @inline(__always)
