@@ -109,6 +109,11 @@ extension Measurement {
         list += quantized(
             common + dense,
             step: { step($0, part: "quantized", $1, $1 == .records ? records : dense, extra: $2, rounds: 2) })
+        list += KeptCase.allCases.map {
+            Measurement(
+                id: "kept-\($0.rawValue)", part: "kept", ours: ["kept", $0.rawValue, "--data", paths.data] + common,
+                rounds: 1)
+        }
         list += generation(paths, common)
         list.append(
             Measurement(

@@ -9,7 +9,7 @@ struct PeftBench: ParsableCommand {
         abstract: "Measure training steps, the limit that matrix products set, and the reference beside them.",
         subcommands: [
             CompareCommand.self, ReportCommand.self, StepCommand.self, PairCommand.self, CeilingCommand.self,
-            ModelCommand.self,
+            ModelCommand.self, KeptCommand.self,
             StartCommand.self, TextCommand.self, DecodeCommand.self, RecordsGenerationCommand.self,
         ],
         defaultSubcommand: CompareCommand.self)

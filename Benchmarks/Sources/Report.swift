@@ -18,7 +18,7 @@ struct Report {
                 + "\(kernels.dropFirst().joined(separator: ", ")).\n"
         }
         text += quietness + "\n" + targets
-        for section in kernels.map(steps) + [threads, sizes, start, generation, other]
+        for section in kernels.map(steps) + [threads, sizes, kept, start, generation, other]
             + kernels.prefix(1).map(operations)
         where !section.isEmpty {
             text += "\n" + section
@@ -163,6 +163,20 @@ struct Report {
         guard rows.count > 1 else { return "" }
         return Self.table(
             ["LoRA step by model", "seconds", "tokens/s", "of the sgemm ceiling", "weights MB", "peak MB"], rows)
+    }
+
+    /// Steps of the second epoch with the hidden states kept below what trains.
+    private var kept: String {
+        guard let kernel = results.kernels.first else { return "" }
+        let rows = KeptCase.allCases.compactMap { part -> [String]? in
+            let id = "kept-\(part.rawValue)"
+            guard let ratio = results.ours(id, "ratio", kernel) else { return nil }
+            return [
+                part.name, fixed(results.ours(id, "median_seconds", kernel), 3),
+                fixed(results.ours(id, "median_kept_seconds", kernel), 3), Target.ratio(ratio),
+            ]
+        }
+        return Self.table(["E2E records, second epoch, seconds a step", "anew", "kept", "faster"], rows)
     }
 
     private var start: String {

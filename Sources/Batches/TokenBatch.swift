@@ -50,6 +50,8 @@ public struct TokenBatch: Sendable, Hashable {
     /// The tokens that a pass goes through, those of the sources too.
     public var tokenCount: Int { tokens.count + (source?.tokens.count ?? 0) }
     public var sequenceCount: Int { offsets.count - 1 }
+    /// The rows that have a label, in ascending order.
+    public var labelledRows: [Int] { labels.indices.filter { labels[$0] != Self.ignored } }
     /// The number of rows that have a label.
     public var labelCount: Int { labels.lazy.filter { $0 != Self.ignored }.count }
 }

@@ -14,6 +14,9 @@ public final class Dataset: Sendable {
         /// The tokens of the examples, and those of them that take part in the loss.
         public var tokens = 0
         public var targetTokens = 0
+        /// The rows that go through the model for them, and those that an encoder reads.
+        public var rows = 0
+        public var sourceRows = 0
         /// The examples of each class, by its number; empty where there are none.
         public var ofClass: [Int] = []
         /// The smallest and the largest number where labels are numbers.
@@ -127,6 +130,7 @@ public final class Dataset: Sendable {
         count = blocks.count
         counts.tokens = blocks.count * blockSize
         counts.targetTokens = blocks.count * (blockSize - 1)
+        counts.rows = counts.targetTokens
         var cache = ExampleCache(count: count, capacity: .max)
         for (index, block) in blocks.enumerated() { cache.insert(Example(tokens: block, firstTarget: 1), at: index) }
         self.cache = cache
@@ -244,6 +248,8 @@ extension Dataset.Counts {
             if isTruncated { truncated += 1 }
             tokens += example.source == nil ? example.tokens.count : example.passCount
             targetTokens += example.targetCount
+            rows += example.rowCount
+            sourceRows += example.source?.count ?? 0
             switch example.label {
             case nil: break
             case .category(let number): ofClass[Int(number)] += 1

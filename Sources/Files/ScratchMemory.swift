@@ -11,28 +11,59 @@ public final class ScratchMemory: @unchecked Sendable {
     /// Makes a file in an existing folder, with all its room on the disk.
     ///
     /// Throws a `Problem` where the folder can't hold it, or the disk has no room.
-    public init(folder: String, byteCount: Int) throws {
-        require(byteCount > 0, "ScratchMemory: \(byteCount) bytes")
+    public convenience init(folder: String, byteCount: Int) throws {
+        try self.init(folder: folder, byteCount: byteCount, ordinaryBytes: 0)
+    }
+
+    /// The same, but about the first `ordinaryBytes` of it are ordinary memory; without a file where that is all of it.
+    public init(folder: String, byteCount: Int, ordinaryBytes: Int) throws {
+        require(byteCount > 0 && ordinaryBytes >= 0, "ScratchMemory: \(ordinaryBytes) of \(byteCount) bytes")
         self.byteCount = byteCount
+        let page = Int(sysconf(Int32(_SC_PAGESIZE)))
+        let ordinary = ordinaryBytes >= byteCount ? byteCount : ordinaryBytes / page * page
         func problem(_ what: String, _ code: Int32, _ status: ExitStatus) -> Problem {
             Problem("\(what): \(systemMessage(code))", file: folder, exitStatus: .of(code, otherwise: status))
+        }
+        func mapped(at place: UnsafeMutableRawPointer?, _ byteCount: Int, _ flags: Int32, _ file: Int32) throws
+            -> UnsafeMutableRawPointer
+        {
+            let memory = mmap(place, byteCount, PROT_READ | PROT_WRITE, flags, file, 0)
+            guard let memory, memory != MAP_FAILED else {
+                throw problem(
+                    file < 0 ? "no memory for \(byteCount) bytes" : "a scratch file can't be mapped into memory", errno,
+                    .outOfResources)
+            }
+            return memory
+        }
+        if ordinary == byteCount {
+            base = try mapped(at: nil, byteCount, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1)
+            return
         }
         let descriptor = Self.open(in: folder)
         guard descriptor >= 0 else { throw problem("no scratch file can be made in the folder", errno, .cannotCreate) }
         defer { close(descriptor) }
+        let fileBytes = byteCount - ordinary
         var code: Int32
-        repeat { code = posix_fallocate(descriptor, 0, byteCount) } while code == EINTR
+        repeat { code = posix_fallocate(descriptor, 0, fileBytes) } while code == EINTR
         if code == ENOSPC || code == EDQUOT || code == EFBIG {
             throw Problem(
-                "the disk has no room for a scratch file of \(byteCount) bytes: \(systemMessage(code))", file: folder,
+                "the disk has no room for a scratch file of \(fileBytes) bytes: \(systemMessage(code))", file: folder,
                 exitStatus: .inputOutput)
         }
         guard code == 0 else { throw problem("a scratch file can't be given its room", code, .inputOutput) }
-        let memory = mmap(nil, byteCount, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0)
-        guard let memory, memory != MAP_FAILED else {
-            throw problem("a scratch file can't be mapped into memory", errno, .outOfResources)
+        if ordinary == 0 {
+            base = try mapped(at: nil, byteCount, MAP_SHARED, descriptor)
+            return
         }
-        base = memory
+        // One range of addresses for both, the file's pages over the end of the others.
+        let whole = try mapped(at: nil, byteCount, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1)
+        do {
+            _ = try mapped(at: whole + ordinary, fileBytes, MAP_SHARED | MAP_FIXED, descriptor)
+        } catch {
+            munmap(whole, byteCount)
+            throw error
+        }
+        base = whole
     }
 
     deinit { munmap(base, byteCount) }

@@ -8,6 +8,8 @@ public final class ForwardContext {
     private var drawn: UInt64
     /// Keys and values of earlier tokens, to which this pass adds its own; nil outside of generation.
     public let cache: KeyValueCache?
+    /// The states that the pass goes on from; nil where it begins with tokens.
+    public let kept: KeptStates?
 
     /// Whether choices are random; then rows of the pass need not have the bits that they have alone.
     public var isTraining: Bool { randomKey != nil }
@@ -17,12 +19,16 @@ public final class ForwardContext {
     /// Whether this is the second time, when only the record counts.
     let isReplay: Bool
 
+    /// Whether something random was part of the pass so far.
+    public var hasDrawn: Bool { drawn > 0 }
+
     private init(
-        randomKey: UInt64?, cache: KeyValueCache?, isCheckpointing: Bool = false, drawn: UInt64 = 0,
-        isReplay: Bool = false
+        randomKey: UInt64?, cache: KeyValueCache?, kept: KeptStates? = nil, isCheckpointing: Bool = false,
+        drawn: UInt64 = 0, isReplay: Bool = false
     ) {
         self.randomKey = randomKey
         self.cache = cache
+        self.kept = kept
         self.isCheckpointing = isCheckpointing
         self.drawn = drawn
         self.isReplay = isReplay
@@ -33,11 +39,21 @@ public final class ForwardContext {
         ForwardContext(randomKey: nil, cache: cache)
     }
 
+    /// A pass without anything random that goes on from `kept`, if there is something.
+    public static func inference(startingFrom kept: KeptStates?) -> ForwardContext {
+        ForwardContext(randomKey: nil, cache: nil, kept: kept)
+    }
+
     /// A pass whose random choices follow from the run's seed and a number that no other pass of the run has.
     ///
-    /// - Parameter isCheckpointing: Saves memory for time, see `checkpointed`; the results have the same bits.
-    public static func training(seed: UInt64, pass: UInt64, isCheckpointing: Bool = false) -> ForwardContext {
-        ForwardContext(randomKey: mixed(mixed(seed) ^ pass), cache: nil, isCheckpointing: isCheckpointing)
+    /// - Parameters:
+    ///   - isCheckpointing: Saves memory for time, see `checkpointed`; the results have the same bits.
+    ///   - kept: The states that the pass goes on from.
+    public static func training(
+        seed: UInt64, pass: UInt64, isCheckpointing: Bool = false, startingFrom kept: KeptStates? = nil
+    ) -> ForwardContext {
+        ForwardContext(
+            randomKey: mixed(mixed(seed) ^ pass), cache: nil, kept: kept, isCheckpointing: isCheckpointing)
     }
 
     /// What `segment` computes, a block of a model say. With checkpointing nothing of it is kept for the way back, where

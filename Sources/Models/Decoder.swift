@@ -11,6 +11,7 @@ public final class Decoder {
     let output: OutputHead
     let modules: [NamedModule]
     let blocks: [any DecoderBlock]
+    let normPath: String
     var prompt: (any LearnedPrompt)?
 
     /// Takes the head from `root`, when all else has been asked for, and ends the building.
@@ -31,6 +32,7 @@ public final class Decoder {
         self.location = location
         self.tokens = tokens
         self.blocks = blocks
+        normPath = norm
         modules =
             [NamedModule(path: path, kind: .container)]
             + ([tokens] + others).map { NamedModule(path: $0.path, kind: .embedding($0)) }
@@ -112,24 +114,56 @@ extension DecoderModel {
 
     public func states(_ batch: TokenBatch, rows: [Int]?, _ context: ForwardContext) -> Tensor {
         let prompted = PromptedBatch(batch, rows: rows, decoder.prompt, context)
+        let first = context.kept?.place.block ?? 0
+        return passed(prompted, through: first..<decoder.blocks.count + 1, context)
+    }
+
+    public func states(
+        _ batch: TokenBatch, below place: StatePlace, rows: [Int]?, _ context: ForwardContext
+    ) -> KeptStates {
+        let prompted = PromptedBatch(batch, rows: rows, nil, context)
+        return KeptStates(place: place, own: passed(prompted, through: 0..<place.block, context), sources: nil)
+    }
+
+    /// What the blocks of some numbers, and the norm as one block more, make of a batch: of its tokens, or of the states that
+    /// are kept of it.
+    private func passed(_ prompted: PromptedBatch, through parts: Range<Int>, _ context: ForwardContext) -> Tensor {
         let (batch, rows) = (prompted.batch, prompted.rows)
         let positionCount = promptShape.positionCount
         require(
             batch.positions.allSatisfy { $0 < positionCount },
             "\(Self.modelType): position \(batch.positions.max() ?? 0) of \(positionCount)")
-        var h = embedded(batch, virtualTable: prompted.virtualTable, context)
         let blocks = decoder.blocks
-        for (index, block) in blocks.enumerated() {
+        var h: Tensor
+        if let kept = context.kept?.own {
+            let count = parts.lowerBound < blocks.count ? batch.rowCount : rows?.count ?? batch.rowCount
+            require(kept.rowCount == count, "\(Self.modelType): states \(kept.shape) of \(count) rows")
+            h = kept
+        } else {
+            h = embedded(batch, virtualTable: prompted.virtualTable, context)
+            if blocks.isEmpty, let rows { h = gatherRows(h, rows) }
+        }
+        for index in parts {
+            if index == blocks.count {
+                h = normalized(h)
+                continue
+            }
             let prefix = prompted.prefixes.isEmpty ? nil : prompted.prefixes[index]
             if index == blocks.count - 1 {
                 // Its record is the first to be gone through: keeping it costs no more than computing it again.
-                h = block(h, batch, prefix: prefix, rows: rows, context)
+                h = blocks[index](h, batch, prefix: prefix, rows: rows, context)
             } else {
-                h = context.checkpointed { [h] in block(h, batch, prefix: prefix, rows: nil, $0) }
+                h = context.checkpointed { [h] in blocks[index](h, batch, prefix: prefix, rows: nil, $0) }
             }
         }
-        if blocks.isEmpty, let rows { h = gatherRows(h, rows) }
-        return normalized(h)
+        return h
+    }
+
+    public var trainedPlace: StatePlace? {
+        guard decoder.prompt == nil else { return nil }
+        let parts = decoder.blocks.map { $0.modules[0].path } + [decoder.normPath, decoder.output.linear.path]
+        let block = lowest(of: trainedPaths, among: parts)
+        return block == 0 ? nil : StatePlace(block: block, of: decoder.blocks.count)
     }
 
     public func opening(_ prompt: [Int32]) -> [Int32] { prompt }

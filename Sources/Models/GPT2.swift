@@ -48,6 +48,11 @@ public final class GPT2: DecoderModel {
     public var computation: String { configuration.computation }
     public var endOfTextIDs: [Int32] { configuration.endOfTextIDs }
     public var tiesHeadByConfiguration: Bool { configuration.isHeadTied }
+    public var dropoutKeys: [String] {
+        let (embedding, residual) = (configuration.embeddingDropout, configuration.residualDropout)
+        return [("embd_pdrop", embedding), ("attn_pdrop", configuration.attentionDropout), ("resid_pdrop", residual)]
+            .filter { $0.1 > 0 }.map(\.0)
+    }
 
     /// The causal masks that checkpoints of old releases hold beside the weights.
     private static func isBuffer(_ name: String) -> Bool {

@@ -54,6 +54,10 @@ public final class GPTNeoX: DecoderModel {
     public var computation: String { configuration.computation }
     public var endOfTextIDs: [Int32] { configuration.endOfTextIDs }
     public var tiesHeadByConfiguration: Bool { configuration.isHeadTied }
+    public var dropoutKeys: [String] {
+        [("attention_dropout", configuration.attentionDropout), ("hidden_dropout", configuration.hiddenDropout)]
+            .filter { $0.1 > 0 }.map(\.0)
+    }
 
     public var defaultTargets: DefaultTargets {
         DefaultTargets(

@@ -25,6 +25,20 @@ public protocol LanguageModel: AdaptableModel {
     ///   would need isn't computed.
     func states(_ batch: TokenBatch, rows: [Int]?, _ context: ForwardContext) -> Tensor
 
+    /// The highest place below which nothing trains and nothing is adapted, as the model is now; nil where that is its
+    /// beginning.
+    var trainedPlace: StatePlace? { get }
+
+    /// The model's own dropouts that aren't 0, by their keys in its configuration.
+    var dropoutKeys: [String] { get }
+
+    /// What lies below `place` makes of a batch without virtual tokens.
+    ///
+    /// - Parameter rows: As for the states that the output layer reads.
+    func states(
+        _ batch: TokenBatch, below place: StatePlace, rows: [Int]?, _ context: ForwardContext
+    ) -> KeptStates
+
     /// What is gone on from where a prompt is answered: the prompt itself, or what a decoder begins with once an encoder
     /// has read the prompt.
     func opening(_ prompt: [Int32]) -> [Int32]
@@ -43,7 +57,7 @@ extension LanguageModel {
     /// The cross-entropy over the batch's labelled rows, for regression the squared error; `scale` as in
     /// `languageModelLoss`.
     public func loss(_ batch: TokenBatch, scale: Float, _ context: ForwardContext) -> Loss {
-        let rows = batch.labels.indices.filter { batch.labels[$0] != TokenBatch.ignored }
+        let rows = batch.labelledRows
         let hidden = states(batch, rows: rows.count == batch.rowCount ? nil : rows, context)
         if objective == .regression {
             return squaredError(head(hidden, context), targets: batch.values, scale: scale)
@@ -62,4 +76,25 @@ extension LanguageModel {
     public func logits(_ batch: TokenBatch, rows: [Int]?, _ context: ForwardContext) -> Tensor {
         head(states(batch, rows: rows, context), context)
     }
+}
+
+extension AdaptableModel {
+    /// The paths of everything that trains or is adapted: of parameters by their names, of modules and joins.
+    var trainedPaths: [String] {
+        let adapted = modules.filter { module in
+            switch module.kind {
+            case .linear(let layer): layer.adapter != nil
+            case .embedding(let table): table.adapter != nil
+            case .norm, .container: false
+            }
+        }
+        return parameters.filter { $0.tracked != nil }.map(\.name) + adapted.map(\.path)
+            + joins.filter { $0.adapter != nil }.map(\.adapterPath)
+    }
+}
+
+/// The first of the parts of a model, by their paths in the order of computation, that one of some paths lies in or is; 0
+/// where one lies in none, and the last part where there are no paths.
+func lowest(of paths: [String], among parts: [String]) -> Int {
+    paths.map { path in parts.firstIndex { path == $0 || path.hasPrefix($0 + ".") } ?? 0 }.min() ?? parts.count - 1
 }

@@ -55,6 +55,7 @@ public class Llama: DecoderModel {
     public var computation: String { configuration.computation }
     public var endOfTextIDs: [Int32] { configuration.endOfTextIDs }
     public var tiesHeadByConfiguration: Bool { configuration.isHeadTied }
+    public var dropoutKeys: [String] { configuration.attentionDropout > 0 ? ["attention_dropout"] : [] }
 
     public var defaultTargets: DefaultTargets {
         DefaultTargets(

@@ -112,6 +112,7 @@ public class T5: Architecture {
 
     public var computation: String { configuration.computation }
     public var endOfTextIDs: [Int32] { configuration.endOfTextIDs }
+    public var dropoutKeys: [String] { configuration.dropout > 0 ? ["dropout_rate"] : [] }
 
     public var defaultTargets: DefaultTargets {
         DefaultTargets(
@@ -140,20 +141,70 @@ public class T5: Architecture {
 
     public func states(_ batch: TokenBatch, rows: [Int]?, _ context: ForwardContext) -> Tensor {
         let prefixes = context.cache == nil ? prompt?.prefixes(context) ?? LayerPrefixes() : LayerPrefixes()
+        let first = context.kept?.place.block ?? 0
         var memory: T5Memory?
-        if context.cache == nil {
-            guard let source = batch.source else { defect("\(Self.modelType): a batch without sources") }
-            require(
-                source.indices.count == batch.sequenceCount,
-                "\(Self.modelType): \(source.indices.count) sources for \(batch.sequenceCount) sequences")
-            // Each text draws dropouts of its own.
-            memory = encoded(context.isTraining ? source.repeated : source, prefixes, context)
+        if context.cache == nil, first < decoder.blocks.count {
+            memory = encoded(read(batch, context), prefixes, through: nil, context)
         }
-        let embedded = tokenRows(batch.tokens, virtualTable: nil)
-        let offsets = batch.offsets
-        let h = decoder(embedded, offsets: offsets, prefixes: prefixes, memory: memory, rows: rows, context)
+        let h = decoded(batch, prefixes, memory, rows: rows, through: first..<decoder.blocks.count + 1, context)
         guard configuration.scalesOutput else { return h }
         return scaleColumns(h, by: Tensor(repeating: outputScale, [configuration.width]), bias: nil)
+    }
+
+    public func states(
+        _ batch: TokenBatch, below place: StatePlace, rows: [Int]?, _ context: ForwardContext
+    ) -> KeptStates {
+        let prefixes = LayerPrefixes()
+        let memory = encoded(
+            read(batch, context), prefixes, through: place.encoderBlock.map { 0..<$0 }, context)
+        var own: Tensor?
+        if place.hasOwn {
+            own = decoded(batch, prefixes, memory, rows: rows, through: 0..<place.block, context)
+        }
+        return KeptStates(place: place, own: own, sources: place.hasSources ? memory.states : nil)
+    }
+
+    public var trainedPlace: StatePlace? {
+        guard prompt == nil else { return nil }
+        let (encoderPath, decoderPath) = ("encoder.", "decoder.")
+        let paths = trainedPaths
+        let own = paths.filter { !$0.hasPrefix(encoderPath) }
+        let (count, sourceCount) = (decoder.blocks.count, encoder.blocks.count)
+        if own.contains(where: {
+            !$0.hasPrefix(decoderPath) && $0 != Self.headPath && !$0.hasPrefix(Self.headPath + ".")
+        }) {
+            return nil
+        }
+        let sources = paths.filter { $0.hasPrefix(encoderPath) }
+        let encoderBlock = sources.isEmpty ? sourceCount + 1 : lowest(of: sources, among: encoder.parts)
+        if encoderBlock == 0 { return nil }
+        let block = encoderBlock <= sourceCount ? 0 : lowest(of: own, among: decoder.parts + [Self.headPath])
+        return StatePlace(block: block, of: count, encoderBlock: encoderBlock, ofEncoder: sourceCount)
+    }
+
+    /// What an encoder reads for a batch.
+    private func read(_ batch: TokenBatch, _ context: ForwardContext) -> SourceRows {
+        guard let source = batch.source else { defect("\(Self.modelType): a batch without sources") }
+        require(
+            source.indices.count == batch.sequenceCount,
+            "\(Self.modelType): \(source.indices.count) sources for \(batch.sequenceCount) sequences")
+        // Each text draws dropouts of its own.
+        return context.isTraining ? source.repeated : source
+    }
+
+    /// What some of the decoder's blocks, and its norm as one block more, make of a batch or of the states that are kept of
+    /// it.
+    private func decoded(
+        _ batch: TokenBatch, _ prefixes: LayerPrefixes, _ memory: T5Memory?, rows: [Int]?, through parts: Range<Int>,
+        _ context: ForwardContext
+    ) -> Tensor {
+        if let kept = context.kept?.own {
+            let count = parts.lowerBound < decoder.blocks.count ? batch.rowCount : rows?.count ?? batch.rowCount
+            require(kept.rowCount == count, "\(Self.modelType): states \(kept.shape) of \(count) rows")
+        }
+        return decoder(
+            context.kept?.own ?? tokenRows(batch.tokens, virtualTable: nil), offsets: batch.offsets, prefixes: prefixes,
+            memory: memory, rows: rows, through: parts, context)
     }
 
     public func makeCache(prompts: [[Int32]], capacity: Int) -> KeyValueCache {
@@ -165,22 +216,33 @@ public class T5: Architecture {
         let prefixes = prompt?.prefixes(context) ?? LayerPrefixes()
         if !prefixes.own.isEmpty { cache.begin(with: prefixes.own) }
         // Each by itself, so that what one gets doesn't depend on the others.
-        let memories = prompts.map { encoded(SourceRows([$0]), prefixes, context) }
+        let memories = prompts.map { encoded(SourceRows([$0]), prefixes, through: nil, context) }
         cache.remember(
             memories.map { memory in decoder.blocks.map { $0.keysAndValues(of: memory, prefixes, context) } })
         return cache
     }
 
-    /// What the encoder makes of the sources, the prompt's virtual tokens in front.
-    private func encoded(_ source: SourceRows, _ prefixes: LayerPrefixes, _ context: ForwardContext) -> T5Memory {
+    /// What the encoder makes of the sources, the prompt's virtual tokens in front, or of the states that are kept of them.
+    ///
+    /// - Parameter parts: Some of the encoder's blocks, and its norm as one block more; nil for all that is left.
+    private func encoded(
+        _ source: SourceRows, _ prefixes: LayerPrefixes, through parts: Range<Int>?, _ context: ForwardContext
+    ) -> T5Memory {
         let leading = prompt?.leadingCount ?? 0
         let source = source.prepending(virtualTokens: leading)
         let hasVirtualTokens = source.tokens.contains { $0 < 0 }
         require(!hasVirtualTokens || prompt != nil, "\(Self.modelType): virtual tokens without a prompt")
         let table = hasVirtualTokens ? prompt?.embeddings(context) : nil
+        let kept = context.kept?.sources
+        if let kept {
+            require(
+                kept.rowCount == source.tokens.count,
+                "\(Self.modelType): states \(kept.shape) of \(source.tokens.count) rows of sources")
+        }
         let states = encoder(
-            tokenRows(source.tokens, virtualTable: table), offsets: source.offsets, prefixes: prefixes, memory: nil,
-            rows: nil, context)
+            kept ?? tokenRows(source.tokens, virtualTable: table), offsets: source.offsets, prefixes: prefixes,
+            memory: nil, rows: nil,
+            through: parts ?? (context.kept?.place.encoderBlock ?? 0)..<encoder.blocks.count + 1, context)
         return T5Memory(states: states, source: source)
     }
 

@@ -31,17 +31,34 @@ final class T5Stack {
             + [NamedModule(path: finalNorm.path, kind: .norm)]
     }
 
+    /// The paths of the blocks and of the norm behind them.
+    var parts: [String] { blocks.map { $0.modules[0].path } + [finalNorm.path] }
+
     /// x [rows, width] → [rows wanted, width].
+    ///
+    /// - Parameter parts: The numbers of the blocks that x goes through, the norm as one more; x is what comes before the
+    ///   first of them.
     func callAsFunction(
-        _ x: Tensor, offsets: [Int], prefixes: LayerPrefixes, memory: T5Memory?, rows: [Int]?, _ context: ForwardContext
+        _ x: Tensor, offsets: [Int], prefixes: LayerPrefixes, memory: T5Memory?, rows: [Int]?,
+        through parts: Range<Int>,
+        _ context: ForwardContext
     ) -> Tensor {
         func dropped(_ x: Tensor) -> Tensor { context.dropout(dropoutProbability).map { dropout(x, $0) } ?? x }
-        var h = dropped(x)
+        var h = x
+        if parts.lowerBound == 0 {
+            h = dropped(x)
+            if blocks.isEmpty, let rows { h = gatherRows(h, rows) }
+        }
         let own = isDecoder ? prefixes.own : prefixes.encoder
         let before = context.cache?.lengths ?? Array(repeating: own.first?.count ?? 0, count: offsets.count - 1)
         let longest = offsets.indices.dropLast().map { offsets[$0 + 1] - offsets[$0] + before[$0] }.max() ?? 0
-        let bias = positions?.bias(keys: longest)
-        for (index, block) in blocks.enumerated() {
+        let bias = parts.lowerBound < blocks.count ? positions?.bias(keys: longest) : nil
+        for index in parts {
+            if index == blocks.count {
+                h = dropped(finalNorm(h))
+                continue
+            }
+            let block = blocks[index]
             let parts = T5Block.Parts(
                 offsets: offsets, bias: bias, prefix: own.isEmpty ? nil : own[index],
                 sourcePrefix: prefixes.sources.isEmpty ? nil : prefixes.sources[index], memory: memory)
@@ -52,8 +69,7 @@ final class T5Stack {
                 h = context.checkpointed { [h] in block(h, parts, rows: nil, $0) }
             }
         }
-        if blocks.isEmpty, let rows { h = gatherRows(h, rows) }
-        return dropped(finalNorm(h))
+        return h
     }
 }
 

@@ -64,6 +64,52 @@ struct KilledRunTests {
         #expect(names("run") == during)
     }
 
+    @Test("killed with hidden states in a scratch file, it leaves no file of that either")
+    func hiddenStates() throws {
+        let settings = [
+            "--set", "peft.layers_to_transform=[1]", "--set", "training.hidden_states_memory=0", "--set",
+            "training.max_steps=100000", "--set", "training.save_steps=100000",
+        ]
+        let tool = try RunningTool(run.arguments + settings)
+        while try !tool.errorsSoFar().contains("\nstep 8/"), !tool.hasEnded { usleep(1000) }
+        let (during, errors) = (names("run"), try tool.errorsSoFar())
+        let maps = try String(contentsOfFile: "/proc/\(tool.identifier)/maps", encoding: .utf8)
+        tool.send(SIGKILL)
+        _ = try tool.outcome()
+        #expect(
+            errors.contains(
+                "\nhidden states of 96 tokens and 96 of validation under block 1 are kept: 12 kB in a scratch file; "
+                    + "epochs after the first skip 1 of 2 blocks\n"), "\(errors)")
+        #expect(maps.contains("/run/") && maps.contains("(deleted)"))
+        #expect(during == [".lock", "metrics.jsonl", "training_config.yaml"])
+        #expect(names("run") == during)
+    }
+
+    @Test("with no room on the disk for hidden states it says so and goes on without them")
+    func noRoom() throws {
+        let settings = ["--set", "peft.layers_to_transform=[1]", "--set", "training.max_steps=12"]
+        let anew = try train(settings + ["--set", "training.keep_hidden_states=off"])
+        #expect(anew.status == 0 && !anew.errors.contains("hidden states"), "\(anew.errors)")
+        let adapter = folder.url.appending(path: "run/adapter_model.safetensors")
+        let expected = try Data(contentsOf: adapter)
+        let shell = Process()
+        shell.executableURL = URL(filePath: "/bin/sh")
+        // 17 blocks of 512 bytes are the most that a file may have.
+        shell.arguments =
+            ["-c", "ulimit -f 17; exec \"$0\" \"$@\"", binary.path(percentEncoded: false)] + run.arguments + settings
+            + ["--overwrite", "--set", "training.hidden_states_memory=0"]
+        shell.standardError = try FileHandle(forWritingTo: folder.write("", to: "errors"))
+        try shell.run()
+        shell.waitUntilExit()
+        let text = try folder.text("errors")
+        #expect(
+            text.contains(
+                "\n\(folder.path)/run: warning: the disk has no room for a scratch file of 12288 bytes: File too large; "
+                    + "hidden states aren't kept, and are computed anew each time\n"), "\(text)")
+        #expect(shell.terminationStatus == 0)
+        #expect(try Data(contentsOf: adapter) == expected)
+    }
+
     @Test("finished, it is left alone by --resume, with the status of success")
     func finished() throws {
         #expect(try train([]).status == 0)

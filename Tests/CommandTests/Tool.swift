@@ -58,6 +58,8 @@ final class RunningTool {
         return Outcome(status: status, output: try streams.text("stdout"), errors: try errorsSoFar())
     }
 
+    var identifier: Int32 { process.processIdentifier }
+
     var isRunning: Bool { process.isRunning }
 
     /// What it has written to stderr until now.

@@ -18,6 +18,17 @@ import Testing
         #expect(maps.contains("\(folder.path)/") && maps.contains("(deleted)"))
     }
 
+    @Test("lies partly or wholly in ordinary memory, as one range of addresses", arguments: [1, 4095, 10_000, 100_000])
+    func ordinary(count: Int) throws {
+        let folder = try TemporaryFolder()
+        let memory = try ScratchMemory(folder: folder.path, byteCount: 50_000, ordinaryBytes: count)
+        let bytes = UnsafeMutableRawBufferPointer(start: memory.base, count: memory.byteCount)
+        #expect(bytes.count == 50_000 && bytes.allSatisfy { $0 == 0 })
+        for index in bytes.indices { bytes[index] = UInt8(truncatingIfNeeded: index) }
+        #expect(bytes.indices.allSatisfy { bytes[$0] == UInt8(truncatingIfNeeded: $0) })
+        #expect(try FileSystem.text(of: "/proc/self/maps").contains("\(folder.path)/") == (count < 50_000))
+    }
+
     @Test("says what is wrong with the folder, or that the disk has no room")
     func errors() throws {
         let folder = try TemporaryFolder()

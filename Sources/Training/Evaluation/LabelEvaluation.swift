@@ -104,16 +104,18 @@ public func evaluateLabels(
 }
 
 /// The same, whatever the answers are.
+///
+/// - Parameter kept: The states that each pass goes on from, in their order.
 func measureLabels(
     of model: any LanguageModel, on dataset: Dataset, rowsPerPass: Int, examplesPerPass: Int, ranks: Communicator?,
-    onProgress: (Int) throws -> Void
+    startingFrom kept: ((TokenBatch) throws -> KeptStates)? = nil, onProgress: (Int) throws -> Void
 ) throws -> LabelAnswers {
     var answers = LabelAnswers()
     try forEachPass(over: dataset, rowsPerPass: rowsPerPass, examplesPerPass: examplesPerPass, ranks: ranks) {
         examples in
         let batch = model.batch(examples)
-        let rows = batch.labels.indices.filter { batch.labels[$0] != TokenBatch.ignored }
-        return model.logits(batch, rows: rows, .inference()).values.map(Double.init)
+        let context = ForwardContext.inference(startingFrom: try kept?(batch))
+        return model.logits(batch, rows: batch.labelledRows, context).values.map(Double.init)
     } consume: { examples, outputs in
         answers.add(outputs, examples)
     } onProgress: {

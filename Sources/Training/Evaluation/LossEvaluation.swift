@@ -40,14 +40,17 @@ public func evaluateLoss(
 }
 
 /// The same, whatever the loss is.
+///
+/// - Parameter kept: The states that each pass goes on from, in their order.
 func measureLoss(
     of model: any LanguageModel, on dataset: Dataset, rowsPerPass: Int, examplesPerPass: Int, ranks: Communicator?,
-    onProgress: (Int) throws -> Void
+    startingFrom kept: ((TokenBatch) throws -> KeptStates)? = nil, onProgress: (Int) throws -> Void
 ) throws -> LossSummary {
     var summary = LossSummary()
     try forEachPass(over: dataset, rowsPerPass: rowsPerPass, examplesPerPass: examplesPerPass, ranks: ranks) {
         examples in
-        let loss = model.loss(model.batch(examples), scale: 1, .inference())
+        let batch = model.batch(examples)
+        let loss = model.loss(batch, scale: 1, .inference(startingFrom: try kept?(batch)))
         return [loss.sum, Double(loss.count)]
     } consume: { examples, loss in
         summary.sum += loss[0]

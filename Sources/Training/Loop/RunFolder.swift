@@ -192,11 +192,12 @@ final class RunFolder {
         }
     }
 
-    /// Keys that may change between the parts of a run, because no number depends on them.
+    /// Keys that may change between the parts of a run, because no number depends on them, or only in how it is rounded.
     private static let changeable: Set<String> = [
         "training.output_dir", "training.logging_steps", "training.save_steps", "training.save_total_limit",
         "training.eval_steps", "training.per_device_eval_batch_size", "training.gradient_checkpointing",
-        "data.validation", "training.optim_paging_dir",
+        "data.validation", "training.optim_paging_dir", "training.keep_hidden_states", "training.hidden_states_memory",
+        "training.hidden_states_dir",
     ]
 
     /// The length of a run, which may grow.

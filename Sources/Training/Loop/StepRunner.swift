@@ -1,5 +1,5 @@
 public import Batches
-import Layers
+public import Layers
 public import Methods
 public import Models
 public import Ranks
@@ -52,6 +52,16 @@ public struct StepRunner {
     ///   - batches: This rank's parts of the micro-batches, which may be empty.
     ///   - firstPass: The number of the first micro-batch in the whole run, which names its random choices.
     public func step(_ batches: [TokenBatch], firstPass: Int, learningRate: Double) -> StepResult {
+        step(batches, firstPass: firstPass, learningRate: learningRate) { _ in nil }
+    }
+
+    /// The same from states that are kept.
+    ///
+    /// - Parameter kept: The states that a micro-batch goes on from, by its number among these; nil where it begins with
+    ///   its tokens.
+    public func step(
+        _ batches: [TokenBatch], firstPass: Int, learningRate: Double, startingFrom kept: (Int) throws -> KeptStates?
+    ) rethrows -> StepResult {
         var result = StepResult()
         result.learningRate = learningRate
         result.targetCount = ranks.sum(batches.reduce(0) { $0 + $1.labelCount })
@@ -59,7 +69,7 @@ public struct StepRunner {
         for (index, batch) in batches.enumerated() where batch.sequenceCount > 0 {
             let context = ForwardContext.training(
                 seed: seed, pass: UInt64((firstPass + index) * ranks.count + ranks.rank),
-                isCheckpointing: isCheckpointing)
+                isCheckpointing: isCheckpointing, startingFrom: try kept(index))
             let loss = model.loss(batch, scale: scale, context)
             result.lossSum += loss.sum
             result.tokenCount += batch.tokenCount

@@ -37,6 +37,8 @@ public final class Trainer {
     let warnings: [Problem]
     /// How the method began.
     let notes: [String]
+    private let hiddenStatePlan: HiddenStatePlan?
+    private var hiddenStates: HiddenStateStore?
 
     var settings: TrainingSettings { configuration.training }
 
@@ -133,7 +135,15 @@ public final class Trainer {
                 configuration: self.configuration, stepCount: stepCount, stepsPerEpoch: stepsPerEpoch,
                 batchCount: batches.count, memory: TrainingMemory(optimizer)
             ).warnings + told
-        self.notes = notes
+        hiddenStatePlan// Ranks would each come to hold the states of all records, and wait for each other's.
+        =
+            settings.hiddenStates.keeping == .off || ranks != nil
+            ? nil
+            : HiddenStatePlan(
+                base.model, training: batches.dataset, isRepeated: stepCount > stepsPerEpoch,
+                validation: settings.evaluationCount(steps: stepCount, stepsPerEpoch: stepsPerEpoch) > 1
+                    ? validation : nil, memoryLimit: settings.hiddenStates.memoryLimit)
+        self.notes = notes + (hiddenStatePlan?.notes ?? [])
         runner = StepRunner(
             model: base.model, installation: installation, optimizer: optimizer, seed: settings.seed,
             isCheckpointing: settings.isCheckpointing, ranks: ranks)
@@ -168,6 +178,7 @@ public final class Trainer {
         }
         lastEvaluatedStep = ranks.fromFirst(log?.lastEvaluation.map { "\($0.step)" }).flatMap { Int($0) }
         observer.started(plan(firstStep: progress.step, folder: settings.outputFolder))
+        try makeHiddenStateStore(in: settings.outputFolder)
         var meter = RunMeter(progress)
         // A run may have been stopped while it evaluated.
         var isStopping = try !evaluateIfDue(&progress, &meter, log, anyShouldStop)
@@ -229,6 +240,24 @@ public final class Trainer {
                         + "one on a disk by training.optim_paging_dir", file: folder, severity: .warning))
         }
         try optimizer.state.allocate(in: folder)
+    }
+
+    private func makeHiddenStateStore(in outputFolder: String) throws {
+        guard let plan = hiddenStatePlan, plan.rowCount > 0 else { return }
+        let folder = settings.hiddenStates.scratchFolder ?? outputFolder
+        if plan.scratchBytes > 0, ScratchMemory.isInMemory(folder) {
+            observer.warned(
+                Problem(
+                    "the folder's files lie in memory themselves, so that hidden states there save none: name one on a "
+                        + "disk by training.hidden_states_dir", file: folder, severity: .warning))
+        }
+        do {
+            hiddenStates = try HiddenStateStore(plan, of: base.model, batches, folder: folder)
+        } catch var problem as Problem where problem.exitStatus == .inputOutput {
+            problem.message += "; hidden states aren't kept, and are computed anew each time"
+            problem.severity = .warning
+            observer.warned(problem)
+        }
     }
 
     /// Writes a checkpoint.
@@ -293,12 +322,13 @@ public final class Trainer {
         let (epoch, index) = step.quotientAndRemainder(dividingBy: stepsPerEpoch)
         let first = index * settings.accumulation
         let indices = first..<min(first + settings.accumulation, batches.count)
-        let result = runner.step(
+        let result = try runner.step(
             try indices.map { batch(ranks.share(of: try batches.examples(epoch: epoch, index: $0))) },
             firstPass: epoch * batches.count + first,
             learningRate: settings.learningRate
                 * settings.schedule.factor(
-                    step: step, warmup: settings.warmupSteps(of: stepCount), total: stepCount))
+                    step: step, warmup: settings.warmupSteps(of: stepCount), total: stepCount),
+            startingFrom: { try hiddenStates?.states(of: batches.indices(epoch: epoch, index: first + $0)) })
         guard result.isFinite else {
             try base.weights?.requireFinite()
             let places = places(indices.flatMap { batches.indices(epoch: epoch, index: $0) })
@@ -453,12 +483,12 @@ public final class Trainer {
         guard let labels = base.labels else {
             let loss = try measureLoss(
                 of: base.model, on: validation, rowsPerPass: .max, examplesPerPass: batchSize, ranks: ranks,
-                onProgress: progressed)
+                startingFrom: hiddenStates?.evaluation(), onProgress: progressed)
             return (loss.loss, loss.tokens, [])
         }
         let answers = try measureLabels(
             of: base.model, on: validation, rowsPerPass: .max, examplesPerPass: batchSize, ranks: ranks,
-            onProgress: progressed)
+            startingFrom: hiddenStates?.evaluation(), onProgress: progressed)
         return (answers.loss, answers.count, answers.scores(labels))
     }
 

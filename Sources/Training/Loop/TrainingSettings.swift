@@ -12,6 +12,7 @@ public struct TrainingSettings: Sendable, Hashable {
     public var accumulation: Int
     /// Whether blocks are computed again on the way back instead of keeping what that needs.
     public var isCheckpointing: Bool
+    public var hiddenStates: HiddenStateSettings
     public var learningRate: Double
     /// Whether the rate is the method's own, because the configuration gives none.
     public var hasDefaultRate: Bool
@@ -40,6 +41,7 @@ public struct TrainingSettings: Sendable, Hashable {
         evaluationBatchSize = section.int("per_device_eval_batch_size", default: 8, in: 1...Self.largest)
         accumulation = section.int("gradient_accumulation_steps", default: 1, in: 1...Self.largest)
         isCheckpointing = section.bool("gradient_checkpointing", default: false)
+        hiddenStates = HiddenStateSettings(section)
         learningRate = section.double("learning_rate", dependentDefault: rate, in: 0...)
         hasDefaultRate = !section.has("learning_rate")
         schedule = section.choice("lr_scheduler_type", default: LearningRateSchedule.linear)
@@ -65,5 +67,11 @@ public struct TrainingSettings: Sendable, Hashable {
         if let maximumSteps { return maximumSteps }
         let steps = (epochs * Double(stepsPerEpoch(batches: batches))).rounded(.up)
         return Int(min(max(1, steps), Double(Self.largest)))
+    }
+
+    /// How often a run of so many steps evaluates: the last step is always evaluated.
+    func evaluationCount(steps: Int, stepsPerEpoch: Int) -> Int {
+        let interval = evaluationSteps ?? stepsPerEpoch
+        return (steps - 1) / interval + 1
     }
 }
