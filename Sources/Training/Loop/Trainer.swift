@@ -135,14 +135,15 @@ public final class Trainer {
                 configuration: self.configuration, stepCount: stepCount, stepsPerEpoch: stepsPerEpoch,
                 batchCount: batches.count, memory: TrainingMemory(optimizer)
             ).warnings + told
-        hiddenStatePlan// Ranks would each come to hold the states of all records, and wait for each other's.
-        =
-            settings.hiddenStates.keeping == .off || ranks != nil
+        // Ranks would each come to hold the states of all records, and wait for each other's.
+        let keepsNone = settings.hiddenStates.keeping == .off || ranks != nil
+        let isEvaluatedAgain = settings.evaluationCount(steps: stepCount, stepsPerEpoch: stepsPerEpoch) > 1
+        hiddenStatePlan =
+            keepsNone
             ? nil
             : HiddenStatePlan(
                 base.model, training: batches.dataset, isRepeated: stepCount > stepsPerEpoch,
-                validation: settings.evaluationCount(steps: stepCount, stepsPerEpoch: stepsPerEpoch) > 1
-                    ? validation : nil, memoryLimit: settings.hiddenStates.memoryLimit)
+                validation: isEvaluatedAgain ? validation : nil, memoryLimit: settings.hiddenStates.memoryLimit)
         self.notes = notes + (hiddenStatePlan?.notes ?? [])
         runner = StepRunner(
             model: base.model, installation: installation, optimizer: optimizer, seed: settings.seed,
