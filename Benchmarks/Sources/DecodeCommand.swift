@@ -50,7 +50,8 @@ struct DecodeCommand: ParsableCommand {
         func generator(newTokens: Int) -> Generator {
             Generator(
                 model: base.model, endIDs: [],
-                settings: GenerationSettings(maximumNewTokens: newTokens, sampling: nil), batchSize: batch)
+                settings: GenerationSettings(maximumNewTokens: newTokens, sampling: nil), batchSize: batch,
+                sharesBeginnings: true)
         }
         let weightBytes = base.model.bytesReadPerToken
         let memory = MemoryRate(bytes: weightBytes)

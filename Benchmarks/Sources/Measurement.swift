@@ -204,11 +204,25 @@ extension Measurement {
                     "prompt-\(batch)", "decode", mode: "decode",
                     ["--batch", batch, "--prompt-length", "512", "--new-tokens", "1", "--rounds", "1"], rounds: 2),
             ]
-        } + [
-            measurement(
-                "generation", "generate", mode: "records",
-                ["--batch", "16", "--count", "64", "--data", paths.evaluationData], rounds: 2)
-        ]
+        }
+            + [
+                measurement(
+                    "generation", "generate", mode: "records",
+                    ["--batch", "16", "--count", "64", "--data", paths.evaluationData], rounds: 2)
+            ].map { measurement in
+                var measurement = measurement
+                measurement.ours.append("--separately")
+                return measurement
+            } + shots(common + ["--data", paths.evaluationData])
+    }
+
+    /// Records shown before each question, computed once and for each of them.
+    private static func shots(_ common: [String]) -> [Measurement] {
+        let texts = ["generate", "--batch", "16", "--count", "48", "--shots", "5"] + common
+        return [
+            ("shots", texts), ("shots-separate", texts + ["--separately"]),
+            ("shots-labels", ["labels", "--shots", "5"] + common),
+        ].map { Measurement(id: $0, part: "shots", ours: $1, rounds: 2) }
     }
 }
 

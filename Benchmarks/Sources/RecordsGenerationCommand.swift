@@ -29,6 +29,12 @@ struct RecordsGenerationCommand: ParsableCommand {
     @Option(help: "Instead of the completions' lengths: tokens that each prompt gets.")
     var newTokens: Int?
 
+    @Option(help: "Records shown before each prompt, of the data's end.")
+    var shots = 0
+
+    @Flag(help: "Compute what prompts begin with alike for each of them.")
+    var separately = false
+
     @Option(help: "Threads; by default one for each processor.")
     var threads = WorkerPool.shared.threadCount
 
@@ -42,13 +48,16 @@ struct RecordsGenerationCommand: ParsableCommand {
         let groups = try PromptGroup.load(
             paths: [data], prompt: Template("{mr}\n"), completion: Template("{ref}"), limit: nil)
         let chosen = groups.prefix(count ?? groups.count)
-        let prompts = chosen.map { codec.given($0.prompt, isContinuation: false) }
+        let shown = groups.suffix(shots).map { $0.prompt.source + ($0.references.first ?? "") + FewShot.separator }
+        let context = shots == 0 ? [] : codec.opening(shown.joined())
+        let prompts = chosen.map { context + codec.given($0.prompt, isContinuation: shots > 0) }
         let limits = chosen.map {
             newTokens ?? codec.ids(of: $0.references.first ?? "", isContinuation: codec.answerOpening == nil).count + 1
         }
         let generator = Generator(
             model: base.model, endIDs: [],
-            settings: GenerationSettings(maximumNewTokens: limits.max() ?? 0, sampling: nil), batchSize: batch)
+            settings: GenerationSettings(maximumNewTokens: limits.max() ?? 0, sampling: nil), batchSize: batch,
+            sharesBeginnings: !separately)
         _ = try generator.generate(
             Array(prompts.prefix(batch)), firstIndex: 0, limits: prompts.prefix(batch).map { _ in 2 })
         let start = ContinuousClock.now
@@ -58,6 +67,7 @@ struct RecordsGenerationCommand: ParsableCommand {
         let newCount = texts.reduce(0) { $0 + $1.tokens.count }
         emit([
             "side": "peft", "measurement": "generation", "threads": .integer(threads), "batch": .integer(batch),
+            "shots": .integer(shots), "shares": .boolean(!separately),
             "kernel": .string(Processor.matrixKernel),
             "records": .integer(groups.reduce(0) { $0 + $1.references.count }),
             "distinct_prompts": .integer(groups.count), "prompts": .integer(prompts.count),

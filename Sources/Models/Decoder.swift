@@ -175,6 +175,8 @@ extension DecoderModel {
             layerCount: shape.layerCount, sequences: sequences,
             capacity: capacity + (decoder.prompt?.positionOffset ?? 0), width: shape.heads.keyValueWidth)
         if sequences > 0, let prompt = decoder.prompt { cache.begin(with: prompt.prefixes(.inference()).own) }
+        let leading = decoder.prompt?.leadingCount ?? 0
+        cache.read(prompts.map { $0.count + leading }, behind: decoder.prompt?.prefixCount ?? 0)
         return cache
     }
 }

@@ -127,4 +127,46 @@ import Testing
         expectRows(Array(y.values.prefix(16)), sequences[0], rows: 2..<3)
         expectRows(Array(y.values.dropFirst(16)), sequences[2], rows: 1..<2)
     }
+
+    @Test(
+        "goes on from what another sequence has so far, of which several share one copy, with the bits of a whole one")
+    func beginnings() {
+        let whole = sequence(40, seed: 1)
+        let others = [sequence(3, seed: 2), sequence(9, seed: 3)]
+        let first = KeyValueCache(layerCount: 1, sequences: 1, capacity: 40, width: 8)
+        func attend(_ cache: KeyValueCache, _ rows: [[Float]], lengths: [Int]) -> [Float] {
+            cache.attend(
+                .packed(packed(rows)), layer: 0,
+                offsets: lengths.reduce(into: [0]) { $0.append($0[$0.count - 1] + $1) },
+                heads: Self.heads, scale: 0.5
+            ).values
+        }
+        let width = Self.heads.outputWidth
+        first.read([40], behind: 0)
+        let start = attend(first, Array(whole[..<30]), lengths: [30])
+        let beginning = first.beginning(of: 0)
+        #expect(beginning.count == 30 && beginning.prefix(17).count == 17 && beginning.prefix(0).count == 0)
+        // What the sequence gets later is no part of it.
+        let rest = attend(first, Array(whole[30...]), lengths: [10])
+        #expect(
+            start + rest
+                == attend(KeyValueCache(layerCount: 1, sequences: 1, capacity: 40, width: 8), whole, lengths: [40]))
+
+        let cache = KeyValueCache(continuing: [beginning, beginning.prefix(17)], capacities: [4, 9])
+        #expect(cache.lengths == [30, 17])
+        cache.read([33, 26], behind: 0)
+        let found = attend(cache, others[0] + others[1], lengths: [3, 9])
+        for (index, texts) in [Array(whole[..<30]) + others[0], Array(whole[..<17]) + others[1]].enumerated() {
+            let alone = KeyValueCache(layerCount: 1, sequences: 1, capacity: 40, width: 8)
+            let expected = attend(alone, texts, lengths: [texts.count]).suffix(others[index].count * width)
+            #expect(Array(found[(index == 0 ? 0 : 3 * width)...].prefix(expected.count)) == Array(expected))
+            // One new token, behind a beginning of two parts.
+            let forked = KeyValueCache(continuing: [cache.beginning(of: index)], capacities: [1])
+            #expect(attend(forked, [whole[39]], lengths: [1]) == attend(alone, [whole[39]], lengths: [1]))
+        }
+        cache.keep([1, 0, 0])
+        let last = attend(cache, [whole[3], whole[4], whole[5]], lengths: [1, 1, 1])
+        #expect(last.count == 3 * width && cache.lengths == [27, 34, 34])
+        expectRows(Array(last.suffix(width)), Array(whole[..<30]) + others[0] + [whole[5]], rows: 33..<34)
+    }
 }

@@ -188,17 +188,23 @@ private let misuses: [ShapeCheckTests.Misuse] = [
     .init("KeyValuePrefix: keys [2, 4], values [1, 4]") {
         _ = KeyValuePrefix(keys: tensor(2, 4), values: tensor(1, 4))
     },
-    .init("CachedSequence: queries -1..<2 of 1 tokens") {
-        _ = CachedSequence(rows: -1..<2, keys: tensor(1).data, values: tensor(1).data, length: 1)
+    .init("KeyValueRows: -1 tokens") { _ = KeyValueRows(keys: tensor(1).data, values: tensor(1).data, count: -1) },
+    .init("CachedSequence: queries -1..<2 of 3 that are read") {
+        _ = CachedSequence(rows: -1..<2, parts: [], readCount: 3)
+    },
+    .init("CachedSequence: queries 0..<2 of 1 that are read") {
+        _ = CachedSequence(rows: 0..<2, parts: [], readCount: 1)
     },
     .init("attendCached: [2] queries of [1] tokens") {
-        let sequence = CachedSequence(rows: 0..<2, keys: tensor(4).data, values: tensor(4).data, length: 1)
+        let sequence = CachedSequence(
+            rows: 0..<2, parts: [.init(keys: tensor(4).data, values: tensor(4).data, count: 1)], readCount: 2)
         _ = attendCached(tensor(2, 16), sequences: [sequence], heads: heads, scale: 1)
     },
     .init(
         "attendCached: queries [1, 16] for AttentionHeads(count: 2, keyValueCount: 1, size: 4), rows [Range(0..<2)]"
     ) {
-        let sequence = CachedSequence(rows: 0..<2, keys: tensor(8).data, values: tensor(8).data, length: 2)
+        let sequence = CachedSequence(
+            rows: 0..<2, parts: [.init(keys: tensor(8).data, values: tensor(8).data, count: 2)], readCount: 2)
         _ = attendCached(tensor(1, 16), sequences: [sequence], heads: heads, scale: 1)
     },
     .init("layerNorm: x [2, 3], weight [3], bias [2]") {

@@ -86,7 +86,9 @@ func attentionForward(
     _ head: AttentionHead, range: Range<Int>, output: UnsafeMutablePointer<Float>, outputStride: Int,
     logSums: UnsafeMutablePointer<Float>?
 ) {
-    let head = head.dropping(keys: min(head.firstKey(of: range.lowerBound), head.keys.count))
+    // Whole blocks, so that where blocks begin, and with it the bits, doesn't depend on the queries that are computed together.
+    let unseen = min(head.firstKey(of: range.lowerBound), head.keys.count)
+    let head = head.dropping(keys: unseen / AttentionBlock.keys * AttentionBlock.keys)
     let width = Panel.padded(head.queries.width)
     let keyCount = head.visibleKeys(before: range.upperBound)
     let paddedKeys = Panel.padded(keyCount)

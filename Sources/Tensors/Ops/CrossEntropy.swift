@@ -49,6 +49,18 @@ package func softmaxCrossEntropy(
     }
 }
 
+/// −log p of some tokens by one row of logits.
+package func crossEntropies(of tokens: [Int32], in logits: Tensor, row: Int) -> [Double] {
+    let vocabulary = logits.columnCount
+    require(row >= 0 && row < logits.rowCount, "crossEntropies: row \(row) of \(logits.shape)")
+    let z = logits.data + row * vocabulary
+    let largest = rowMaximum(z, count: vocabulary)
+    let sum = sumOfExponentials(z, count: vocabulary, largest: largest, storing: nil)
+    return withExtendedLifetime(logits) {
+        tokens.map { Double(Float(Double(largest) - Double(z[checked($0, vocabulary)]) + log(sum))) }
+    }
+}
+
 @inline(__always) private func checked(_ label: Int32, _ vocabulary: Int) -> Int {
     require(label >= 0 && Int(label) < vocabulary, "softmaxCrossEntropy: label \(label) of \(vocabulary)")
     return Int(label)

@@ -8,6 +8,8 @@ public struct Loss {
     public let sum: Double
     /// The number of labelled rows.
     public let count: Int
+    /// −log p(label) of each labelled row, [count]; for regression its squared error.
+    public let rows: Tensor
 }
 
 /// The cross-entropy of a language model's head over the labelled rows: logits = h · Wᵀ + u · Bᵀ, computed by chunks of
@@ -101,5 +103,5 @@ package func languageModelLoss(
                 target.add(gradient)
             }
         })
-    return Loss(tensor: recorded, sum: sum, count: rows)
+    return Loss(tensor: recorded, sum: sum, count: rows, rows: losses)
 }

@@ -31,5 +31,5 @@ public func logitsLoss(_ logits: Tensor, labels: [Int32], scale: Float) -> Loss 
             target.add(gradient)
         }
     ])
-    return Loss(tensor: tensor, sum: sum, count: rows)
+    return Loss(tensor: tensor, sum: sum, count: rows, rows: losses)
 }

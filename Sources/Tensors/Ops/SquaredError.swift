@@ -19,5 +19,7 @@ public func squaredError(_ predictions: Tensor, targets: [Float], scale: Float) 
             }
         }
     ])
-    return Loss(tensor: tensor, sum: sum, count: targets.count)
+    return Loss(
+        tensor: tensor, sum: sum, count: targets.count,
+        rows: Tensor(differences.map { Float($0 * $0) }, shape: [targets.count]))
 }

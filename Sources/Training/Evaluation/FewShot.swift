@@ -91,7 +91,7 @@ extension Dataset {
 ///
 /// - Parameters:
 ///   - ranks: The ranks that share the examples out, each of which gets all answers; no bit depends on them.
-///   - onProgress: Called after each example with the number of examples done.
+///   - onProgress: Called after some passes with the number of examples done.
 /// - Throws: `Problem` with file and line where a record can't be used, and where texts don't fit the model.
 public func evaluateLabels(
     byPrompting base: BaseModel, on dataset: Dataset, labels: LabelSet, shots: FewShot?,
@@ -109,7 +109,7 @@ public func evaluateLabels(
                 + "trained head can tell it")
     }
     let longest = endings.reduce(0) { max($0, $1.count) }
-    let told = try ranks.map(dataset.count) { index in
+    func question(_ index: Int) throws -> (tokens: [Int32], label: Int) {
         let (text, label) = try dataset.texts(of: index)
         func problem(_ message: String) -> Problem {
             let place = dataset.place(of: index)
@@ -132,15 +132,31 @@ public func evaluateLabels(
             _ = try dataset.example(index)
             defect("evaluateLabels: a label that is none")
         }
-        let scores = endings.map { ending in
-            let example = codec.example(given: question, wanted: ending)
-            return -base.model.loss(base.model.batch([example]), scale: 1, .inference()).sum
-        }
-        if !scores.allSatisfy(\.isFinite) { throw nonFiniteResult("the loss", of: base.model) }
-        try onProgress(index + 1)
-        return [Double(number)] + scores
+        return (question, Int(number))
     }
     var answers = LabelAnswers()
-    for numbers in told { answers.add(Array(numbers.dropFirst()), Int(numbers[0])) }
+    var prompting: LabelPrompting?
+    for start in stride(from: 0, to: dataset.count, by: LabelPrompting.textsAtOnce) {
+        let questions = try (start..<min(dataset.count, start + LabelPrompting.textsAtOnce)).map(question)
+        let texts = questions.map(\.tokens)
+        let asked =
+            prompting
+            ?? LabelPrompting(base.model, endings: endings, opening: codec.answerOpening, texts: texts)
+        prompting = asked
+        var passes: [Range<Int>] = []
+        while let first = passes.isEmpty ? 0 : passes.last?.upperBound, first < texts.count {
+            passes.append(first..<asked.passEnd(texts, from: first))
+        }
+        // Ranks share out whole passes, so that each has the bits that it has in one process.
+        let losses = try ranks.map(passes.count) { pass in
+            let losses = asked.losses(behind: texts[passes[pass]]).flatMap { $0 }
+            if !losses.allSatisfy(\.isFinite) { throw nonFiniteResult("the loss", of: base.model) }
+            return losses
+        }.flatMap { $0 }
+        for (place, question) in questions.enumerated() {
+            answers.add(losses[place * endings.count..<(place + 1) * endings.count].map(-), question.label)
+        }
+        try onProgress(start + texts.count)
+    }
     return answers
 }

@@ -111,8 +111,9 @@ func measureLabels(
     startingFrom kept: ((TokenBatch) throws -> KeptStates)? = nil, onProgress: (Int) throws -> Void
 ) throws -> LabelAnswers {
     var answers = LabelAnswers()
-    try forEachPass(over: dataset, rowsPerPass: rowsPerPass, examplesPerPass: examplesPerPass, ranks: ranks) {
-        examples in
+    try forEachPass(
+        over: dataset, rowsPerPass: rowsPerPass, examplesPerPass: examplesPerPass, ranks: ranks, rows: \.passCount
+    ) { examples in
         let batch = model.batch(examples)
         let context = ForwardContext.inference(startingFrom: try kept?(batch))
         return model.logits(batch, rows: batch.labelledRows, context).values.map(Double.init)

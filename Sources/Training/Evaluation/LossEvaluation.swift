@@ -1,7 +1,7 @@
 import Batches
 public import Datasets
-import Layers
 import Glibc
+import Layers
 public import Models
 public import Ranks
 import Tensors
@@ -34,6 +34,7 @@ public func evaluateLoss(
 ) throws -> LossSummary {
     let summary = try measureLoss(
         of: model, on: dataset, rowsPerPass: rowsPerPass, examplesPerPass: examplesPerPass, ranks: ranks,
+        sharesBeginnings: true,
         onProgress: onProgress)
     if !summary.sum.isFinite { throw nonFiniteResult("the loss", of: model) }
     return summary
@@ -41,16 +42,53 @@ public func evaluateLoss(
 
 /// The same, whatever the loss is.
 ///
-/// - Parameter kept: The states that each pass goes on from, in their order.
+/// - Parameters:
+///   - sharesBeginnings: Whether what prompts begin with alike, records that are shown before each say, is computed once; the
+///     last digits of the loss depend on it.
+///   - kept: The states that each pass goes on from, in their order.
 func measureLoss(
     of model: any LanguageModel, on dataset: Dataset, rowsPerPass: Int, examplesPerPass: Int, ranks: Communicator?,
-    startingFrom kept: ((TokenBatch) throws -> KeptStates)? = nil, onProgress: (Int) throws -> Void
+    sharesBeginnings: Bool, startingFrom kept: ((TokenBatch) throws -> KeptStates)? = nil,
+    onProgress: (Int) throws -> Void
 ) throws -> LossSummary {
     var summary = LossSummary()
-    try forEachPass(over: dataset, rowsPerPass: rowsPerPass, examplesPerPass: examplesPerPass, ranks: ranks) {
-        examples in
-        let batch = model.batch(examples)
-        let loss = model.loss(batch, scale: 1, .inference(startingFrom: try kept?(batch)))
+    // Of the first examples, so that all ranks have the same.
+    var prompts: [[Int32]] = []
+    if sharesBeginnings, !model.hasEncoder {
+        var count = 0
+        while prompts.count < LabelPrompting.textsAtOnce, prompts.count < dataset.count, count < rowsPerPass {
+            let prompt = try dataset.example(prompts.count).prompt
+            count += prompt.count
+            prompts.append(prompt)
+        }
+    }
+    let common = CommonBeginning(of: prompts, model, keepsBits: false)
+    func shared(_ example: Example) -> Int {
+        common?.count(in: example.prompt, atMost: example.prompt.count - 1) ?? 0
+    }
+    // Keys and values of all layers stay where the pass goes on from others.
+    func rows(_ example: Example) -> Int {
+        common == nil ? example.passCount : 4 * (example.passCount - shared(example))
+    }
+    try forEachPass(
+        over: dataset, rowsPerPass: rowsPerPass, examplesPerPass: examplesPerPass, ranks: ranks, rows: rows
+    ) { examples in
+        let loss: Loss
+        if let common {
+            let counts = examples.map(shared)
+            let cache = model.makeCache(prompts: [], capacity: 0)
+            for (example, count) in zip(examples, counts) {
+                let text = Array(example.tokens.prefix(example.rowCount))
+                cache.append(
+                    count == 0
+                        ? model.makeCache(prompts: [text], capacity: text.count)
+                        : common.cache(for: text, sharing: count, capacity: text.count))
+            }
+            loss = model.loss(TokenBatch(examples, behind: counts), scale: 1, .inference(cache: cache))
+        } else {
+            let batch = model.batch(examples)
+            loss = model.loss(batch, scale: 1, .inference(startingFrom: try kept?(batch)))
+        }
         return [loss.sum, Double(loss.count)]
     } consume: { examples, loss in
         summary.sum += loss[0]
@@ -60,4 +98,9 @@ func measureLoss(
         try onProgress(summary.examples)
     }
     return summary
+}
+
+extension Example {
+    /// What comes before all that is learned.
+    fileprivate var prompt: [Int32] { Array(tokens.prefix(targets.first?.lowerBound ?? 0)) }
 }

@@ -9,12 +9,14 @@ private let passesPerRound = 4
 /// numbers of all of them.
 ///
 /// - Parameters:
+///   - count: The rows that an example takes.
 ///   - compute: Gives a pass's numbers.
 ///   - consume: Called with each pass, in their order, and its numbers.
 ///   - onProgress: Called on all ranks after the same passes.
 func forEachPass(
     over dataset: Dataset, rowsPerPass: Int, examplesPerPass: Int, ranks: Communicator?,
-    compute: ([Example]) throws -> [Double], consume: ([Example], [Double]) throws -> Void,
+    rows count: (Example) -> Int, compute: ([Example]) throws -> [Double],
+    consume: ([Example], [Double]) throws -> Void,
     onProgress: () throws -> Void
 ) throws {
     var round: [[Example]] = []
@@ -29,7 +31,7 @@ func forEachPass(
     var rows = 0
     for index in 0..<dataset.count {
         let example = try dataset.example(index)
-        let isFull = pending.count == examplesPerPass || rows + example.passCount > rowsPerPass
+        let isFull = pending.count == examplesPerPass || rows + count(example) > rowsPerPass
         if !pending.isEmpty, isFull {
             round.append(pending)
             pending = []
@@ -37,7 +39,7 @@ func forEachPass(
             if round.count == passes { try endRound() }
         }
         pending.append(example)
-        rows += example.passCount
+        rows += count(example)
     }
     if !pending.isEmpty { round.append(pending) }
     if !round.isEmpty { try endRound() }

@@ -45,16 +45,23 @@ public struct Generation: Sendable, Hashable {
 ///
 /// What a prompt gets doesn't depend on the prompts beside it.
 public final class Generator {
-    /// Sequences under way at a time: as many rows as are multiplied in one reading of the weights.
-    public static let batchSize = 16
+    /// Sequences under way at a time: as many rows as are multiplied in one reading of the weights. For our own kernels that
+    /// reading takes as long as the products of twenty rows or so.
+    public static let batchSize = BlockProduct.isPreferred ? 32 : 16
+
+    /// Sequences that are taken on whatever memory they take, and what the keys and values of more may take with theirs.
+    private static let certainSequences = 16
+    private static let cacheBytes = 512 << 20
 
     private let model: any LanguageModel
     private let endIDs: Set<Int32>
     private let settings: GenerationSettings
     private let batchSize: Int
+    private let sharesBeginnings: Bool
+    private let pass: SharedPass
     /// The most rows of a pass that takes more than one sequence on: in a larger one the bits of a row would depend on the
     /// others. Where weights lie as [outputs, inputs] that are so few that each prompt has a pass of its own.
-    package let rowsOfPass: Int
+    package var rowsOfPass: Int { pass.rows }
 
     /// Stops at any of the tokens that end a text for `base`.
     public convenience init(_ base: BaseModel, settings: GenerationSettings) {
@@ -63,32 +70,45 @@ public final class Generator {
 
     /// - Parameter endIDs: The tokens of which each ends a text.
     public convenience init(model: any LanguageModel, endIDs: Set<Int32>, settings: GenerationSettings) {
-        self.init(model: model, endIDs: endIDs, settings: settings, batchSize: Self.batchSize)
+        self.init(
+            model: model, endIDs: endIDs, settings: settings, batchSize: Self.batchSize, sharesBeginnings: true)
     }
 
-    /// - Parameter batchSize: Sequences under way at a time; no result depends on it.
-    package init(model: any LanguageModel, endIDs: Set<Int32>, settings: GenerationSettings, batchSize: Int) {
+    /// No result depends on the last two.
+    ///
+    /// - Parameters:
+    ///   - batchSize: Sequences under way at a time.
+    ///   - sharesBeginnings: Whether what prompts begin with alike is computed once.
+    package init(
+        model: any LanguageModel, endIDs: Set<Int32>, settings: GenerationSettings, batchSize: Int,
+        sharesBeginnings: Bool
+    ) {
         require(batchSize > 0, "Generator: \(batchSize) sequences at a time")
         self.model = model
         self.endIDs = endIDs
         self.settings = settings
         self.batchSize = batchSize
-        rowsOfPass = SharedPass(model).rows
+        self.sharesBeginnings = sharesBeginnings
+        pass = SharedPass(model)
     }
 
     /// One sequence under way.
     private struct Line {
         let index: Int
+        /// Tokens that it may have in the cache, but for what it shares with others.
+        var ownTokens = 0
         /// What is gone on from.
         let opening: [Int32]
         /// New tokens at most.
         let limit: Int
         var generation = Generation()
         var sampler: Sampler?
+        /// How much of the opening is in the cache already, before the first new token.
+        var seen = 0
         var length: Int { opening.count + generation.tokens.count }
         /// What the model has not seen yet, and its first position.
-        var newTokens: [Int32] { generation.tokens.last.map { [$0] } ?? opening }
-        var start: Int { generation.tokens.isEmpty ? 0 : length - 1 }
+        var newTokens: [Int32] { generation.tokens.last.map { [$0] } ?? Array(opening[seen...]) }
+        var start: Int { generation.tokens.isEmpty ? seen : length - 1 }
     }
 
     /// Continues every prompt.
@@ -117,6 +137,7 @@ public final class Generator {
         var results = [Generation](repeating: Generation(), count: prompts.count)
         var lines: [Line] = []
         let cache = model.makeCache(prompts: [], capacity: 0)
+        let common = commonBeginning(of: prompts, limits)
         var next = 0
         func finish(_ line: Line) {
             results[line.index] = line.generation
@@ -132,15 +153,26 @@ public final class Generator {
                     finish(line)
                     continue
                 }
-                // In a pass of more rows than this, a row's bits would depend on the others: a long prompt goes alone.
-                let count = line.opening.count + (model.hasEncoder ? 0 : model.prompt?.leadingCount ?? 0)
+                let capacity = min(model.maximumLength, line.opening.count.addingClamping(line.limit))
+                let shared = common?.count(in: line.opening, atMost: line.opening.count - 1) ?? 0
+                line.ownTokens = (capacity - shared).addingClamping(model.hasEncoder ? prompt.count : 0)
+                let total = lines.reduce(line.ownTokens) { $0.addingClamping($1.ownTokens) }
+                if lines.count >= Self.certainSequences, total > tokensAtOnce { break }
+                let pieces = pass.pieces(
+                    from: shared, to: line.opening.count, leading: shared == 0 ? model.leadingRows : 0)
+                line.seen = pieces.last?.lowerBound ?? 0
+                // In a pass of more rows than this, a row's bits would depend on the others: what is long goes alone.
+                let count = line.opening.count - line.seen + (line.seen == 0 ? model.leadingRows : 0)
                 let isLong = count + batchSize > rowsOfPass
                 if !isLong && rows + count > rowsOfPass { break }
                 next += 1
                 line.sampler = settings.sampling.map { Sampler($0, index: firstIndex + line.index) }
-                let own = model.makeCache(
-                    prompts: [prompt],
-                    capacity: min(model.maximumLength, line.opening.count.addingClamping(line.limit)))
+                let own =
+                    shared == 0
+                    ? model.makeCache(prompts: [prompt], capacity: capacity)
+                    : common?.cache(for: prompt, sharing: shared, capacity: capacity)
+                guard let own else { defect("Generator: a beginning without its keys and values") }
+                model.read(line.opening, pieces.dropLast(), own)
                 var added = [line]
                 if isLong { try advance(&added, own, onToken, finish) } else { rows += count }
                 lines += added
@@ -149,6 +181,19 @@ public final class Generator {
             if lines.isEmpty { return results }
             try advance(&lines, cache, onToken, finish)
         }
+    }
+
+    /// Tokens whose keys and values take as much memory as those of many sequences may.
+    private var tokensAtOnce: Int {
+        let shape = model.promptShape
+        return Self.cacheBytes / max(1, 2 * 4 * shape.layerCount * shape.heads.keyValueWidth)
+    }
+
+    /// What prompts that get tokens begin with alike.
+    private func commonBeginning(of prompts: [[Int32]], _ limits: [Int]) -> CommonBeginning? {
+        if !sharesBeginnings || model.hasEncoder { return nil }
+        let continued = zip(prompts, limits).filter { $1 > 0 && $0.count < model.maximumLength }
+        return CommonBeginning(of: continued.map(\.0), model, keepsBits: true)
     }
 
     /// One pass, from which each line gets its next token; those that are complete are dropped, from the cache too.

@@ -484,7 +484,7 @@ public final class Trainer {
         guard let labels = base.labels else {
             let loss = try measureLoss(
                 of: base.model, on: validation, rowsPerPass: .max, examplesPerPass: batchSize, ranks: ranks,
-                startingFrom: hiddenStates?.evaluation(), onProgress: progressed)
+                sharesBeginnings: false, startingFrom: hiddenStates?.evaluation(), onProgress: progressed)
             return (loss.loss, loss.tokens, [])
         }
         let answers = try measureLabels(

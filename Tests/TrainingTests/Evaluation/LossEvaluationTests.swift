@@ -1,7 +1,11 @@
+import Batches
 import Checkpoints
 import Datasets
 import Foundation
+import Layers
+import Methods
 import Models
+import Tensors
 import TestSupport
 import Testing
 import Tokenizers
@@ -52,5 +56,26 @@ import Training
         #expect((alone.sum - together.sum).magnitude <= 1e-6 * alone.sum)
         #expect((alone.loss - alone.sum / Double(targets)).magnitude < 1e-12)
         #expect((log(alone.perplexity) - alone.loss).magnitude < 1e-12)
+    }
+
+    @Test("is that of whole examples within 1e-6 where what they begin with is computed once")
+    func shared() throws {
+        let scratch = try Scratch()
+        let records = Self.records.prefix(16).enumerated().map { index, record in
+            ((index % 5 == 4 ? "" : "an instruction, ") + record.0.suffix(3), String(record.1.prefix(3)))
+        }
+        let dataset = try dataset(scratch, records)
+        let base = try BaseModel.quietly(fixture("adapters/base").path(percentEncoded: false))
+        for adapter in [nil, "adapters/all-linear", "adapters/head-dora"] {
+            let installation = try adapter.map { try base.install(adapter: fixture($0).path()) }
+            defer { installation?.remove() }
+            let whole = try (0..<dataset.count).reduce(0.0) { sum, index in
+                sum + base.model.loss(base.model.batch([try dataset.example(index)]), scale: 1, .inference()).sum
+            }
+            var seen: [Int] = []
+            let found = try evaluateLoss(of: base.model, on: dataset, rowsPerPass: 200) { seen.append($0) }
+            #expect((found.sum - whole).magnitude <= 1e-6 * whole, "\(adapter ?? "base")")
+            #expect(found.examples == 16 && seen.count > 1 && seen.last == 16)
+        }
     }
 }

@@ -65,7 +65,8 @@ import Training
         // With room for so many, all but the shortest prompts have a pass of their own.
         let roomy = Generator(
             model: try model(name), endIDs: [],
-            settings: GenerationSettings(maximumNewTokens: 9, sampling: sampling(11)), batchSize: 120)
+            settings: GenerationSettings(maximumNewTokens: 9, sampling: sampling(11)), batchSize: 120,
+            sharesBeginnings: true)
         let first = Array(prompts.prefix(16))
         #expect(try roomy.generate(first, firstIndex: 5) == Array(together.prefix(16)))
     }
