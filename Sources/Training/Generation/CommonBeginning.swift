@@ -81,7 +81,6 @@ extension LanguageModel {
     var leadingRows: Int { hasEncoder ? 0 : prompt?.leadingCount ?? 0 }
 
     /// Puts the keys and values of a text's tokens into the memory of its one sequence, a pass for each piece.
-    ///
     func read(_ text: [Int32], _ pieces: some Sequence<Range<Int>>, _ cache: KeyValueCache) {
         for piece in pieces {
             let batch = TokenBatch(newTokens: [Array(text[piece])], positions: [piece.lowerBound])
