@@ -68,7 +68,7 @@ let package = Package(
                 "ChatTemplates", "Files", "Tokenizers", "Batches", "Configuration", "Patterns", "Host", "Diagnostics",
                 "JSONText",
             ]),
-        source("Metrics", ["Diagnostics"]),
+        source("Metrics", ["ChatTemplates", "Diagnostics"]),
         source(
             "Training",
             [

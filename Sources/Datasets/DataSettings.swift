@@ -41,6 +41,7 @@ public struct DataSettings: Sendable, Hashable {
         let format = section.optionalChoice("format", of: RecordForm.allCases.map(\.rawValue))
             .flatMap(RecordForm.init(rawValue:))
         let labelPattern = section.optionalString("label_pattern")
+        let choices = section.optionalStrings("choices")
         labels = section.optionalStrings("labels")
         let types = LabelSet.problemTypes
         labelsAreNumbers = section.optionalChoice("problem_type", of: [types.classification, types.regression])
@@ -95,12 +96,19 @@ public struct DataSettings: Sendable, Hashable {
         {
             section.record("missing: give prompt and completion, text, or messages", at: "prompt")
         }
+        if let choices {
+            do {
+                templates = try templates.choosing(among: ChoiceSource(choices))
+            } catch {
+                section.record((error as? Problem)?.message ?? "\(error)", at: "choices")
+            }
+        }
         if blockSize != nil, section.has("max_length") {
             section.record("can't be used together with block_size, which is every example's length", at: "max_length")
         }
     }
 
-    private static let chatKeys = ["messages", "chat_template", "loss_on", "format"]
+    private static let chatKeys = ["messages", "chat_template", "loss_on", "format", "choices"]
     private static let labelKeys = ["label", "label_pattern", "labels", "problem_type"]
 
     private mutating func readClassification(

@@ -173,6 +173,10 @@ public final class Dataset: Sendable {
             if let conversation { hash.add((try? file.conversation(in: conversation, at: index))?.text ?? "") }
             // A record that can't be used is reported where it is.
             for text in (try? file.texts(of: fields, at: index)) ?? [] { hash.add(text) }
+            for field in fields {
+                guard let source = field.choices else { continue }
+                for text in (try? file.choices(source, answer: field.name, at: index))?.texts ?? [] { hash.add(text) }
+            }
             return hash.value
         }
         var whole = ContentHash()
@@ -190,6 +194,21 @@ public final class Dataset: Sendable {
 
     /// Whether each example has a label.
     public var hasLabels: Bool { encoder.templates.task == .sequenceClassification }
+
+    /// Whether each example's completion is one of several.
+    public var hasChoices: Bool { encoder.templates.choices != nil }
+
+    /// The prompt of example `index`, the answers that it has, and the completion that each of them makes.
+    public func choices(of index: Int) throws -> (prompt: PlacedText, choices: Choices, completions: [String]) {
+        guard case .completion(let prompt, let completion) = encoder.templates, let source = encoder.templates.choices
+        else { defect("Dataset.choices: templates without choices") }
+        let (file, local) = records.locate(kept.map { Int($0[index]) } ?? index)
+        let choices = try file.choices(source, answer: completion.fields[0].name, at: local)
+        return (
+            prompt.renderPlaces(try file.texts(of: prompt.fields, at: local)), choices,
+            choices.texts.map { completion.render([$0]) }
+        )
+    }
 
     /// The example `index`, in the order of the files.
     public func example(_ index: Int) throws -> Example {

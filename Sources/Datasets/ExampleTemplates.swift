@@ -1,3 +1,5 @@
+import Diagnostics
+
 /// What becomes of a record that is longer than `max_length`.
 public enum LengthPolicy: String, CaseIterable, Sendable {
     /// It is left out.
@@ -28,6 +30,24 @@ public enum ExampleTemplates: Sendable, Hashable {
     public var conversation: ConversationTemplate? {
         if case .conversation(let template) = self { template } else { nil }
     }
+
+    /// Among what completions are chosen; nil where they are any text.
+    public var choices: ChoiceSource? {
+        if case .completion(_, let completion) = self { completion.fields.first?.choices } else { nil }
+    }
+
+    /// The same with completions that are chosen.
+    ///
+    /// - Throws: A `Problem` without a place where they can't be.
+    public func choosing(among source: ChoiceSource) throws -> ExampleTemplates {
+        guard case .completion(let prompt, let completion) = self else {
+            throw Problem("needs prompts and completions to choose among")
+        }
+        return .completion(prompt: prompt, completion: try completion.choosing(among: source))
+    }
+
+    /// The templates as they can be written.
+    public var sources: [String] { all.map(\.source) + (conversation.map { [$0.field] } ?? []) }
 
     var fields: [Template.Field] { all.flatMap(\.fields) }
 

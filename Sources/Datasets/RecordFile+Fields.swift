@@ -16,7 +16,13 @@ extension RecordFile {
         texts.reserveCapacity(fields.count)
         for (field, value) in zip(fields, values) {
             switch value {
-            case .text(let text): texts.append(text)
+            case .text(let text):
+                guard let source = field.choices else {
+                    texts.append(text)
+                    continue
+                }
+                let choices = try choices(source, answer: field.name, at: index)
+                texts.append(choices.texts[choices.answer])
             case .nested: throw problem(try nestedValue(field.name, at: index), at: index)
             case .null, nil:
                 if !field.isOptional { throw problem(try missing(field.name, value, at: index), at: index) }

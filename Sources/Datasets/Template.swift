@@ -11,6 +11,8 @@ public struct Template: Sendable, Hashable {
         public let name: String
         /// Whether a record can do without it.
         public internal(set) var isOptional: Bool
+        /// Among what its value is one; nil where it is any text.
+        public internal(set) var choices: ChoiceSource?
 
         public init(_ name: String, isOptional: Bool = false) {
             self.name = name
@@ -48,6 +50,13 @@ public struct Template: Sendable, Hashable {
     /// A template that is made rather than read.
     init(_ pieces: [Piece], fields: [Field], source: String) {
         (self.pieces, self.fields, self.source) = (pieces, fields, source)
+    }
+
+    /// The same with choices for its first field.
+    func replacing(choices: ChoiceSource) -> Template {
+        var fields = fields
+        fields[0].choices = choices
+        return Template(pieces, fields: fields, source: source)
     }
 
     /// The bare value of one field.

@@ -34,7 +34,7 @@ public final class AtomicFile {
     static func temporaryName(of path: String) -> String { hiddenName(of: path, "partial") }
 
     /// `.NAME.ending` beside `path`.
-    static func hiddenName(of path: String, _ ending: String) -> String {
+    package static func hiddenName(of path: String, _ ending: String) -> String {
         let (folder, name) = FileSystem.split(path)
         let hidden = ".\(name).\(ending)"
         return folder == "." && !path.utf8.starts(with: "./".utf8) ? hidden : FileSystem.join(folder, hidden)

@@ -11,8 +11,8 @@ import Training
 struct EvaluationData {
     let files: [String]
     let templates: ExampleTemplates
-    /// The prompts to generate for; empty without --rouge.
-    private(set) var groups: [PromptGroup] = []
+    /// The prompts to generate for; nil where nothing is generated.
+    private(set) var groups: PromptGroups?
     private let command: EvalCommand
     /// The folder of the adapter or model that the templates belong to; nil where they were given.
     private let owner: String?
@@ -50,7 +50,7 @@ struct EvaluationData {
                 "no template says how prompts are made of the records: give --prompt and --completion, --text, or --config",
                 file: owner, exitStatus: .usage)
         }
-        self.templates = templates
+        self.templates = try Self.choosing(templates, command)
         if command.shots > 0, settings?.train.isEmpty != false {
             throw Problem(
                 "--shots takes records from data.train: give the run's configuration with --config", file: owner,
@@ -103,40 +103,44 @@ struct EvaluationData {
         return copy
     }
 
-    private func loadGroups() throws -> [PromptGroup] {
+    private func loadGroups() throws -> PromptGroups? {
+        let generates = !command.textMetrics.isEmpty
         switch templates {
         case .completion(let prompt, let completion):
-            if command.rouge {
-                return try PromptGroup.load(
+            if generates {
+                return try PromptGroups(
                     paths: files, prompt: prompt, completion: completion, limit: command.limit)
             }
-            if command.savePredictions != nil {
-                throw Problem("--save-predictions writes generated texts: give --rouge too", exitStatus: .usage)
+            if command.savePredictions != nil, templates.choices == nil {
+                throw Problem("--save-predictions writes generated texts: give --metrics too", exitStatus: .usage)
             }
         case .conversation(let source):
             if command.shots > 0 {
                 throw Problem("--shots needs prompts and completions: the data has conversations", exitStatus: .usage)
             }
-            if command.rouge {
-                return try PromptGroup.load(paths: files, conversationsIn: source.field, limit: command.limit)
+            if generates {
+                return try PromptGroups(paths: files, conversationsIn: source.field, limit: command.limit)
             }
             if command.savePredictions != nil {
-                throw Problem("--save-predictions writes generated texts: give --rouge too", exitStatus: .usage)
+                throw Problem("--save-predictions writes generated texts: give --metrics too", exitStatus: .usage)
             }
         case .text:
-            if command.rouge {
-                throw Problem("--rouge compares completions of prompts: the data has text only", exitStatus: .usage)
+            if generates {
+                throw Problem(
+                    "\(command.metricsOption) compares completions of prompts: the data has text only",
+                    exitStatus: .usage)
             }
             if command.savePredictions != nil || command.shots > 0 {
                 let option = command.shots > 0 ? "--shots" : "--save-predictions"
                 throw Problem("\(option) needs prompts: the data has text only", exitStatus: .usage)
             }
         case .labelled:
-            if command.rouge {
-                throw Problem("--rouge compares completions of prompts: the data has labels", exitStatus: .usage)
+            if generates {
+                throw Problem(
+                    "\(command.metricsOption) compares completions of prompts: the data has labels", exitStatus: .usage)
             }
         }
-        return []
+        return nil
     }
 
     /// All files that records come from.
@@ -242,6 +246,24 @@ struct EvaluationData {
         guard let prompt = command.prompt, let completion = command.completion else { return nil }
         return .completion(
             prompt: try template(prompt, "--prompt"), completion: try template(completion, "--completion"))
+    }
+
+    /// With the choices that the command line gives.
+    private static func choosing(_ templates: ExampleTemplates, _ command: EvalCommand) throws -> ExampleTemplates {
+        guard let choices = command.choices else {
+            if command.choiceNormalization != nil, templates.choices == nil {
+                throw Problem(
+                    "--choice-normalization goes with --choices, or data.choices in the configuration",
+                    exitStatus: .usage)
+            }
+            return templates
+        }
+        do {
+            let values = choices.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
+            return try templates.choosing(among: ChoiceSource(values))
+        } catch let problem as Problem {
+            throw Problem("--choices \(problem.message)", exitStatus: .usage)
+        }
     }
 
     /// Text files need no template.

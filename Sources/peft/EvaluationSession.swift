@@ -3,6 +3,7 @@ import Datasets
 import Diagnostics
 import Files
 import JSONText
+import Metrics
 import Models
 import Ranks
 import Training
@@ -16,7 +17,7 @@ struct EvaluationSession {
     private let sources: [EvaluationData]
     private let sourceOfVariant: [Int]
     /// Where the predictions go.
-    private let output: OutputFile?
+    private let output: PredictionOutput?
 
     /// A base model with what belongs to it, for all of its adapters that tell the same labels.
     private struct Loaded {
@@ -56,7 +57,8 @@ struct EvaluationSession {
         let inputs = sources.flatMap(\.inputs) + [command.config].compactMap { $0 }
         let models = variants.flatMap { [(try? HubCache.resolve($0.base)) ?? $0.base, $0.adapter] }.compactMap { $0 }
         output = try (Communicator.isFirst ? command.savePredictions : nil).map { path in
-            try OutputFile(path, replacing: command.overwrite, inputs: inputs + models)
+            try PredictionOutput(
+                path, replacing: command.overwrite, resuming: command.resume, inputs: inputs + models)
         }
     }
 
@@ -101,7 +103,6 @@ struct EvaluationSession {
 
     func run() throws -> [EvaluationReport] {
         var reports: [EvaluationReport] = []
-        var predictions: [JSONValue] = []
         var loaded: Loaded?
         var notes: Set<String> = []
         // A base without a head is asked for the labels that its adapters tell.
@@ -124,31 +125,26 @@ struct EvaluationSession {
                 note(questions.dataset.counts.note)
                 note(questions.shots?.note)
                 return try namingTemplates(of: variant) {
+                    try beginPredictions(variant, questions, data)
                     if let labels = loaded.labels {
                         let answers = try answers(questions, labels, label)
-                        predictions += try lines(variant.label, questions.dataset, labels, answers)
+                        try write(variant.label, questions.dataset, labels, answers)
                         return EvaluationReport(adapter: variant.label, answers: answers, labels: labels)
                     }
-                    let loss = try loss(questions, label)
-                    guard command.rouge else { return EvaluationReport(adapter: variant.label, loss: loss, rouge: nil) }
-                    let codec = try PromptCodec(
-                        loaded.base, shots: questions.shots, hasPlaces: data.hasPlaces,
-                        chat: data.chat(for: loaded.base))
-                    let (groups, tooLong) = try prompts(questions, data, codec)
-                    if tooLong > 0 {
-                        note(
-                            "\(tooLong.grouped) of \(data.groups.count.grouped) prompts are too long and were left out")
+                    if questions.dataset.hasChoices {
+                        let scores = try choose(questions, data, variant.label, label, note)
+                        let texts = try generate(questions, data, variant.label, label, note)
+                        return EvaluationReport(adapter: variant.label, choices: scores, texts: texts)
                     }
-                    let texts = try generate(questions, groups, codec, label)
-                    predictions += zip(groups, texts).map { line(variant.label, $0.group, $1) }
-                    let scores = rouge(of: texts, command.scoring)
-                    return EvaluationReport(adapter: variant.label, loss: loss, rouge: (texts.count, scores))
+                    let loss = try loss(questions, label)
+                    let texts = try generate(questions, data, variant.label, label, note)
+                    return EvaluationReport(adapter: variant.label, loss: loss, texts: texts)
                 }
             }
             reports.append(report.with(shots: command.shots))
         }
         Console.showStatus("")
-        try output?.write(predictions.map { $0.text(.compact) + "\n" }.joined())
+        try output?.finish()
         return reports
     }
 
@@ -214,51 +210,171 @@ struct EvaluationSession {
             onProgress: show)
     }
 
-    /// The prompts as tokens behind the shots; those that the model can't take are left out where the length policy is to
-    /// drop, and an error otherwise.
-    private func prompts(
-        _ questions: Questions, _ data: EvaluationData, _ codec: PromptCodec
-    ) throws -> (prompts: [(group: PromptGroup, tokens: [Int32])], tooLong: Int) {
-        var prompts: [(group: PromptGroup, tokens: [Int32])] = []
-        for group in data.groups {
-            func problem(_ message: String) -> Problem {
-                let place = questions.dataset.place(ofRecord: group.record)
-                return Problem(message, file: place.file, position: TextPosition(line: place.line, column: 1))
-            }
-            let tokens: [Int32]
-            do {
-                tokens = try group.conversation.map { try codec.ids(of: $0).ids } ?? codec.ids(of: group.prompt)
-            } catch let found as Problem where found.file == nil {
-                throw problem(found.message)
-            }
-            if let complaint = codec.complaint(aboutLengthOf: tokens) {
-                if data.policy == .drop { continue }
-                throw problem(complaint)
-            }
-            prompts.append((group, tokens))
-        }
-        if prompts.isEmpty { throw Problem("all \(data.groups.count) prompts are longer than the model takes") }
-        return (prompts, data.groups.count - prompts.count)
+    /// Tells the file of predictions what those of a model depend on.
+    private func beginPredictions(
+        _ variant: ModelSelection.Variant, _ questions: Questions, _ data: EvaluationData
+    ) throws {
+        guard let output else { return }
+        var settings = ["max_new_tokens \(command.maxNewTokens)", "generates \(data.groups != nil)"]
+        if questions.dataset.hasChoices { settings.append("choice_normalization \(command.normalization.rawValue)") }
+        settings += data.templates.sources + (questions.shots.map { [$0.text] } ?? [])
+        let identity = try EvaluationIdentity(
+            questions.loaded.base, adapter: variant.adapter, data: questions.dataset, settings: settings)
+        try output.begin(identity)
     }
 
-    private func generate(
-        _ questions: Questions, _ prompts: [(group: PromptGroup, tokens: [Int32])], _ codec: PromptCodec,
-        _ label: String
-    ) throws -> [ScoredText] {
-        let generator = Generator(
-            model: questions.loaded.base.model, endIDs: codec.stops,
-            settings: GenerationSettings(maximumNewTokens: command.maxNewTokens, sampling: nil))
-        var done = 0
-        let results = try generator.generate(
-            prompts.map(\.tokens), firstIndex: 0, limits: prompts.map { _ in command.maxNewTokens },
-            ranks: Communicator.current,
-            onFinish: { _, _ in
-                done += 1
-                status("\(label): generating, \(done.grouped) of \(prompts.count.grouped) prompts")
-            })
-        return zip(prompts, results).map { prompt, result in
-            ScoredText(prediction: codec.answer(result, to: prompt.tokens), references: prompt.group.references)
+    /// How probable the model finds the answers to each question.
+    private func choose(
+        _ questions: Questions, _ data: EvaluationData, _ adapter: String?, _ label: String, _ note: (String?) -> Void
+    ) throws -> ChoiceScores {
+        let base = questions.loaded.base
+        let asked = try ChoiceQuestions(
+            base, questions.dataset, PromptCodec(base, shots: questions.shots, hasPlaces: data.hasPlaces),
+            shots: questions.shots, hasPlaces: data.hasPlaces, drops: data.policy == .drop)
+        let usable = try asked.usable()
+        let tooLong = questions.dataset.count - usable.count
+        if tooLong > 0 {
+            note("\(tooLong.grouped) of \(questions.dataset.count.grouped) questions are too long and were left out")
         }
+        var scores = ChoiceScores(command.normalization)
+        let ranks = Communicator.current
+        var done = try recorded { line, index in
+            if index == usable.count { return false }
+            let (prompt, choices) = try asked.question(usable[index])
+            guard try isSame(line, prompt, adapter), let known = try ChoiceAnswer(line, choices) else { return nil }
+            scores.add(known)
+            return true
+        }
+        while done < usable.count {
+            let round = usable[done..<min(done + 4 * ranks.count, usable.count)].map { $0 }
+            let numbers = try ranks.map(round.count) { try asked.answer(round[$0]).numbers }
+            for (index, numbers) in zip(round, numbers) {
+                let (prompt, choices) = try asked.question(index)
+                let answer = ChoiceAnswer(choices, numbers: numbers)
+                let members = [JSONValue.Member("prompt", .string(prompt))] + answer.members(command.normalization)
+                try output?.write(.object(name(adapter) + members))
+                scores.add(answer)
+            }
+            done += round.count
+            status("\(label): choices, \(done.grouped) of \(usable.count.grouped) questions")
+        }
+        return scores
+    }
+
+    /// A prompt as tokens behind the shots; nil where the model can't take it and such ones are left out.
+    private func tokens(
+        _ group: PromptGroup, _ questions: Questions, _ data: EvaluationData, _ codec: PromptCodec
+    ) throws -> [Int32]? {
+        func problem(_ message: String) -> Problem {
+            let place = questions.dataset.place(ofRecord: group.record)
+            return Problem(message, file: place.file, position: TextPosition(line: place.line, column: 1))
+        }
+        let tokens: [Int32]
+        do {
+            tokens = try group.conversation.map { try codec.ids(of: $0).ids } ?? codec.ids(of: group.prompt)
+        } catch let found as Problem where found.file == nil {
+            throw problem(found.message)
+        }
+        if let complaint = codec.complaint(aboutLengthOf: tokens) {
+            if data.policy == .drop { return nil }
+            throw problem(complaint)
+        }
+        return tokens
+    }
+
+    /// Prompts that are generated for at a time: so many that those that end last keep the others waiting but little.
+    private static let promptsAtOnce = 1024
+
+    /// Generates for all prompts, writes and scores what comes; nil where nothing is to be generated.
+    private func generate(
+        _ questions: Questions, _ data: EvaluationData, _ adapter: String?, _ label: String, _ note: (String?) -> Void
+    ) throws -> TextScoring.Result? {
+        guard let groups = data.groups else { return nil }
+        let base = questions.loaded.base
+        let codec = try PromptCodec(
+            base, shots: questions.shots, hasPlaces: data.hasPlaces, chat: data.chat(for: base))
+        // What is wrong with one of them is known before the first is answered.
+        let usable = try (0..<groups.count).filter { try tokens(groups[$0], questions, data, codec) != nil }
+        if usable.isEmpty { throw Problem("all \(groups.count) prompts are longer than the model takes") }
+        if usable.count < groups.count {
+            note(
+                "\((groups.count - usable.count).grouped) of \(groups.count.grouped) prompts are too long and were left out"
+            )
+        }
+        var scoring = command.scoring
+        var done = try recorded { line, index in
+            if index == usable.count { return false }
+            let group = try groups[usable[index]]
+            let references = try line.array("references").map { try $0.asString() }
+            guard try isSame(line, group.prompt.source, adapter),
+                references.elementsEqual(group.references, by: sameBytes)
+            else { return nil }
+            scoring.add(ScoredText(prediction: try line.string("prediction"), references: references))
+            return true
+        }
+        let generator = Generator(
+            model: base.model, endIDs: codec.stops,
+            settings: GenerationSettings(maximumNewTokens: command.maxNewTokens, sampling: nil))
+        while done < usable.count {
+            let batch = usable[done..<min(done + Self.promptsAtOnce, usable.count)].map { $0 }
+            let prompts = try batch.compactMap { try tokens(groups[$0], questions, data, codec) }
+            // Those that are done before one in front of them.
+            var waiting: [Int: Generation] = [:]
+            var next = 0
+            var failure: (any Error)?
+            var finished = done
+            _ = try generator.generate(
+                prompts, firstIndex: done, limits: prompts.map { _ in command.maxNewTokens },
+                ranks: Communicator.current,
+                onFinish: { index, generation in
+                    waiting[index] = generation
+                    finished += 1
+                    while failure == nil, let generation = waiting.removeValue(forKey: next) {
+                        do {
+                            let group = try groups[batch[next]]
+                            let text = ScoredText(
+                                prediction: codec.answer(generation, to: prompts[next]), references: group.references)
+                            try output?.write(line(adapter, group, text))
+                            scoring.add(text)
+                        } catch {
+                            failure = error
+                        }
+                        next += 1
+                    }
+                    status("\(label): generating, \(finished.grouped) of \(usable.count.grouped) prompts")
+                })
+            if let failure { throw failure }
+            done += batch.count
+        }
+        return scoring.finish()
+    }
+
+    /// How many lines of the model and kind at hand are there already; all ranks learn it from the first, which has them.
+    ///
+    /// - Parameter take: Takes the line of that number; false where it belongs to what comes next, nil where it isn't what
+    ///   this evaluation has there.
+    private func recorded(_ take: (JSONNode, Int) throws -> Bool?) throws -> Int {
+        var count = 0
+        if let output {
+            while let line = try output.nextRecorded() {
+                guard let isTaken = try take(line, count) else {
+                    throw output.problem("isn't what this evaluation has there")
+                }
+                if !isTaken {
+                    output.giveBack()
+                    break
+                }
+                count += 1
+            }
+        }
+        return Communicator.current.fromFirst("\(count)").flatMap { Int($0) } ?? count
+    }
+
+    /// Whether a line that is there already is of this prompt and model.
+    private func isSame(_ line: JSONNode, _ prompt: String, _ adapter: String?) throws -> Bool {
+        let names = line.member("adapter") != nil
+        return try sameBytes(line.string("prompt"), prompt) && names == (variants.count > 1)
+            && line.optionalString("adapter") == (names ? adapter : nil)
     }
 
     private func status(_ text: String) {
@@ -277,23 +393,25 @@ struct EvaluationSession {
             ])
     }
 
-    /// A line for each text that was labelled, where they are asked for.
-    private func lines(
+    /// Writes a line for each text that was labelled. Those that are there already were told anew with the others.
+    private func write(
         _ adapter: String?, _ dataset: Dataset, _ labels: LabelSet, _ answers: LabelAnswers
-    ) throws -> [JSONValue] {
-        if command.savePredictions == nil { return [] }
-        return try (0..<answers.count).map { index in
+    ) throws {
+        guard let output else { return }
+        for index in 0..<answers.count {
+            if try output.nextRecorded() != nil { continue }
             let predicted: JSONValue =
                 labels.isRegression
                 ? .number(answers.predictedValues[index]) : .string(labels.names[answers.predicted[index]])
             let expected: JSONValue =
                 labels.isRegression
                 ? .number(answers.expectedValues[index]) : .string(labels.names[answers.expected[index]])
-            return .object(
-                name(adapter) + [
-                    .init("text", .string(try dataset.texts(of: index).given)), .init("prediction", predicted),
-                    .init("label", expected),
-                ])
+            try output.write(
+                .object(
+                    name(adapter) + [
+                        .init("text", .string(try dataset.texts(of: index).given)), .init("prediction", predicted),
+                        .init("label", expected),
+                    ]))
         }
     }
 }

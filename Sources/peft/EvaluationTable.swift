@@ -25,9 +25,19 @@ struct EvaluationTable {
                 report.labels?.scores.first { $0.name == score.name }?.value?.text(decimals: 4)
             }
         }
-        for type in RougeType.allCases { add(type.rawValue) { $0.rouge?.scores[type]?.fmeasure.text(decimals: 4) } }
-        add("rougeL 95 %") { report in
-            report.rouge?.scores[.rougeL].map { "\($0.low.text(decimals: 4))–\($0.high.text(decimals: 4))" }
+        let texts = reports.first?.texts?.scores ?? []
+        func score(_ name: String, of report: EvaluationReport) -> TextScore? {
+            report.texts?.scores.first { $0.name == name }
+        }
+        for name in texts.map(\.name) {
+            add(name) { report in score(name, of: report).map { $0.value.text(decimals: $0.decimals) } }
+        }
+        for name in texts.filter({ $0.interval != nil }).map(\.name) {
+            add("\(name) 95 %") { report in
+                score(name, of: report)?.interval.map {
+                    "\($0.lowerBound.text(decimals: 4))–\($0.upperBound.text(decimals: 4))"
+                }
+            }
         }
         var lines = Self.lines(columns, leftAligned: isNamed ? 1 : 0)
         if let report = reports.first {
@@ -40,10 +50,14 @@ struct EvaluationTable {
                             : "\(loss.tokens.grouped) target tokens"))
             }
             if let labels = report.labels { counts.append("\(labels.examples.grouped) examples") }
-            if let rouge = report.rouge {
-                counts.append("\(rouge.examples.grouped) \(report.loss == nil ? "predictions" : "prompts")")
+            if let texts = report.texts {
+                counts.append(
+                    "\(texts.texts.grouped) \(report.loss == nil && report.labels == nil ? "predictions" : "prompts")")
             }
             lines.append(counts.joined(separator: "; "))
+            for score in report.texts?.scores ?? [] {
+                if let signature = score.signature { lines.append("\(score.name) \(signature)") }
+            }
         }
         for report in reports {
             guard let classes = report.classes else { continue }

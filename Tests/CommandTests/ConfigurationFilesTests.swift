@@ -90,6 +90,8 @@ private struct SmallExample {
             let food = number % 2 == 0 ? "Indian" : "French"
             return #"{"mr": "name[The \#(number)], food[\#(food)]", "ref": "The \#(number) serves \#(food) food.", "#
                 + #""dialogue": "\#(number)?", "summary": "\#(food).", "question": "\#(number)?", "answer": "\#(number).", "review": "\#(number)", "label": "\#(food)", "#
+                + #""food": "\#(food)", "text": "The \#(number) serves \#(food) food.", "options": ["Indian", "French"], "#
+                + #""sentiment": "\#(number % 2 == 0 ? "positive" : "negative")", "#
                 + #""messages": [{"role": "user", "content": "\#(number)?"}, {"role": "assistant", "content": "\#(food)"}]}"#
         }
         try folder.write(records.joined(separator: "\n") + "\n", to: "data.jsonl")
@@ -108,6 +110,8 @@ private struct SmallExample {
             "model.path=\(model)", "model.init=random", "data.train=\(folder.path)/\(data)",
             "training.output_dir=\(folder.path)/run",
         ]
+        // Whose answers are one of a record's own.
+        if text.contains("\n  choices: options") { settings.append("data.completion={food}") }
         if text.contains("\n  validation: ") { settings.append("data.validation=\(folder.path)/\(data)") }
         if text.contains("block_size: 512") { settings.append("data.block_size=64") }
         if text.contains("init_from: ") {

@@ -217,6 +217,57 @@ import Testing
         #expect(broken.errors == "stdin:1:16: error: prediction: expected a string, got 1\n")
     }
 
+    @Test("scores texts by every measure that is named, and says how it was computed") func measures() throws {
+        let lines = #"""
+            {"prediction": "the cats sat on the mat", "reference": "the cat sat on the mat"}
+            {"prediction": "The two dogs.", "references": ["two dogs", "no dog"]}
+            """#
+        let outcome = try peft(
+            "eval", "--predictions", "-", "--metrics", "accuracy,f1,exact_match,bleu,chrf", input: lines)
+        #expect(
+            outcome.output == """
+                 bleu   chrf  exact_match      f1  accuracy
+                41.33  84.94       0.5000  0.8750    0.0000
+                2 predictions
+                bleu nrefs:var|case:mixed|eff:no|tok:13a|smooth:exp|version:2.6.0
+                chrf nrefs:var|case:mixed|eff:yes|nc:6|nw:0|space:no|version:2.6.0
+
+                """)
+        let json = try JSONNode.parse(
+            peft("eval", "--predictions", "-", "--metrics", "f1,bleu,chrf", "--json", input: lines).output)
+        #expect(try json.asObject().map(\.key) == ["examples", "bleu", "chrf", "f1"])
+        #expect(
+            try json.object("bleu").map(\.key) == [
+                "score", "sentence_score", "counts", "totals", "precisions", "bp", "sys_len", "ref_len", "signature",
+            ])
+        #expect(try json.object("chrf").map(\.key) == ["score", "sentence_score", "signature"])
+        #expect(try json.number("f1") == 0.875)
+    }
+
+    @Test("warns of a BLEU that is 0 by its definition") func shortAnswers() throws {
+        let lines = #"{"prediction": "in Paris", "reference": "Paris"}"#
+        let outcome = try peft("eval", "--predictions", "-", "--metrics", "bleu,f1", input: lines)
+        #expect(outcome.status == 0 && outcome.output.hasPrefix("bleu      f1\n0.00  0.6667\n"))
+        #expect(
+            outcome.errors
+                == "warning: corpus BLEU is 0 by its definition: no prediction has 3 words, and it multiplies what was right "
+                + "of sequences of 1 to 4 words. For short answers take exact_match, f1 or chrf\n")
+    }
+
+    @Test("generates for the measures that are named, and scores the texts alike afterwards") func named() throws {
+        let file = small.path("predictions.jsonl")
+        let names = ["--metrics", "rouge,bleu,chrf,exact_match,f1,accuracy", "--json"]
+        let full = try object(
+            evaluate(["--base", small.model, "--save-predictions", file] + names + templates))
+        let again = try object(evaluate(["--predictions", file] + names))
+        let measures = Array(try again.asObject().map(\.key).dropFirst())
+        #expect(
+            measures == [
+                "rouge1", "rouge2", "rougeL", "rougeLsum", "bleu", "chrf", "exact_match", "f1", "accuracy",
+            ])
+        for name in measures { #expect(try again.required(name).plain == full.required(name).plain, "\(name)") }
+    }
+
     @Test("takes everything from a run's configuration, and its result where there is one") func configuration() throws
     {
         let run = """
@@ -255,6 +306,34 @@ import Testing
             (
                 ["--predictions", "x", "--limit", "3"],
                 "Error: --limit counts records of --data: --predictions scores all lines"
+            ),
+            (
+                ["--base", "x", "--rouge", "--metrics", "bleu"],
+                "Error: --rouge is short for --metrics rouge: name rouge among the --metrics"
+            ),
+            (
+                ["--predictions", "x", "--metrics", "rouge,meteor"],
+                "Error: --metrics: there is no measure 'meteor'; the measures are rouge, bleu, chrf, exact_match, f1, "
+                    + "accuracy"
+            ),
+            (
+                ["--predictions", "x", "--metrics", ""],
+                "Error: --metrics: a name is missing in ''; the measures are rouge, bleu, chrf, exact_match, f1, accuracy"
+            ),
+            (
+                ["--base", "x", "--data", "d.txt", "--metrics", "bleu"],
+                "error: --metrics compares completions of prompts: the data has text only"
+            ),
+            (
+                ["--base", "x", "--data", "d.csv", "--text", "{a}", "--label", "{b}", "--metrics", "f1"],
+                "error: --metrics compares completions of prompts: the data has labels"
+            ),
+            (
+                [
+                    "--base", "x", "--data", "d.csv", "--prompt", "{a}", "--completion", "{b}", "--save-predictions",
+                    "p",
+                ],
+                "error: --save-predictions writes generated texts: give --metrics too"
             ),
             (["--base", "x"], "error: no data to evaluate on: give --data, or data.validation in the configuration"),
             (

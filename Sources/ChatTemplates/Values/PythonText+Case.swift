@@ -6,7 +6,7 @@ extension String {
         return result
     }
 
-    var pythonLowercased: String {
+    package var pythonLowercased: String {
         if utf8.allSatisfy({ $0 < 0x80 }) { return lowercased() }
         let scalars = Array(unicodeScalars)
         var result = ""
@@ -108,7 +108,7 @@ extension String {
 extension UnicodeScalar {
     var isPythonDigit: Bool { properties.numericType == .decimal || properties.numericType == .digit }
 
-    var isPythonLetter: Bool {
+    package var isPythonLetter: Bool {
         switch properties.generalCategory {
         case .uppercaseLetter, .lowercaseLetter, .titlecaseLetter, .modifierLetter, .otherLetter: true
         default: false

@@ -10,6 +10,56 @@ public struct RougeAggregate: Equatable, Sendable {
     public var high: Double
 }
 
+/// What is kept of the scores of many examples: the sums of each type's, and the F-measures, from which means are drawn.
+struct RougeAggregator: Sendable {
+    private let types: [RougeType]
+    private var sums: [RougeScore]
+    /// Those of one example side by side: a draw then touches one place in memory.
+    private var measures: [Double] = []
+    private var count: Int { measures.count / max(types.count, 1) }
+
+    init(_ types: [RougeType]) {
+        self.types = types
+        sums = types.map { _ in RougeScore(precision: 0, recall: 0) }
+    }
+
+    /// Adds an example, which has a score of each type.
+    mutating func add(_ example: RougeScores) {
+        for (index, type) in types.enumerated() {
+            guard let score = example[type] else { defect("aggregate: an example without \(type)") }
+            sums[index].precision += score.precision
+            sums[index].recall += score.recall
+            sums[index].fmeasure += score.fmeasure
+            measures.append(score.fmeasure)
+        }
+    }
+
+    /// As `aggregate(_:confidence:resamples:seed:)`.
+    func aggregate(confidence: Double, resamples: Int, seed: UInt64) -> [RougeType: RougeAggregate] {
+        require(resamples > 0 && (0...1).contains(confidence), "aggregate: \(resamples) resamples, \(confidence)")
+        if count == 0 { return [:] }
+        var means = [[Double]](repeating: [], count: types.count)
+        var generator = SplitMix64(state: seed)
+        for _ in 0..<resamples {
+            var drawn = [Double](repeating: 0, count: types.count)
+            for _ in 0..<count {
+                let draw = Int(generator.next(below: UInt64(count))) * types.count
+                for type in types.indices { drawn[type] += measures[draw + type] }
+            }
+            for type in types.indices { means[type].append(drawn[type] / Double(count)) }
+        }
+        var result: [RougeType: RougeAggregate] = [:]
+        for (index, type) in types.enumerated() {
+            let sorted = means[index].sorted()
+            result[type] = RougeAggregate(
+                precision: sums[index].precision / Double(count), recall: sums[index].recall / Double(count),
+                fmeasure: sums[index].fmeasure / Double(count), low: quantile(sorted, (1 - confidence) / 2),
+                high: quantile(sorted, 1 - (1 - confidence) / 2))
+        }
+        return result
+    }
+}
+
 /// Means over the examples, and intervals from means over resampled examples (drawn with replacement, as many as there
 /// are), between the percentiles that leave out (1 − confidence) / 2 on both sides, interpolated linearly.
 ///
@@ -18,39 +68,9 @@ public struct RougeAggregate: Equatable, Sendable {
 public func aggregate(
     _ examples: [RougeScores], confidence: Double, resamples: Int, seed: UInt64
 ) -> [RougeType: RougeAggregate] {
-    require(resamples > 0 && (0...1).contains(confidence), "aggregate: \(resamples) resamples, \(confidence)")
-    guard let types = examples.first.map({ Array($0.keys) }) else { return [:] }
-    let count = Double(examples.count)
-
-    // Examples' F-measures side by side, all types of one together: a draw then touches one place in memory.
-    let measures = examples.flatMap { example in types.map { type in score(type, of: example).fmeasure } }
-    var means = [[Double]](repeating: [], count: types.count)
-    var generator = SplitMix64(state: seed)
-    for _ in 0..<resamples {
-        var sums = [Double](repeating: 0, count: types.count)
-        for _ in examples.indices {
-            let draw = Int(generator.next(below: UInt64(examples.count))) * types.count
-            for type in types.indices { sums[type] += measures[draw + type] }
-        }
-        for type in types.indices { means[type].append(sums[type] / count) }
-    }
-
-    var result: [RougeType: RougeAggregate] = [:]
-    for (index, type) in types.enumerated() {
-        let scores = examples.map { score(type, of: $0) }
-        let sorted = means[index].sorted()
-        result[type] = RougeAggregate(
-            precision: scores.reduce(0) { $0 + $1.precision } / count,
-            recall: scores.reduce(0) { $0 + $1.recall } / count,
-            fmeasure: scores.reduce(0) { $0 + $1.fmeasure } / count,
-            low: quantile(sorted, (1 - confidence) / 2), high: quantile(sorted, 1 - (1 - confidence) / 2))
-    }
-    return result
-}
-
-private func score(_ type: RougeType, of example: RougeScores) -> RougeScore {
-    guard let score = example[type] else { defect("aggregate: an example without \(type)") }
-    return score
+    var aggregator = RougeAggregator(examples.first.map { Array($0.keys) } ?? [])
+    for example in examples { aggregator.add(example) }
+    return aggregator.aggregate(confidence: confidence, resamples: resamples, seed: seed)
 }
 
 /// The value below which a share of the sorted values lies, linear between neighbours.

@@ -8,26 +8,32 @@ public struct EvaluationReport: Sendable {
     public var adapter: String?
     /// nil where only texts were scored, or labels were told.
     public var loss: LossSummary?
-    /// The number of examples that were scored, and how well; nil where nothing was generated.
-    public var rouge: (examples: Int, scores: [RougeType: RougeAggregate])?
+    /// How well generated texts do; nil where there are none.
+    public var texts: TextScoring.Result?
 
-    /// The loss over the examples' labels, and how well they were told; nil where there are none.
-    public var labels: (loss: Double, examples: Int, scores: [NamedScore])?
+    /// The loss over the examples' labels, and how well they were told, or choices made; nil where there are none.
+    public var labels: (loss: Double?, examples: Int, scores: [NamedScore])?
     /// How well each label was told, with their names; nil where there are none.
     public var classes: (names: [String], scores: ClassificationScores)?
     /// The records that the model was shown before each question.
     public var shots = 0
 
-    public init(adapter: String?, loss: LossSummary?, rouge: (examples: Int, scores: [RougeType: RougeAggregate])?) {
+    public init(adapter: String?, loss: LossSummary?, texts: TextScoring.Result?) {
         self.adapter = adapter
         self.loss = loss
-        self.rouge = rouge
+        self.texts = texts
     }
 
     public init(adapter: String?, answers: LabelAnswers, labels: LabelSet) {
         self.adapter = adapter
         self.labels = (answers.loss, answers.count, answers.scores(labels))
         classes = answers.classification(labels).map { (labels.names, $0) }
+    }
+
+    public init(adapter: String?, choices: ChoiceScores, texts: TextScoring.Result?) {
+        self.adapter = adapter
+        labels = (nil, choices.count, choices.scores)
+        self.texts = texts
     }
 
     /// The same with a number of shots.
@@ -46,7 +52,8 @@ public struct EvaluationReport: Sendable {
             ]
         }
         if let labels {
-            members += [.init("loss", .number(labels.loss)), .init("examples", .integer(labels.examples))]
+            members += labels.loss.map { [.init("loss", .number($0))] } ?? []
+            members.append(.init("examples", .integer(labels.examples)))
             members += labels.scores.map { .init($0.name, $0.value.map(JSONValue.number) ?? nil) }
         }
         if let classes {
@@ -66,19 +73,9 @@ public struct EvaluationReport: Sendable {
                     .init("confusion", .array(confusion.map { .array($0.map { .integer($0) }) })))
             }
         }
-        guard let rouge else { return members }
-        members.append(.init(loss == nil ? "examples" : "prompts", .integer(rouge.examples)))
-        for type in RougeType.allCases {
-            guard let score = rouge.scores[type] else { continue }
-            members.append(
-                .init(
-                    type.rawValue,
-                    [
-                        "precision": .number(score.precision), "recall": .number(score.recall),
-                        "fmeasure": .number(score.fmeasure), "low": .number(score.low), "high": .number(score.high),
-                    ]))
-        }
-        return members
+        guard let texts else { return members }
+        members.append(.init(loss == nil && labels == nil ? "examples" : "prompts", .integer(texts.texts)))
+        return members + texts.scores.map { .init($0.name, $0.json) }
     }
 
     /// The object that `peft eval --json` prints.
@@ -92,5 +89,24 @@ public struct EvaluationReport: Sendable {
                     .object([.init("adapter", report.adapter.map(JSONValue.string) ?? nil)] + report.members)
                 })
         ]
+    }
+}
+
+extension TextScore {
+    /// The value, or an object of all that there is to say.
+    fileprivate var json: JSONValue {
+        if details.isEmpty { return .number(value) }
+        return .object(
+            details.map { detail in
+                let value: JSONValue =
+                    switch detail.value {
+                    case .number(let number): .number(number)
+                    case .numbers(let numbers): .array(numbers.map(JSONValue.number))
+                    case .integer(let number): .integer(number)
+                    case .integers(let numbers): .array(numbers.map(JSONValue.integer))
+                    case .text(let text): .string(text)
+                    }
+                return JSONValue.Member(detail.name, value)
+            })
     }
 }

@@ -99,7 +99,8 @@ struct Comparison {
         _ row: inout ComparisonRow, _ options: [String], on files: [String]
     ) throws -> JSONNode? {
         let isFinal = row.method != nil || row.scores != nil
-        let texts = measuresTexts && isFinal ? ["--rouge", "--max-new-tokens", "\(command.maxNewTokens)"] : []
+        let texts =
+            measuresTexts && isFinal ? ["--metrics", "rouge", "--max-new-tokens", "\(command.maxNewTokens)"] : []
         let limit = texts.isEmpty ? [] : command.limit.map { ["--limit", "\($0)"] } ?? []
         let child = try start(
             ["eval", "--json"] + options + files.flatMap { ["--data", $0] } + texts + limit, row.name)

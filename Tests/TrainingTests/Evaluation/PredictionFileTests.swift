@@ -4,13 +4,26 @@ import Testing
 import Training
 
 @Suite("Predictions") struct PredictionFileTests {
-    private func parse(_ text: String) throws -> [ScoredText] {
-        try rows(text).flatMap(\.texts)
+    /// What stands in the lines: whether they name a model, which, and the text.
+    private struct Line: Hashable {
+        var isNamed: Bool
+        var adapter: String?
+        var text: ScoredText
     }
 
-    private func rows(_ text: String) throws -> [PredictionFile.Row] {
-        try Array(text.utf8).withUnsafeBytes { try PredictionFile.parse($0, name: "p.jsonl") }
+    private func lines(_ text: String) throws -> [Line] {
+        var lines: [Line] = []
+        try Array(text.utf8).withUnsafeBytes {
+            try PredictionFile.forEachText($0, name: "p.jsonl") { isNamed, adapter, text in
+                lines.append(Line(isNamed: isNamed, adapter: adapter, text: text))
+            }
+        }
+        return lines
     }
+
+    private func parse(_ text: String) throws -> [ScoredText] { try lines(text).map(\.text) }
+
+    private let scoring = TextScoring([ROUGE.self, BLEU.self], TextMetricSettings(usesStemmer: true, seed: 3))
 
     private func message(_ text: String) -> String {
         do {
@@ -37,14 +50,15 @@ import Training
         func line(_ adapter: String, _ text: String) -> String {
             #"{"adapter": \#(adapter), "prediction": "\#(text)", "reference": "r"}"# + "\n"
         }
-        func text(_ prediction: String) -> ScoredText { ScoredText(prediction: prediction, references: ["r"]) }
-        let found = try rows(line("null", "a") + line("\"x\"", "b") + line("null", "c"))
-        #expect(
-            found == [
-                .init(isNamed: true, adapter: nil, texts: [text("a"), text("c")]),
-                .init(isNamed: true, adapter: "x", texts: [text("b")]),
-            ])
-        #expect(try rows(#"{"prediction": "a", "reference": "r"}"#).map(\.isNamed) == [false])
+        let text = line("null", "a") + line("\"x\"", "b") + line("null", "c")
+        #expect(try lines(text).map(\.adapter) == [nil, "x", nil])
+        var rows = try Array(text.utf8).withUnsafeBytes {
+            try PredictionFile.score($0, name: "p.jsonl", by: scoring)
+        }
+        #expect(rows.map(\.adapter) == [nil, "x"] && rows.allSatisfy(\.isNamed))
+        let counts = rows.indices.map { rows[$0].scoring.finish()?.texts }
+        #expect(counts == [2, 1])
+        #expect(try lines(#"{"prediction": "a", "reference": "r"}"#).map(\.isNamed) == [false])
     }
 
     @Test(
@@ -85,14 +99,33 @@ import Training
     func broken(text: String, expected: String) { #expect(message(text) == expected) }
 
     @Test("are scored on all threads as one by one") func scores() {
-        let texts = (0..<50).map {
+        let texts = (0..<600).map {
             ScoredText(prediction: "the cat number \($0) sat", references: ["a dog", "the cats number \($0 % 7)"])
         }
-        let found = rouge(of: texts, RougeSettings(usesStemmer: true, seed: 3))
-        let scorer = RougeScorer(types: RougeType.allCases, useStemmer: true)
-        let expected = aggregate(
-            texts.map { scorer.score(prediction: $0.prediction, references: $0.references) }, confidence: 0.95,
-            resamples: 1000, seed: 3)
-        #expect(found == expected)
+        var found = scoring
+        for text in texts { found.add(text) }
+        var expected: (rouge: ROUGE, bleu: BLEU) = (
+            ROUGE(TextMetricSettings(usesStemmer: true, seed: 3)), BLEU(TextMetricSettings(usesStemmer: true, seed: 3))
+        )
+        for text in texts {
+            expected.rouge.add(expected.rouge.statistics(of: text))
+            expected.bleu.add(expected.bleu.statistics(of: text))
+        }
+        let result = found.finish()
+        #expect(result?.scores == expected.rouge.scores + expected.bleu.scores && result?.texts == 600)
+        var none = scoring
+        #expect(none.finish() == nil)
+    }
+
+    @Test("are scored by the measures that are named, in their own order")
+    func names() throws {
+        #expect(try Training.textMetrics(named: "f1, bleu,f1").map { $0.name } == ["bleu", "f1"])
+        func message(_ list: String) -> String {
+            do { return "\(try Training.textMetrics(named: list).count)" } catch { return "\(error)" }
+        }
+        let known = "the measures are rouge, bleu, chrf, exact_match, f1, accuracy"
+        #expect(message("rouge,meteor") == "error: there is no measure 'meteor'; \(known)")
+        #expect(message("rouge,") == "error: a name is missing in 'rouge,'; \(known)")
+        #expect(message("") == "error: a name is missing in ''; \(known)")
     }
 }
