@@ -159,13 +159,13 @@ extension ConfigSection {
         }
     }
 
-    private func read<Value>(_ key: String, _ reading: Reading<Value>, default value: Value) -> Value {
+    func read<Value>(_ key: String, _ reading: Reading<Value>, default value: Value) -> Value {
         note(key, type: reading.type, default: reading.encode(value))
         resolve(key, reading.encode(value))
         return parsed(key, reading) ?? value
     }
 
-    private func read<Value>(_ key: String, _ reading: Reading<Value>) -> Value? {
+    func read<Value>(_ key: String, _ reading: Reading<Value>) -> Value? {
         note(key, type: reading.type, default: nil)
         return parsed(key, reading)
     }
@@ -176,7 +176,7 @@ extension ConfigSection {
         return parsed(key, reading)
     }
 
-    private static func integer(_ limit: (any ValueLimit<Int>)?) -> Reading<Int> {
+    static func integer(_ limit: (any ValueLimit<Int>)?) -> Reading<Int> {
         Reading("integer", { .integer($0) }) { node in
             guard case .scalar(let text, false) = node.content, let value = Configuration.integer(text) else {
                 var message = "expected an integer, got \(node.summary)"
@@ -191,7 +191,7 @@ extension ConfigSection {
         }
     }
 
-    private static func number(_ limit: (any ValueLimit<Double>)?) -> Reading<Double> {
+    static func number(_ limit: (any ValueLimit<Double>)?) -> Reading<Double> {
         Reading("number", { .number($0) }) { node in
             guard case .scalar(let text, false) = node.content, let value = Configuration.number(text) else {
                 var message = "expected a number, got \(node.summary)"
@@ -243,7 +243,7 @@ extension ConfigSection {
         }
     }
 
-    private static var path: Reading<String> {
+    static var path: Reading<String> {
         var reading = text
         reading.parse = { node in text.parse(node).map(\.expandingHome) }
         return reading

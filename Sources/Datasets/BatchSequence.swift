@@ -4,31 +4,37 @@ import Synchronization
 
 /// The micro-batches of a data set, epoch after epoch; any of them can be asked for at any time.
 ///
-/// The order depends on the seed and the epoch alone.
+/// Which examples are in them depends on their plan and the epoch alone.
 public final class BatchSequence: Sendable {
     public let dataset: Dataset
-    public let batchSize: Int
-    private let shuffles: Bool
-    private let seed: UInt64
-    /// The order of the epoch asked for last.
-    private let order: Mutex<(epoch: Int, indices: [Int32])?>
+    private let plan: any BatchPlan
+    /// Those of the epoch asked for last.
+    private let latest: Mutex<(epoch: Int, batches: EpochBatches)?>
 
-    public init(dataset: Dataset, batchSize: Int, shuffles: Bool, seed: UInt64) {
-        require(batchSize > 0, "BatchSequence: batches of \(batchSize) examples")
+    package init(dataset: Dataset, _ plan: any BatchPlan) {
         self.dataset = dataset
-        self.batchSize = batchSize
-        self.shuffles = shuffles
-        self.seed = seed
-        order = Mutex(nil)
+        self.plan = plan
+        count = plan.count
+        batchSize = plan.typicalSize
+        latest = Mutex(nil)
     }
 
-    /// The number of batches of an epoch; the last may be smaller.
-    public var count: Int { (dataset.count + batchSize - 1) / batchSize }
+    /// Batches of `batchSize` examples in the order of the files, or shuffled by the seed and the epoch.
+    public convenience init(dataset: Dataset, batchSize: Int, shuffles: Bool, seed: UInt64) {
+        let order: any ExampleOrder =
+            shuffles ? RandomOrder(count: dataset.count, seed: seed) : FileOrder(count: dataset.count)
+        self.init(dataset: dataset, EqualBatches(order, size: batchSize))
+    }
+
+    /// The number of batches of an epoch.
+    public let count: Int
+    /// The examples of a batch, on average where they have not all as many.
+    public let batchSize: Int
 
     /// The examples of batch `index` of `epoch`, both counted from 0, as indices into the data set.
     public func indices(epoch: Int, index: Int) -> [Int] {
         require(index >= 0 && index < count, "BatchSequence: batch \(index) of \(count)")
-        return order(of: epoch)[index * batchSize..<min((index + 1) * batchSize, dataset.count)].map { Int($0) }
+        return batches(of: epoch)[index].map { Int($0) }
     }
 
     /// The examples themselves. Throws a `Problem` with file and line where a record can't be used any more.
@@ -36,15 +42,12 @@ public final class BatchSequence: Sendable {
         try indices(epoch: epoch, index: index).map { try dataset.example($0) }
     }
 
-    private func order(of epoch: Int) -> [Int32] {
-        order.withLock { order in
-            if let order, order.epoch == epoch { return order.indices }
-            let indices =
-                shuffles
-                ? permutation(of: dataset.count, seed: seed, epoch: epoch)
-                : Array(0..<Int32(dataset.count))
-            order = (epoch, indices)
-            return indices
+    package func batches(of epoch: Int) -> EpochBatches {
+        latest.withLock { latest in
+            if let latest, latest.epoch == epoch { return latest.batches }
+            let batches = plan.batches(epoch: epoch)
+            latest = (epoch, batches)
+            return batches
         }
     }
 }

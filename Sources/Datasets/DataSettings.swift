@@ -6,8 +6,12 @@ import JSONText
 public struct DataSettings: Sendable, Hashable {
     /// The files to train on, one behind the other.
     public var train: [String]
+    /// How often the records of each of them come in an epoch; 1 where nothing else is said.
+    public var weights: [Double]
     /// The files to evaluate on; empty for none.
     public var validation: [String]
+    /// The part of the examples that is left out of training, to be evaluated on; nil for none.
+    public var validationFraction: Double?
     public var templates: ExampleTemplates
     /// The labels in the order of their numbers, where the configuration names them.
     public var labels: [String]?
@@ -27,8 +31,17 @@ public struct DataSettings: Sendable, Hashable {
     ///
     /// - Parameter task: nil where it isn't known, so that which keys belong to it can't be told.
     public init(_ section: ConfigSection, task: LearningTask? = .causalLM, needsTrainingFiles: Bool) {
-        train = section.optionalPaths("train") ?? []
-        validation = section.optionalPaths("validation") ?? []
+        let trained = DataFiles(section, DataFiles.weighted, areNeeded: needsTrainingFiles).files
+        train = trained.map(\.path)
+        weights = trained.map(\.weight)
+        validation = DataFiles(section, "validation", areNeeded: needsTrainingFiles).files.map(\.path)
+        validationFraction = section.optionalDouble("validation_fraction", in: Above(0))
+        if let validationFraction, validationFraction >= 1 {
+            section.record("must be less than 1, got \(validationFraction)", at: "validation_fraction")
+        }
+        if validationFraction != nil, !validation.isEmpty {
+            section.record("can't be used together with validation, which names files", at: "validation_fraction")
+        }
         let prompt = Self.template(section, "prompt")
         let completion = Self.template(section, "completion")
         let text = Self.template(section, "text")
@@ -53,6 +66,10 @@ public struct DataSettings: Sendable, Hashable {
         blockSize = section.optionalInt("block_size", in: 2...)
         templates = .text(Self.wholeLine)
 
+        if blockSize != nil, weights.contains(where: { $0 != 1 }) {
+            section.record(
+                "weights are those of a file's records, and a block may be made of several files'", at: "train")
+        }
         if needsTrainingFiles, train.isEmpty { section.record("missing: name the file to train on", at: "train") }
         guard let task else { return }
         if task == .sequenceClassification {

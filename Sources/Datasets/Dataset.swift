@@ -26,12 +26,14 @@ public final class Dataset: Sendable {
     /// 1 GiB of tokens; what is beyond is tokenized each time that it is needed.
     private static let cacheCapacity = 1 << 28
 
-    private let records: RecordSet
-    private let encoder: ExampleEncoder
-    /// The record of each example, where some were dropped.
-    private let kept: [Int32]?
-    private let isInBlocks: Bool
-    private let cache: ExampleCache
+    let records: RecordSet
+    let encoder: ExampleEncoder
+    /// The record, or block, of each example, where not all are examples.
+    let kept: [Int32]?
+    let isInBlocks: Bool
+    let cache: ExampleCache
+    /// The records that were cut to the length, ascending.
+    let truncated: [Int32]
 
     /// What became of the records.
     public let counts: Counts
@@ -63,8 +65,10 @@ public final class Dataset: Sendable {
         counts.records = records.count
         if let labels = encoder.labels { counts.ofClass = Array(repeating: 0, count: labels.names.count) }
         var kept: [Int32] = []
+        var truncated: [Int32] = []
         try records.forEachInParallel({ try encoder.encode($0, $1) }) { index, outcome in
-            if case .example(let example, _) = outcome {
+            if case .example(let example, let isTruncated) = outcome {
+                if isTruncated { truncated.append(Int32(index)) }
                 if encoder.mayDrop { kept.append(Int32(index)) }
                 cache.insert(example, at: index)
             }
@@ -72,6 +76,7 @@ public final class Dataset: Sendable {
         }
         self.cache = cache
         self.counts = counts
+        self.truncated = truncated
         absentFields = try records.lacking(encoder.templates.fields.filter(\.isOptional).map(\.name))
         guard encoder.mayDrop else {
             self.kept = nil
@@ -105,6 +110,7 @@ public final class Dataset: Sendable {
         records = try RecordSet(paths: paths, limit: limit)
         self.encoder = encoder
         kept = nil
+        truncated = []
         isInBlocks = true
         var blocks: [[Int32]] = []
         var block: [Int32] = []
@@ -136,6 +142,29 @@ public final class Dataset: Sendable {
         self.cache = cache
         self.counts = counts
         absentFields = try records.lacking(encoder.templates.fields.filter(\.isOptional).map(\.name))
+    }
+
+    /// Some of the examples of another data set, by their numbers there, ascending; records that it dropped count as those of
+    /// the part that `countsDropped`.
+    init(_ whole: Dataset, _ examples: [Int], countsDropped: Bool) throws {
+        records = whole.records
+        encoder = whole.encoder
+        isInBlocks = whole.isInBlocks
+        cache = whole.cache
+        truncated = whole.truncated
+        absentFields = whole.absentFields
+        let kept = examples.map { whole.kept?[$0] ?? Int32($0) }
+        self.kept = kept
+        count = examples.count
+        var counts = Counts()
+        counts.ofClass = Array(repeating: 0, count: whole.counts.ofClass.count)
+        let cut = Set(truncated)
+        for (example, record) in zip(examples, kept) {
+            counts.add(.example(try whole.example(example), isTruncated: cut.contains(record)))
+        }
+        counts.dropped = countsDropped ? whole.counts.dropped : 0
+        counts.records = isInBlocks ? whole.counts.records : count + counts.dropped
+        self.counts = counts
     }
 
     /// What is doubtful about the records, though they can be used.

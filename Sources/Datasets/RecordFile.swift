@@ -26,8 +26,8 @@ package final class RecordFile: Sendable {
     /// many or too few, no record at all.
     package init(path: String) throws {
         firstLine = 1
-        format = try RecordFormat(path: path)
-        let file = try FileBytes(path: path)
+        let file = try path == StandardInput.path ? StandardInput.bytes() : FileBytes(path: path)
+        format = try path == StandardInput.path ? StandardInput.format(of: file) : RecordFormat(path: path)
         self.file = file
         let bytes = file.bytes
         let start = try textStart(of: bytes, file: path)

@@ -35,6 +35,9 @@ package struct RecordSet: Sendable {
         self.count = min(count, limit ?? count)
     }
 
+    /// Up to where the records of each file go, in the count of all.
+    var ends: [Int] { zip(offsets, files).map { min($0 + $1.count, count) } }
+
     func locate(_ index: Int) -> (RecordFile, Int) {
         let file = (offsets.firstIndex { $0 > index } ?? offsets.count) - 1
         return (files[file], index - offsets[file])

@@ -13,11 +13,16 @@ public final class FileBytes: Sendable {
     private static let smallestMapping = 1 << 18
 
     /// Opens the file at `path`. Throws a `Problem` with the exit status `missingInput` where it can't be opened.
-    public init(path: String) throws {
-        self.path = path
+    public convenience init(path: String) throws {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { throw Self.unreadable(path, errno) }
         defer { close(descriptor) }
+        try self.init(descriptor: descriptor, path: path)
+    }
+
+    /// The same of a file that is open, which it stays; from where it is read on, where it has no beginning.
+    init(descriptor: Int32, path: String) throws {
+        self.path = path
         var information = stat()
         guard fstat(descriptor, &information) == 0 else { throw Self.unreadable(path, errno) }
         if information.st_mode & S_IFMT == S_IFDIR {

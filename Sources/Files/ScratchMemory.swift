@@ -87,7 +87,7 @@ public final class ScratchMemory: @unchecked Sendable {
     }
 
     /// A file that has no name from the start or, where the file system knows none of these, loses it at once.
-    private static func open(in folder: String) -> Int32 {
+    static func open(in folder: String) -> Int32 {
         // O_TMPFILE, which Swift doesn't import.
         let nameless = Glibc.open(folder, 0o20_000_000 | O_DIRECTORY | O_RDWR | O_CLOEXEC, 0o600)
         if nameless >= 0 { return nameless }

@@ -33,7 +33,11 @@ public enum KnownFiles {
 
     private static let others: Set<String> = [
         AdapterFolder.configurationName, "metrics.jsonl", "training_state.json", "training_state.safetensors",
+        validationName,
     ]
+
+    /// Which records a run has left out of its training, to be evaluated on.
+    public static let validationName = "validation_records.jsonl"
 
     /// `model-00001-of-00002.safetensors`
     private static func isShard(_ name: String) -> Bool {
