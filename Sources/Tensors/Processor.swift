@@ -19,6 +19,12 @@ public enum Processor {
     /// Keeps the kernels to vectors of 256 bits where there are wider ones too; no result depends on it.
     package static func useNarrowVectors(_ isNarrow: Bool) { peft_use_narrow_vectors(isNarrow ? 1 : 0) }
 
+    /// What computes products, on which the last bits of results depend: OpenBLAS with its kernels for the processor, and which
+    /// products are our own kernels'.
+    public static var productKernels: String {
+        "OpenBLAS \(matrixKernel)" + (BlockProduct.suits(beta: 0) ? ", own products of weights" : "")
+    }
+
     /// The set of kernels that OpenBLAS chose for it, such as `Haswell`, or that `OPENBLAS_CORETYPE` named.
     public static var matrixKernel: String { String(cString: openblas_get_corename()) }
 }

@@ -15,6 +15,8 @@ package final class BufferPool: Sendable {
         var unused = UnusedBuffers()
         var liveBytes = 0
         var peakLiveBytes = 0
+        /// nil where nobody asks.
+        var trace: AllocationTrace?
     }
 
     private let state = Mutex(State())
@@ -33,6 +35,15 @@ package final class BufferPool: Sendable {
         require(bytes >= 0, "BufferPool: \(bytes) bytes")
         if bytes > Self.largest { endWithoutMemory("\(bytes) bytes for a tensor") }
         let capacity = Self.capacity(bytes: bytes)
+        let buffer = takeUntraced(capacity: capacity)
+        let address = UInt(bitPattern: buffer)
+        state.withLock { state in
+            if state.trace != nil { state.trace?.take(address, bytes: bytes) }
+        }
+        return buffer
+    }
+
+    private func takeUntraced(capacity: Int) -> UnsafeMutableRawPointer {
         let kept: UInt? = state.withLock { state in
             state.liveBytes += capacity
             state.peakLiveBytes = max(state.peakLiveBytes, state.liveBytes)
@@ -61,6 +72,7 @@ package final class BufferPool: Sendable {
         let capacity = Self.capacity(bytes: bytes)
         let address = UInt(bitPattern: buffer)
         state.withLock { state in
+            state.trace?.giveBack(address, bytes: bytes)
             state.liveBytes -= capacity
             state.unused.add(address, capacity)
         }
@@ -73,6 +85,18 @@ package final class BufferPool: Sendable {
 
     /// The most bytes that tensors took up at one time, mapped files not counted.
     package var peakBytes: Int { state.withLock(\.peakLiveBytes) }
+
+    /// The bytes that tensors take up now.
+    package var liveBytes: Int { state.withLock(\.liveBytes) }
+
+    func beginTrace() { state.withLock { $0.trace = AllocationTrace() } }
+
+    func endTrace() -> AllocationTrace {
+        state.withLock { state in
+            defer { state.trace = nil }
+            return state.trace ?? AllocationTrace()
+        }
+    }
 
     /// From this size on memory comes from the kernel page by page, so that giving it back really does.
     private static let mappingThreshold = 1 << 20

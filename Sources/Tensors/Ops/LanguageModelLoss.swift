@@ -24,7 +24,20 @@ public func languageModelLoss(
 ) -> Loss {
     languageModelLoss(
         hidden, labels: labels, head: head, lowRank: lowRank, scale: scale,
-        chunkBytes: max(70 << 20, 4 * leastRows * head.outputSize))
+        chunkBytes: chunkBytes(vocabulary: head.outputSize))
+}
+
+/// The most memory that a chunk of logits takes.
+private func chunkBytes(vocabulary: Int) -> Int { max(70 << 20, 4 * leastRows * vocabulary) }
+
+/// The rows of a chunk of logits, where so many have a label: equal chunks, because a short last one would go slowly.
+package func logitsChunkRows(labels rows: Int, vocabulary: Int) -> Int {
+    chunkRows(rows, most: max(1, chunkBytes(vocabulary: vocabulary) / (4 * vocabulary)))
+}
+
+private func chunkRows(_ rows: Int, most: Int) -> Int {
+    let count = max(1, (rows + most - 1) / most)
+    return max(1, (rows + count - 1) / count)
 }
 
 /// Rows of a chunk of logits, however large the vocabulary is: with fewer the products would mostly wait for the head's
@@ -42,10 +55,7 @@ package func languageModelLoss(
             + "\(vocabulary) outputs, low-rank term \(lowRank?.u.shape ?? []) by \(lowRank?.b.shape ?? [])")
     let isRecorded = [hidden, head.trainable, lowRank?.u, lowRank?.b].contains { $0?.needsGradient == true }
     var (dh, dw, du, db) = (Gradient(), Gradient(), Gradient(), Gradient())
-    // Equal chunks: a short last one would go slowly.
-    let most = max(1, chunkBytes / (4 * vocabulary))
-    let chunkCount = max(1, (rows + most - 1) / most)
-    let chunk = max(1, (rows + chunkCount - 1) / chunkCount)
+    let chunk = chunkRows(rows, most: max(1, chunkBytes / (4 * vocabulary)))
     let losses = Tensor(uninitialized: [rows])
     if rows > 0 {
         let logits = Tensor(uninitialized: [chunk, vocabulary])
