@@ -20,6 +20,7 @@ struct Peft: ParsableCommand {
               peft quantize --base gpt2 --output gpt2-nf4 --double-quant
               peft inspect runs/demo
               peft doctor runs/demo
+              peft verify runs/demo
               peft compare --config configs/demo.yaml --methods lora,full --output runs/compare
 
             EXIT STATUS:
@@ -44,6 +45,7 @@ struct Peft: ParsableCommand {
             QuantizeCommand.self,
             InspectCommand.self,
             DoctorCommand.self,
+            VerifyCommand.self,
             CompareCommand.self,
         ])
 }

@@ -57,10 +57,17 @@ struct TrainCommand: RankedCommand {
 
     @OptionGroup var common: CommonOptions
 
-    private static func json(_ plan: TrainingPlan, _ samples: [TokenSample]) -> JSONValue {
+    private static func json(
+        _ plan: TrainingPlan, _ forecast: RunForecast, _ samples: [TokenSample]
+    ) -> JSONValue {
         [
             "output_dir": .string(plan.outputFolder), "method": .string(plan.method), "steps": .integer(plan.stepCount),
             "trainable_parameters": .integer(plan.trainableCount), "total_parameters": .integer(plan.totalCount),
+            "peak_memory_bytes": .integer(forecast.peakMemoryBytes),
+            "available_memory_bytes": forecast.availableBytes.map(JSONValue.integer) ?? nil,
+            "seconds": forecast.seconds.map(JSONValue.number) ?? nil, "tokens": .integer(forecast.tokens),
+            "records": .integer(forecast.records), "dropped": .integer(forecast.dropped),
+            "truncated": .integer(forecast.truncated),
             "examples": .array(
                 samples.map { sample in
                     [
@@ -87,6 +94,8 @@ struct TrainCommand: RankedCommand {
             "trainable_parameters": .integer(plan.trainableCount), "total_parameters": .integer(plan.totalCount),
             "tokens": .integer(summary.tokens), "elapsed_seconds": .number(summary.elapsedSeconds),
             "peak_memory_bytes": .integer(summary.peakMemoryBytes),
+            "best_step": summary.best.map { .integer($0.step) } ?? nil,
+            "best_value": summary.best.map { .number($0.value) } ?? nil,
         ]
     }
 
@@ -101,23 +110,25 @@ struct TrainCommand: RankedCommand {
         var accepted: InputChanges = []
         if otherBase.otherBase { accepted.insert(.base) }
         if otherData { accepted.insert(.data) }
+        let existing: Trainer.Existing = resume ? .resume : overwrite ? .overwrite : .refuse
         let trainer = try ranks.agree {
             let configuration = try RunConfiguration(
                 ConfigDocument.load(yamlFile: config, overrides: overrides), warn: Console.report)
-            return try Trainer(configuration, accepting: accepted, ranks: ranks, observer: display)
+            return try Trainer.prepared(
+                configuration, existing, accepting: accepted, ranks: ranks, observer: display)
         }
         if dryRun {
             let (plan, samples) = (trainer.plan(), try trainer.samples(json ? 8 : 2))
-            display.show(plan)
+            let forecast = try trainer.forecast()
+            display.show(plan, forecast)
             if json {
-                Console.line(Self.json(plan, samples).text(.indented))
+                Console.line(Self.json(plan, forecast, samples).text(.indented))
             } else {
                 if trainer.hasConversations { display.show(samples) }
                 Console.write(trainer.resolvedYAML)
             }
             return
         }
-        let existing: Trainer.Existing = resume ? .resume : overwrite ? .overwrite : .refuse
         Interruption.catchSignals(isShared: ranks != nil, isAnswering: ranks.isFirst)
         let summary = try trainer.run(
             existing, shouldStop: { Interruption.isRequested })

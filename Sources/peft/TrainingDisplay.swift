@@ -22,17 +22,21 @@ final class TrainingDisplay: TrainingObserver {
 
     func started(_ plan: TrainingPlan) {
         self.plan = plan
-        show(plan)
+        show(plan, nil)
     }
 
     /// Says what trains, on what, and how long.
-    func show(_ plan: TrainingPlan) {
+    ///
+    /// - Parameter forecast: What it will take, where that was tried.
+    func show(_ plan: TrainingPlan, _ forecast: RunForecast?) {
         for line in Self.table(plan) { Console.note(line) }
         for line in plan.dataSummaries + plan.notes { Console.note(line) }
         Console.note(Self.course(plan))
+        if let forecast { Console.note(Self.needs(forecast)) }
         Console.note(Self.optimizer(plan))
         Console.note(Self.rate(plan))
         for warning in plan.warnings { Console.report(warning) }
+        if let forecast, forecast.isTooLarge { Console.report(Self.shortage(forecast)) }
     }
 
     /// Shows examples token by token, what is learned of them marked.
@@ -118,7 +122,7 @@ final class TrainingDisplay: TrainingObserver {
         Console.note(
             "step \(metrics.step.grouped)  evaluation loss \(metrics.loss.text(decimals: 4))"
                 + metrics.scores.map { "  \($0.name) \($0.value?.text(decimals: 4) ?? "–")" }.joined()
-                + "  (\(metrics.tokens.grouped) \(metrics.scores.isEmpty ? "tokens" : "examples"))")
+                + "  (\(metrics.tokens.grouped) \(metrics.countsTexts ? "examples" : "tokens"))")
     }
 
     func saved(step: Int, folder: String) {
@@ -140,6 +144,7 @@ final class TrainingDisplay: TrainingObserver {
                 "\(summary.tokens.grouped) tokens", summary.elapsedSeconds.asDuration,
                 "peak memory \(summary.peakMemoryBytes.asBytes)",
             ]
+        for note in summary.notes { Console.note(note) }
         let word = summary.wasInterrupted ? "interrupted after" : "finished"
         Console.note("\(word) \(summary.steps.grouped) steps: \(facts.joined(separator: ", "))")
         Console.note(
@@ -180,6 +185,21 @@ final class TrainingDisplay: TrainingObserver {
             "\(plan.trainableCount.grouped) of \(plan.totalCount.grouped) parameters train "
                 + "(\(share.text(decimals: 2)) %)"
         ]
+    }
+
+    private static func needs(_ forecast: RunForecast) -> String {
+        "about \(forecast.peakMemoryBytes.asBytes) of memory at most"
+            + (forecast.availableBytes.map { ", of \($0.asBytes) that there are" } ?? "") + "; "
+            + (forecast.seconds.map { "about \($0.asDuration) for \(forecast.tokens.grouped) tokens" }
+                ?? "\(forecast.tokens.grouped) tokens in a time that wasn't tried out")
+    }
+
+    private static func shortage(_ forecast: RunForecast) -> Problem {
+        Problem(
+            "the run takes about \(forecast.peakMemoryBytes.asBytes) of memory, and there are "
+                + "\((forecast.availableBytes ?? 0).asBytes): smaller batches, training.gradient_checkpointing, a smaller "
+                + "data.max_length, optim: adamw_8bit or a base in few bits need less",
+            severity: .warning)
     }
 
     private static func course(_ plan: TrainingPlan) -> String {

@@ -113,6 +113,15 @@ public struct RunConfiguration {
         }
     }
 
+    /// Which of the training data's examples are in which batch of which epoch.
+    ///
+    /// - Parameter rankCount: The processes that share a batch.
+    func batchPlan(for dataset: Dataset, rankCount: Int) throws -> any BatchPlan {
+        try training.batches.plan(
+            for: dataset, data, batchSize: training.batchSize, accumulation: training.accumulation,
+            rankCount: rankCount, seed: training.seed, trainingSection)
+    }
+
     /// The configured optimizer of what trains in a model, still without memory for its state.
     ///
     /// - Throws: `Problems` where its settings don't fit the model or what trains.
@@ -137,6 +146,18 @@ public struct RunConfiguration {
         configuration.dataSection = dataSection
         return configuration
     }
+
+    /// The same with a size of batches, where that was left open.
+    func with(batchSize: Int) throws -> RunConfiguration {
+        let override = "training.per_device_train_batch_size=\(batchSize)"
+        var configuration = try RunConfiguration(.parse(yaml: resolvedYAML, overrides: [override]), warn: { _ in })
+        (configuration.training, configuration.trainingSection) = (training, trainingSection)
+        configuration.dataSection = dataSection
+        configuration.setBatchSize(batchSize)
+        return configuration
+    }
+
+    mutating func setBatchSize(_ size: Int) { (training.batchSize, training.isBatchAutomatic) = (size, false) }
 
     private static func read<Method: PEFTMethod>(
         _ type: Method.Type, _ section: ConfigSection, startingFrom adapter: String?, warn: WarningSink

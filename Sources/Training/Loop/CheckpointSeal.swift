@@ -49,7 +49,18 @@ enum CheckpointSeal {
     }
 
     private static func checksum(of path: String) throws -> String {
-        try FileBytes(path: path).withBytes { prefix + ContentHash.text(ContentHash.value(of: $0)) }
+        let file = try FileBytes(path: path)
+        return file.withBytes { bytes in
+            var hash = ContentHash()
+            // Page by page, so that a checkpoint takes no memory beside what trains.
+            let piece = 1 << 22
+            for start in stride(from: 0, to: bytes.count, by: piece) {
+                let part = UnsafeRawBufferPointer(rebasing: bytes[start..<min(start + piece, bytes.count)])
+                hash.add(part)
+                file.releasePages(of: part)
+            }
+            return prefix + hash.text
+        }
     }
 
     /// Where the last occurrence begins.

@@ -14,7 +14,7 @@ struct LossCourse {
     private(set) var bestEvaluation: Point?
     private(set) var lastEvaluation: Point?
     /// A task's measures in the last evaluation.
-    private(set) var scores: [(name: String, value: Double)] = []
+    private(set) var scores: [NamedScore] = []
 
     init(folder: String) throws {
         let path = FileSystem.join(folder, MetricsLog.fileName)
@@ -30,10 +30,15 @@ struct LossCourse {
             lastEvaluation = point
             firstEvaluation = firstEvaluation ?? point
             if loss < bestEvaluation?.loss ?? .infinity { bestEvaluation = point }
-            scores = try node.asObject().compactMap { member in
-                guard member.key.hasPrefix("eval_"), !Self.others.contains(member.key) else { return nil }
-                return try node.optionalNumber(member.key).map { (String(member.key.dropFirst("eval_".count)), $0) }
-            }
+            scores = try Self.scores(node).filter { $0.value != nil }
+        }
+    }
+
+    /// A task's measures in the line of an evaluation.
+    static func scores(_ line: JSONNode) throws -> [NamedScore] {
+        try line.asObject().compactMap { member in
+            guard member.key.hasPrefix("eval_"), !others.contains(member.key) else { return nil }
+            return NamedScore(String(member.key.dropFirst("eval_".count)), try line.optionalNumber(member.key))
         }
     }
 

@@ -14,7 +14,7 @@ final class MetricsLog {
     private let descriptor: Int32
     /// The loss of the last logged step, and the last evaluation with its step.
     private(set) var lastLoss: Double?
-    private(set) var lastEvaluation: (step: Int, loss: Double)?
+    private(set) var lastEvaluation: (step: Int, loss: Double, scores: [NamedScore])?
     /// As the last line that the log began with has them.
     private(set) var tokens = 0
     private(set) var elapsedSeconds = 0.0
@@ -39,7 +39,9 @@ final class MetricsLog {
                     lastLoss = loss
                     tokens = try node.integer("tokens")
                 }
-                if let loss = try node.optionalNumber("eval_loss") { lastEvaluation = (lineStep, loss) }
+                if let loss = try node.optionalNumber("eval_loss") {
+                    lastEvaluation = (lineStep, loss, try LossCourse.scores(node))
+                }
             }
         }
         try AtomicFile.write(kept.map { $0 + "\n" }.joined(), to: path)
@@ -70,12 +72,12 @@ final class MetricsLog {
     }
 
     func append(_ metrics: EvaluationMetrics) throws {
-        lastEvaluation = (metrics.step, metrics.loss)
+        lastEvaluation = (metrics.step, metrics.loss, metrics.scores)
         try append(
             [
                 .init("step", .integer(metrics.step)), .init("epoch", .number(metrics.epoch)),
                 .init("eval_loss", .number(metrics.loss)),
-                .init(metrics.scores.isEmpty ? "eval_tokens" : "eval_examples", .integer(metrics.tokens)),
+                .init(metrics.countsTexts ? "eval_examples" : "eval_tokens", .integer(metrics.tokens)),
             ] + metrics.scores.map { .init("eval_\($0.name)", $0.value.map(JSONValue.number) ?? nil) } + [
                 .init("elapsed_seconds", .number(metrics.elapsedSeconds))
             ])

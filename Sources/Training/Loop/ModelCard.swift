@@ -24,6 +24,8 @@ struct ModelCard {
         var tokens: Int
         var elapsedSeconds: Double
         var peakMemoryBytes: Int
+        /// The model of the best evaluation, where it is looked for.
+        var best: BestModel?
         var data: [(use: String, files: [String], examples: Int, counts: Dataset.Counts)]
     }
 
@@ -113,7 +115,7 @@ struct ModelCard {
                 row("evaluation loss, first", losses.firstEvaluation),
                 row("evaluation loss, lowest", losses.bestEvaluation),
                 row("evaluation loss, last", losses.lastEvaluation),
-            ].compactMap { $0 } + losses.scores.map { ["\($0.name), last", $0.value.fourDigits] }
+            ].compactMap { $0 } + delivered + losses.scores.map { ["\($0.name), last", $0.value?.fourDigits ?? "–"] }
         let course = [
             ["steps", "\(facts.steps)"], ["tokens", "\(facts.tokens)"],
             ["seconds", "\(Int(clamping: facts.elapsedSeconds.rounded()))"],
@@ -123,6 +125,12 @@ struct ModelCard {
             "## Results", "", "Losses are means per target, in nats; `metrics.jsonl` holds their whole course.", "",
         ]
             + Markdown.table(["measure", "value"], rows + course) + [""]
+    }
+
+    private var delivered: [[String]] {
+        guard let best = facts.best else { return [] }
+        let use = best.isDelivered ? "; this is the model here" : "; the model here is that of the last step"
+        return [["\(best.metric), best, step \(best.step)\(use)", best.value.fourDigits]]
     }
 
     private var licence: [String] {

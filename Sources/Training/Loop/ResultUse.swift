@@ -26,7 +26,8 @@ struct ResultUse {
     /// Lines for a shell that work as they are, but for the prompt.
     var commands: [String] {
         let model = "\(isAdapter ? "--adapter" : "--base") \(Self.word(folder))"
-        let file = (configuration.data.validation + configuration.data.train).first
+        // Stdin has been read.
+        let file = (configuration.data.validation + configuration.data.train).first { $0 != StandardInput.path }
         let data = "--data \(Self.word(file ?? "FILE"))"
         var commands = [use(model, data), "peft eval \(model) \(data)"]
         if isAdapter, mergeObstacle == nil {

@@ -3,6 +3,7 @@ import Diagnostics
 import Host
 import JSONText
 import Synchronization
+import Tensors
 
 /// What a run's numbers depend on beside its configuration, by content: stands in its checkpoints, and must be the same
 /// when it goes on.
@@ -10,11 +11,14 @@ struct RunFingerprints {
     var base: ModelFingerprint?
     var tokenizer: TokenizerFingerprint?
     var data: String?
+    /// What computed the products.
+    var kernels: String?
 
     init(_ base: BaseModel, data: String?) {
         self.base = base.fingerprint
         tokenizer = base.tokenizer.map(TokenizerFingerprint.init)
         self.data = data
+        kernels = Processor.productKernels
     }
 
     /// Reads those of a checkpoint's state; nothing where it has none.
@@ -22,6 +26,7 @@ struct RunFingerprints {
         base = try state.optionalString("base").flatMap(ModelFingerprint.init)
         tokenizer = try state.optionalString("tokenizer").flatMap(TokenizerFingerprint.init)
         data = try state.optionalString("data")
+        kernels = try state.optionalString("kernels")
     }
 
     var members: [JSONValue.Member] {
@@ -29,6 +34,7 @@ struct RunFingerprints {
             value.map { [.init(key, .string($0))] } ?? []
         }
         return text("base", base?.text) + text("tokenizer", tokenizer?.text) + text("data", data)
+            + text("kernels", kernels)
     }
 
     /// What is different from what it was when the run began, in sentences, and the option by which it may be.

@@ -108,6 +108,13 @@ final class RunFolder {
         (configuration.deliversModel ? "model.path: " : "peft.init_from: ") + folder
     }
 
+    /// The size of batches of the run that a folder holds; nil where it holds none.
+    static func batchSize(in folder: String) -> Int? {
+        let file = FileSystem.join(folder, configurationName)
+        guard FileSystem.isFile(file), let document = try? ConfigDocument.load(yamlFile: file) else { return nil }
+        return leaves(document.node)["training.per_device_train_batch_size"].flatMap { Int($0) }
+    }
+
     /// Writes the model card and the delivery.
     func finish(_ result: Delivery, _ facts: ModelCard.Facts) throws {
         let card = ModelCard(configuration, facts, try LossCourse(folder: path))
@@ -116,7 +123,8 @@ final class RunFolder {
     }
 
     private static let names =
-        DeliveryWriter.marks + AdapterFolder.fileNames + [MetricsLog.fileName, ModelCard.fileName]
+        DeliveryWriter.marks + AdapterFolder.fileNames
+        + [MetricsLog.fileName, ModelCard.fileName, KnownFiles.validationName]
 
     /// A run's folder is known by its configuration, which is written before anything else. In one without, nothing may
     /// be replaced or removed.
@@ -192,12 +200,19 @@ final class RunFolder {
         }
     }
 
-    /// Keys that may change between the parts of a run, because no number depends on them, or only in how it is rounded.
-    private static let changeable: Set<String> = [
+    /// Keys that may change between the parts of a run.
+    private var changeable: Set<String> {
+        // Which model is the best, and when a run ends, does depend on evaluations.
+        let best: Set = ["training.eval_steps", "data.validation"]
+        return configuration.training.best.isTracked ? Self.harmless.subtracting(best) : Self.harmless
+    }
+
+    /// Keys on which no number depends, or only in how it is rounded.
+    static let harmless: Set<String> = [
         "training.output_dir", "training.logging_steps", "training.save_steps", "training.save_total_limit",
         "training.eval_steps", "training.per_device_eval_batch_size", "training.gradient_checkpointing",
         "data.validation", "training.optim_paging_dir", "training.keep_hidden_states", "training.hidden_states_memory",
-        "training.hidden_states_dir",
+        "training.hidden_states_dir", "training.max_time", "training.memory_limit",
     ]
 
     /// The length of a run, which may grow.
@@ -208,7 +223,7 @@ final class RunFolder {
         guard FileSystem.isFile(file) else { return }
         let before = Self.leaves(try ConfigDocument.load(yamlFile: file).node)
         let now = Self.leaves(try ConfigDocument.parse(yaml: configuration.resolvedYAML).node)
-        let changed = Set(before.keys).union(now.keys).subtracting(Self.changeable)
+        let changed = Set(before.keys).union(now.keys).subtracting(changeable)
             .filter { before[$0] != now[$0] }.sorted()
         let newest = try TrainingCheckpoint.steps(in: path).last
         var problems: [Problem] = []
@@ -240,7 +255,7 @@ final class RunFolder {
     }
 
     /// The values of a tree by their paths, as text.
-    private static func leaves(_ node: ConfigNode, path: String = "") -> [String: String] {
+    static func leaves(_ node: ConfigNode, path: String = "") -> [String: String] {
         switch node.content {
         case .null: [:]
         case .scalar(let text, _): [path: text]

@@ -15,13 +15,15 @@ struct RunForesight {
     let memory: TrainingMemory
 
     private var settings: TrainingSettings { configuration.training }
-    private var hasValidation: Bool { !configuration.data.validation.isEmpty }
+    private var hasValidation: Bool {
+        !configuration.data.validation.isEmpty || configuration.data.validationFraction != nil
+    }
 
     /// A warning for each, at the place of the setting.
     var warnings: [Problem] {
         let found: [(key: String, message: String?)] = [
             ("learning_rate", rate), ("warmup_steps", warmup), ("gradient_accumulation_steps", accumulation),
-            ("eval_steps", evaluation), ("save_steps", saving), ("logging_steps", logging),
+            ("eval_steps", evaluation), ("budget", budget), ("save_steps", saving), ("logging_steps", logging),
             ("optim", memory.shortage(available: machineMemory)),
         ]
         return found.compactMap { key, message in
@@ -71,7 +73,10 @@ struct RunForesight {
     private var accumulation: String? {
         if settings.accumulation <= batchCount { return nil }
         let batches = batchCount == 1 ? "1 micro-batch" : "\(batchCount) micro-batches"
-        return "an epoch has \(batches) of per_device_train_batch_size \(settings.batchSize), so that no step ever has "
+        let size =
+            settings.batches.tokens.map { "train_batch_tokens \($0)" }
+            ?? "per_device_train_batch_size \(settings.batchSize)"
+        return "an epoch has \(batches) of \(size), so that no step ever has "
             + "\(settings.accumulation)"
     }
 
@@ -83,6 +88,11 @@ struct RunForesight {
         if interval <= stepCount { return nil }
         return
             "the run has \(steps), so that the validation loss is measured once, at its end; \(advice(atMost: stepCount))"
+    }
+
+    private var budget: String? {
+        settings.budgetSeconds == nil
+            ? nil : "shares a time out among the runs of peft compare, and does nothing here: max_time ends one run"
     }
 
     private var saving: String? {

@@ -74,6 +74,15 @@ package struct RunMeter {
             + Double(saves) * (checkpoints.mean ?? 0)
     }
 
+    /// The time of another step, and of an evaluation (where `evaluationTokens` are given) and a checkpoint behind it; 0 where no
+    /// step was clocked.
+    package func secondsOfStep(after step: Int, tokens: Int, evaluationTokens: Int?) -> Double {
+        if step <= firstStep { return 0 }
+        return secondsLeft(
+            after: step, steps: 1, tokens: tokens, evaluations: evaluationTokens == nil ? 0 : 1,
+            evaluationTokens: evaluationTokens ?? 0, checkpoints: 1)
+    }
+
     /// Tokens a second since the last call.
     package mutating func lap(_ tokens: Int) -> Double {
         let now = sinceStart

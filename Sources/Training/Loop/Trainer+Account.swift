@@ -7,7 +7,7 @@ import Tensors
 
 /// What a run says of itself before it begins and when it is done.
 extension Trainer {
-    func cardFacts(_ progress: TrainingProgress) -> ModelCard.Facts {
+    func cardFacts(_ progress: TrainingProgress, _ best: BestModel?) -> ModelCard.Facts {
         let counts = parameterCounts
         var data = [
             (
@@ -16,14 +16,19 @@ extension Trainer {
             )
         ]
         if let validation {
-            data.append(("validation", configuration.data.validation, validation.count, validation.counts))
+            let files = configuration.data.validation
+            data.append(
+                (
+                    "validation", files.isEmpty ? configuration.data.train : files, validation.count,
+                    validation.counts
+                ))
         }
         return ModelCard.Facts(
             isAdapter: !configuration.deliversModel,
             mergeObstacle: configuration.deliversModel ? nil : installation.mergeObstacle,
             formObstacle: installation.formObstacle, hasEncoder: base.model.hasEncoder,
             trainableCount: counts.trainable, totalCount: counts.total, steps: progress.step, tokens: progress.tokens,
-            elapsedSeconds: progress.elapsedSeconds, peakMemoryBytes: peakMemory(), data: data)
+            elapsedSeconds: progress.elapsedSeconds, peakMemoryBytes: peakMemory(), best: best, data: data)
     }
 
     /// What trains, and the parameters of the base model with those that the method adds.
@@ -44,7 +49,7 @@ extension Trainer {
             trainableCount: counts.trainable, totalCount: counts.total,
             dataSummaries: [
                 "training: \(batches.dataset.summary)", validation.map { "validation: \($0.summary)" },
-                batches.dataset.targetSummary(base.labels),
+                validationNote, batches.dataset.targetSummary(base.labels),
             ].compactMap { $0 }, stepCount: stepCount, stepsPerEpoch: stepsPerEpoch, firstStep: firstStep,
             outputFolder: folder, threadCount: WorkerPool.shared.threadCount, rankCount: ranks.count,
             learningRate: settings.learningRate,

@@ -21,12 +21,12 @@ public final class Trainer {
     let base: BaseModel
     let installation: any Installation
     let optimizer: any Optimizer
-    private let runner: StepRunner
+    let runner: StepRunner
     let batches: BatchSequence
     let validation: Dataset?
     /// How conversations are written; nil where the data has none.
     let chat: ChatFormat?
-    private let observer: any TrainingObserver
+    let observer: any TrainingObserver
     /// The ranks that train together; nil for this process alone.
     let ranks: Communicator?
     /// The step after which the validation loss was measured last.
@@ -36,8 +36,8 @@ public final class Trainer {
     private let accepted: InputChanges
     let warnings: [Problem]
     /// How the method began.
-    let notes: [String]
-    private let hiddenStatePlan: HiddenStatePlan?
+    var notes: [String]
+    let hiddenStatePlan: HiddenStatePlan?
     private var hiddenStates: HiddenStateStore?
 
     var settings: TrainingSettings { configuration.training }
@@ -103,11 +103,13 @@ public final class Trainer {
                 limitName: ExampleEncoder.limitName(besideVirtualTokens: configuration.method.leadingPositions),
                 labels: labels, paddingID: padding, chat: chat)
         }
+        let parts = try data.validationFraction.map {
+            try dataset(data.train, codec).split(fraction: $0, seed: settings.seed)
+        }
+        let trained = try parts?.rest ?? dataset(data.train, codec)
         batches = BatchSequence(
-            dataset: try dataset(data.train, codec), batchSize: settings.batchSize * ranks.count,
-            shuffles: data.shuffles,
-            seed: settings.seed)
-        validation = data.validation.isEmpty ? nil : try dataset(data.validation, codec)
+            dataset: trained, try self.configuration.batchPlan(for: trained, rankCount: ranks.count))
+        validation = try parts?.part ?? (data.validation.isEmpty ? nil : dataset(data.validation, codec))
         for warning in data.warnings(on: batches.dataset, labels) { observer.warned(warning) }
         stepsPerEpoch = settings.stepsPerEpoch(batches: batches.count)
         stepCount = settings.stepCount(batches: batches.count)
@@ -129,6 +131,9 @@ public final class Trainer {
             } else {
                 try configuration.method.installWithHead(into: base.model, context)
             }
+        try settings.best.check(
+            self.configuration.trainingSection, hasValidation: validation != nil,
+            measures: BestSettings.measures(labels))
         optimizer = try self.configuration.optimizer(of: installation.trainable, in: base.model)
         warnings =
             RunForesight(
@@ -164,6 +169,7 @@ public final class Trainer {
                 configuration, base: base, chat: chat, existing: existing, stepCount: stepCount, warn: observer.warned)
         }
         if ranks.any(folder?.isFinished ?? false) { return try finishedBefore(folder) }
+        if let folder, configuration.data.validationFraction != nil { try writeValidationRecords(to: folder.path) }
         try ranks.agree { try allocateState(in: settings.outputFolder) }
         var progress = TrainingProgress()
         let checkpoint = ranks.fromFirst(try ranks.onFirst { try folder?.checkpointToResume() } ?? nil)
@@ -182,8 +188,12 @@ public final class Trainer {
         try makeHiddenStateStore(in: settings.outputFolder)
         var meter = RunMeter(progress)
         // A run may have been stopped while it evaluated.
-        var isStopping = try !evaluateIfDue(&progress, &meter, log, anyShouldStop)
-        while progress.step < stepCount, !isStopping {
+        noteEvaluation(log?.lastEvaluation, &progress)
+        var isLast = isEnd(progress, meter)
+        var isStopping = try !evaluateIfDue(&progress, &meter, log, isLast: isLast, anyShouldStop)
+        // An evaluation that was made up for may have been one too many without a better model.
+        isLast = isLast || isEnd(progress, meter)
+        while !isStopping, !isLast {
             let result = try takeStep(progress.step)
             progress.step += 1
             progress.tokens += result.tokenCount
@@ -193,29 +203,39 @@ public final class Trainer {
             observer.progressed(
                 step: progress.step, of: stepCount, loss: result.loss, tokensPerSecond: meter.rate(progress.tokens),
                 secondsLeft: secondsLeft(progress, meter))
-            let isLast = progress.step == stepCount
-            if isLast || progress.step % settings.loggingSteps == 0 {
-                try record(result, &progress, &meter, log)
+            isLast = isEnd(progress, meter)
+            let isLogged = isLast || progress.step % settings.loggingSteps == 0
+            if isLogged { try record(result, &progress, &meter, log) }
+            isStopping = try !evaluateIfDue(&progress, &meter, log, isLast: isLast, anyShouldStop)
+            if !isLast, !isStopping {
+                isStopping = anyShouldStop()
+                isLast = isOutOfPatience(progress)
+                if isLast, !isLogged { try record(result, &progress, &meter, log) }
             }
-            isStopping = try !evaluateIfDue(&progress, &meter, log, anyShouldStop) || !isLast && anyShouldStop()
             progress.elapsedSeconds = meter.elapsed
-            if isStopping || progress.step % (settings.savingSteps ?? stepsPerEpoch) == 0 {
+            // Where a run ends early, a later one goes on from there, or finds that it has nothing to do.
+            let endsEarly = isLast && progress.step < stepCount
+            if isStopping || endsEarly || isBest(progress) || isSavingDue(progress.step) {
                 let start = meter.elapsed
                 try save(progress, folder, log, data)
                 meter.saved(meter.elapsed - start)
-            } else if isLast || progress.step % settings.loggingSteps == 0 {
+            } else if isLogged {
                 try rescueIfLost(progress, folder, log, data)
             }
         }
         progress.elapsedSeconds = meter.elapsed
+        var best: BestModel?
         if !isStopping {
             try requireFiniteParameters(step: progress.step)
             try requireSameParameters(after: progress.step)
             try rescueIfLost(progress, folder, log, data)
             try log?.synchronize()
-            try folder?.finish(installation.deliver(), cardFacts(progress))
+            best =
+                try ranks.onFirst { try folder.flatMap { try takeBest(progress, in: $0, warn: observer.warned) } }
+                ?? nil
+            try folder?.finish(installation.deliver(), cardFacts(progress, best))
         }
-        let summary = summary(progress, log, wasInterrupted: isStopping)
+        let summary = summary(progress, log, best, wasInterrupted: isStopping)
         observer.finished(summary)
         return summary
     }
@@ -243,7 +263,7 @@ public final class Trainer {
         try optimizer.state.allocate(in: folder)
     }
 
-    private func makeHiddenStateStore(in outputFolder: String) throws {
+    func makeHiddenStateStore(in outputFolder: String) throws {
         guard let plan = hiddenStatePlan, plan.rowCount > 0 else { return }
         let folder = settings.hiddenStates.scratchFolder ?? outputFolder
         if plan.scratchBytes > 0, ScratchMemory.isInMemory(folder) {
@@ -281,7 +301,26 @@ public final class Trainer {
             .init(
                 progress: progress, installation: installation, optimizer: optimizer,
                 fingerprints: RunFingerprints(base, data: data.text), configuration: configuration.resolvedYAML),
-            delivery: folder.delivery, to: path, limit: settings.savingLimit, warn: observer.warned)
+            delivery: folder.delivery, to: path,
+            keeping: CheckpointKeeping(
+                limit: settings.savingLimit, keepsBest: settings.best.isDelivered,
+                isOnlyBest: isBest(progress) && !isSavingDue(progress.step)),
+            warn: observer.warned)
+    }
+
+    private func isSavingDue(_ step: Int) -> Bool { step % (settings.savingSteps ?? stepsPerEpoch) == 0 }
+
+    /// Whether no step comes any more.
+    private func isEnd(_ progress: TrainingProgress, _ meter: RunMeter) -> Bool {
+        progress.step == stepCount || isOutOfPatience(progress) || isOutOfTime(progress, meter)
+    }
+
+    /// Whether another step, with the last evaluation and a checkpoint behind it, would go beyond the time that there is.
+    private func isOutOfTime(_ progress: TrainingProgress, _ meter: RunMeter) -> Bool {
+        guard let limit = settings.maximumSeconds, progress.step > 0 else { return false }
+        let needed = meter.secondsOfStep(
+            after: progress.step, tokens: progress.tokens, evaluationTokens: validation?.counts.tokens)
+        return ranks.any(meter.elapsed + needed >= limit)
     }
 
     /// Ends the run where its folder, or the file of its metrics, was removed or moved: what is known goes into a folder
@@ -319,7 +358,7 @@ public final class Trainer {
     /// What a run would do, without doing it.
     public func plan() -> TrainingPlan { plan(firstStep: 0, folder: settings.outputFolder) }
 
-    private func takeStep(_ step: Int) throws -> StepResult {
+    func takeStep(_ step: Int) throws -> StepResult {
         let (epoch, index) = step.quotientAndRemainder(dividingBy: stepsPerEpoch)
         let first = index * settings.accumulation
         let indices = first..<min(first + settings.accumulation, batches.count)
@@ -345,6 +384,26 @@ public final class Trainer {
         examples.isEmpty
             ? TokenBatch(tokens: [], positions: [], offsets: [0], labels: []) : runner.model.batch(examples)
     }
+
+    /// Takes a step of the run at a rate of 0, by which nothing is learned.
+    ///
+    /// - Returns: Its tokens.
+    func tryStep(_ step: Int) throws -> Int {
+        let (epoch, index) = step.quotientAndRemainder(dividingBy: stepsPerEpoch)
+        let first = index * settings.accumulation
+        let tried = try (first..<min(first + settings.accumulation, batches.count)).map {
+            batch(try batches.examples(epoch: epoch, index: $0))
+        }
+        return runner.step(tried, firstPass: epoch * batches.count + first, learningRate: 0).tokenCount
+    }
+
+    /// The evaluations of the whole run.
+    var evaluationCount: Int {
+        validation == nil ? 0 : evaluationsDue(from: 1) + (settings.best.evaluatesOnStart ? 1 : 0)
+    }
+
+    /// The checkpoints of the whole run, as far as their steps are known.
+    var checkpointCount: Int { timesDue(settings.savingSteps, from: 1) }
 
     private static let divergenceAdvice =
         "Nothing was saved since the last checkpoint. A lower training.learning_rate, training.max_grad_norm: 1 or a "
@@ -445,9 +504,12 @@ public final class Trainer {
     ///
     /// - Returns: false where it was to be stopped; then the run does it when it is resumed.
     private func evaluateIfDue(
-        _ progress: inout TrainingProgress, _ meter: inout RunMeter, _ log: MetricsLog?, _ shouldStop: () -> Bool
+        _ progress: inout TrainingProgress, _ meter: inout RunMeter, _ log: MetricsLog?, isLast: Bool,
+        _ shouldStop: () -> Bool
     ) throws -> Bool {
-        guard let validation, progress.step > 0, isDue(settings.evaluationSteps, progress.step),
+        guard let validation,
+            progress.step > 0
+                ? isLast || isDue(settings.evaluationSteps, progress.step) : settings.best.evaluatesOnStart,
             lastEvaluatedStep != progress.step
         else { return true }
         let start = meter.elapsed
@@ -464,10 +526,11 @@ public final class Trainer {
         }
         let metrics = EvaluationMetrics(
             step: progress.step, epoch: epoch(progress.step), loss: found.loss, tokens: found.count,
-            scores: found.scores, elapsedSeconds: meter.elapsed)
+            countsTexts: base.labels != nil, scores: found.scores, elapsedSeconds: meter.elapsed)
         try log?.append(metrics)
         lastEvaluatedStep = progress.step
         observer.evaluated(metrics)
+        noteEvaluation((progress.step, found.loss, found.scores), &progress)
         return true
     }
 
@@ -494,12 +557,13 @@ public final class Trainer {
     }
 
     private func summary(
-        _ progress: TrainingProgress, _ log: MetricsLog?, wasInterrupted: Bool
+        _ progress: TrainingProgress, _ log: MetricsLog?, _ best: BestModel?, wasInterrupted: Bool
     ) -> TrainingSummary {
         TrainingSummary(
             outputFolder: settings.outputFolder, steps: progress.step, wasInterrupted: wasInterrupted,
             finalLoss: log?.lastLoss, evaluationLoss: log?.lastEvaluation?.loss, tokens: progress.tokens,
             elapsedSeconds: progress.elapsedSeconds, peakMemoryBytes: peakMemory(),
+            best: best, notes: wasInterrupted ? [] : endNotes(progress, best),
             nextCommands: wasInterrupted
                 ? []
                 : ResultUse(
@@ -515,7 +579,7 @@ public final class Trainer {
         let log = try folder.map { try MetricsLog(folder: $0.path, continuingAfter: stepCount) }
         progress.tokens = log?.tokens ?? 0
         progress.elapsedSeconds = log?.elapsedSeconds ?? 0
-        let summary = summary(progress, log, wasInterrupted: false)
+        let summary = summary(progress, log, nil, wasInterrupted: false)
         observer.foundFinished(summary)
         return summary
     }

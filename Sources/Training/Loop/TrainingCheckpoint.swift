@@ -20,6 +20,7 @@ struct TrainingProgress: Equatable {
     var exampleCount: Int?
     /// The processes that train together.
     var rankCount = 1
+    var best = BestRecord()
 }
 
 /// A checkpoint, `checkpoints/step-N`: the method's delivery, so that it can be used as it is, and everything that a run
@@ -54,9 +55,10 @@ enum TrainingCheckpoint {
         let configuration: String
     }
 
-    /// Writes a checkpoint, which appears as a whole, and removes those that are more than `limit`.
+    /// Writes a checkpoint, which appears as a whole, and removes those that the rule doesn't keep.
     static func write(
-        _ content: Content, delivery: DeliveryWriter, to outputFolder: String, limit: Int?, warn: WarningSink
+        _ content: Content, delivery: DeliveryWriter, to outputFolder: String, keeping rule: CheckpointKeeping,
+        warn: WarningSink
     ) throws -> String {
         let progress = content.progress
         let path = path(outputFolder, step: progress.step)
@@ -68,22 +70,22 @@ enum TrainingCheckpoint {
                     + methodState(content.installation).map { OutgoingTensor($0.name, $0.tensor, as: .float32) },
                 to: staged.path(of: tensorsName))
             try AtomicFile.write(content.configuration, to: staged.path(of: RunFolder.configurationName))
-            let members = json(progress) + content.fingerprints.members
+            let members = json(progress) + content.fingerprints.members + rule.members
             try CheckpointSeal.write(members, in: staged.stagingPath)
         }
         try staged.commit()
-        if let limit {
-            for step in try steps(in: outputFolder).dropLast(limit) where step != progress.step {
-                let old = self.path(outputFolder, step: step)
-                if let foreign = try foreignName(in: old, base: delivery.base.folder) {
-                    warn(
-                        Problem(
-                            "holds '\(foreign)', which no run has written, and is kept beyond save_total_limit",
-                            file: old,
-                            severity: .warning))
-                } else {
-                    try removeWhole(old)
-                }
+        for step in rule.removable(
+            of: try steps(in: outputFolder), in: outputFolder, written: progress.step, best: progress.best.step)
+        {
+            let old = self.path(outputFolder, step: step)
+            if let foreign = try foreignName(in: old, base: delivery.base.folder) {
+                warn(
+                    Problem(
+                        "holds '\(foreign)', which no run has written, and is kept beyond \(rule.name)",
+                        file: old,
+                        severity: .warning))
+            } else {
+                try removeWhole(old)
             }
         }
         return path
@@ -158,6 +160,25 @@ enum TrainingCheckpoint {
         return progress
     }
 
+    /// Puts what a run delivers back to what it was when the checkpoint was written, and leaves the optimizer alone.
+    ///
+    /// - Throws: A `Problem` where a file isn't what was written.
+    static func restoreResult(
+        from path: String, of model: any Architecture, into installation: any Installation, warn: WarningSink
+    ) throws {
+        try CheckpointSeal.check(path)
+        if !installation.resumesFromTrainingStateAlone {
+            try restoreParameters(from: path, of: model, into: installation, warn: warn)
+        }
+        let file = try SafetensorsFile(path: FileSystem.join(path, tensorsName), warn: warn)
+        let state = methodState(installation)
+        let found = try state.filter { file.entry(named: $0.name) != nil }.map {
+            ($0.name, try file.tensor(named: $0.name))
+        }
+        try loadExactly(Dictionary(found, uniquingKeysWith: { first, _ in first }), into: state, file: file.path)
+        installation.resumed()
+    }
+
     /// The counters, which must be possible ones.
     private static func progress(_ state: JSONNode, _ path: String, stepCount: Int) throws -> TrainingProgress {
         // More than any run counts, and less than what integers hold, so that sums and whole seconds stay representable.
@@ -187,6 +208,7 @@ enum TrainingCheckpoint {
         progress.pendingTargets = try counter("pending_targets")
         progress.exampleCount = try state.optionalInteger("examples")
         progress.rankCount = try state.optionalInteger("ranks") ?? 1
+        progress.best = try BestRecord(state)
         return progress
     }
 
@@ -208,12 +230,12 @@ enum TrainingCheckpoint {
     }
 
     /// What the method remembers, by name.
-    private static func methodState(_ installation: any Installation) -> [(name: String, tensor: Tensor)] {
+    static func methodState(_ installation: any Installation) -> [(name: String, tensor: Tensor)] {
         installation.trainingState.map { ("method." + $0.name, $0.tensor) }
     }
 
     /// The arrays of bytes that the optimizer remembers, as the file holds them.
-    private static func storedBytes(
+    static func storedBytes(
         _ state: OptimizerState, _ file: SafetensorsFile
     ) throws -> [String: RawTensor] {
         var found: [String: RawTensor] = [:]
@@ -260,6 +282,6 @@ enum TrainingCheckpoint {
             .init("pending_loss_sum", .number(progress.pendingLossSum)),
             .init("pending_targets", .integer(progress.pendingTargets)),
             .init("examples", progress.exampleCount.map(JSONValue.integer) ?? nil),
-        ] + (progress.rankCount > 1 ? [.init("ranks", .integer(progress.rankCount))] : [])
+        ] + (progress.rankCount > 1 ? [.init("ranks", .integer(progress.rankCount))] : []) + progress.best.members
     }
 }

@@ -68,7 +68,9 @@ public struct EvaluationMetrics: Sendable, Hashable {
     public let loss: Double
     /// The number of targets: tokens, or texts that have a label.
     public let tokens: Int
-    /// A task's measures; empty for a language model.
+    /// Whether the targets are texts.
+    public let countsTexts: Bool
+    /// A task's measures, or those of texts that were generated.
     public let scores: [NamedScore]
     public let elapsedSeconds: Double
 }
@@ -84,6 +86,10 @@ public struct TrainingSummary: Sendable, Hashable {
     public let tokens: Int
     public let elapsedSeconds: Double
     public let peakMemoryBytes: Int
+    /// The model of the best evaluation, where it was looked for.
+    public let best: BestModel?
+    /// Why the run ended early, and which model is the best, a line each.
+    public let notes: [String]
     /// Commands that use the result; none of an interrupted run.
     public let nextCommands: [String]
 }

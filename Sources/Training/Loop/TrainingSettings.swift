@@ -8,6 +8,14 @@ public struct TrainingSettings: Sendable, Hashable {
     /// Ends training after so many steps, whatever the epochs; nil for no limit.
     public var maximumSteps: Int?
     public var batchSize: Int
+    /// Whether the size of batches is yet to be found; until then they have one example.
+    public var isBatchAutomatic: Bool
+    /// The most memory that the run may take, in bytes; nil for what is free.
+    public var memoryLimit: Int?
+    /// Ends training before it has taken longer than this, in seconds; nil for no limit.
+    public var maximumSeconds: Double?
+    /// What the runs that are compared may take together, in seconds; nil for no limit.
+    public var budgetSeconds: Double?
     public var evaluationBatchSize: Int
     public var accumulation: Int
     /// Whether blocks are computed again on the way back instead of keeping what that needs.
@@ -28,6 +36,8 @@ public struct TrainingSettings: Sendable, Hashable {
     public var savingSteps: Int?
     /// How many checkpoints are kept; nil for all.
     public var savingLimit: Int?
+    public var best: BestSettings
+    public var batches: BatchSettings
 
     /// More than any run has, and small enough for counts to be multiplied and added.
     private static let largest = Int(Int32.max)
@@ -37,7 +47,21 @@ public struct TrainingSettings: Sendable, Hashable {
         outputFolder = section.requiredPath("output_dir")
         epochs = section.double("num_train_epochs", default: 3, in: Above(0))
         maximumSteps = section.optionalInt("max_steps", in: 1...Self.largest)
-        batchSize = section.int("per_device_train_batch_size", default: 8, in: 1...Self.largest)
+        maximumSeconds = section.optionalDuration("max_time")
+        budgetSeconds = section.optionalDuration("budget")
+        if budgetSeconds != nil, maximumSeconds != nil {
+            section.record(
+                "shares a time out among runs that are compared, beside max_time of one: give one of them", at: "budget"
+            )
+        }
+        let sizeKey = "per_device_train_batch_size"
+        batches = BatchSettings(section, hasSize: section.has(sizeKey))
+        // Where batches are filled by tokens there is no number of examples, and none by default.
+        let size =
+            batches.tokens == nil
+            ? section.int(sizeKey, orWord: "auto", default: 8, in: 1...Self.largest) : section.optionalInt(sizeKey) ?? 8
+        (batchSize, isBatchAutomatic) = (size ?? 1, size == nil)
+        memoryLimit = section.optionalByteCount("memory_limit")
         evaluationBatchSize = section.int("per_device_eval_batch_size", default: 8, in: 1...Self.largest)
         accumulation = section.int("gradient_accumulation_steps", default: 1, in: 1...Self.largest)
         isCheckpointing = section.bool("gradient_checkpointing", default: false)
@@ -52,6 +76,7 @@ public struct TrainingSettings: Sendable, Hashable {
         evaluationSteps = section.optionalInt("eval_steps", in: 1...)
         savingSteps = section.optionalInt("save_steps", in: 1...)
         savingLimit = section.optionalInt("save_total_limit", in: 1...)
+        best = BestSettings(section)
     }
 
     /// The optimizer steps of an epoch of `batches` micro-batches; the last one may have fewer of them.

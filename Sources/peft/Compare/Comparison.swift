@@ -30,7 +30,28 @@ struct Comparison {
                 try addBase(shots: command.shots)
             }
         }
+        if let budget = plan.budget { return try addHalved(budget) }
         for entry in plan.entries where !wasInterrupted { try add(entry) }
+    }
+
+    /// The rows of runs that share a time: only the one that is left at the end is evaluated.
+    private mutating func addHalved(_ budget: Double) throws {
+        if wasInterrupted { return }
+        let found = try halve(plan.entries, budget: budget) { comparison, arm, isFirst in
+            try comparison.train(
+                arm.entry, arm.rate, until: arm.seconds, goesOn: !isFirst)
+        }
+        guard let found else { return }
+        for (index, arm) in found.arms.enumerated() {
+            guard var row = arm.row else { continue }
+            row.name = arm.title
+            row.budgetSeconds = arm.seconds
+            if index == found.winner, row.error == nil {
+                row.scores = try evaluate(&row, arm.entry.options(arm.rate), on: command.data)
+            }
+            if wasInterrupted { return }
+            finish(row)
+        }
     }
 
     private mutating func addBase(shots: Int) throws {
@@ -69,13 +90,20 @@ struct Comparison {
     }
 
     /// One run; nil where it was interrupted.
-    private mutating func train(_ entry: ComparisonPlan.Entry, _ rate: Double) throws -> ComparisonRow? {
+    ///
+    /// - Parameters:
+    ///   - seconds: The time that it may have taken at its end; nil for no limit.
+    ///   - goesOn: Whether an earlier part of this comparison trained it for a while.
+    private mutating func train(
+        _ entry: ComparisonPlan.Entry, _ rate: Double, until seconds: Double? = nil, goesOn: Bool = false
+    ) throws -> ComparisonRow? {
         var row = ComparisonRow(name: entry.name)
         row.method = entry.method
         row.learningRate = rate
         let place = "\(entry.name), learning rate \(rate)"
-        let existing = command.resume ? ["--resume"] : command.overwrite ? ["--overwrite"] : []
-        let child = try start(["train"] + entry.options(rate) + existing + ["--json"], place)
+        let existing = command.resume || goesOn ? ["--resume"] : command.overwrite ? ["--overwrite"] : []
+        let limit = seconds.map { ["--set", "training.budget=null", "--set", "training.max_time=\($0)s"] } ?? []
+        let child = try start(["train"] + entry.options(rate) + limit + existing + ["--json"], place)
         if child.isInterrupted {
             wasInterrupted = true
             return nil

@@ -43,6 +43,8 @@ struct ComparisonPlan {
     let seed: UInt64
     let train: [String]
     let validation: [String]
+    /// Seconds that all runs share; nil where each goes to its end.
+    let budget: Double?
 
     /// Reads every configuration.
     ///
@@ -85,6 +87,7 @@ struct ComparisonPlan {
         seed = first.training.seed
         train = first.data.train
         validation = first.data.validation
+        budget = first.training.budgetSeconds
     }
 
     /// Calls `body`, and names `--methods` instead of `change`, which stands for it, in what is wrong.

@@ -17,7 +17,9 @@ struct ComparisonRow {
         let error: String?
     }
 
-    let name: String
+    var name: String
+    /// The time that the run was given, where all share a budget.
+    var budgetSeconds: Double?
     /// nil for the base model.
     var method: String?
     var learningRate: Double?
@@ -72,7 +74,7 @@ struct ComparisonRow {
                 }),
             "curve": .array(training.map { ["step": .integer($0.step), "loss": .number($0.loss)] }),
             "eval_curve": .array(validation.map { ["step": .integer($0.step), "loss": .number($0.loss)] }),
-            "output_dir": text(outputFolder), "error": text(error),
+            "budget_seconds": number(budgetSeconds), "output_dir": text(outputFolder), "error": text(error),
         ]
     }
 
