@@ -37,7 +37,7 @@ struct BenchPaths {
 
 extension Measurement {
     /// What is measured of other families than GPT-2.
-    static let ofFamilies = ["lora", "pair-ceiling", "records", "decode"]
+    static let ofFamilies = ["lora", "pair-ceiling", "records", "shared", "decode"]
 
     /// What is measured of models with an encoder.
     static let ofEncoders = ["lora", "pair-ceiling", "records", "generation"]
@@ -57,7 +57,7 @@ extension Measurement {
         ) -> Measurement {
             let place = ["--model", model ?? paths.model, "--threads", "\(threads)"]
             // The reference's steps take several times as long. Records must be the same ones on both sides.
-            let count = workload == .records ? (2 * steps, 2 * steps) : (steps, max(1, steps - 1))
+            let count = workload.readsRecords ? (2 * steps, 2 * steps) : (steps, max(1, steps - 1))
             let other =
                 [script] + workload.referenceArguments + place + ["--steps", "\(count.1)"] + size
                 + inReference
@@ -67,6 +67,8 @@ extension Measurement {
                 reference: reference ? other : nil, rounds: rounds, isPaired: isPaired)
         }
         let records = ["--data", paths.data, "--batch", "8"] + rank
+        // Several references of each prompt.
+        let sharing = ["--data", paths.evaluationData, "--batch", "16"] + rank
         let long = ["--batch", "1", "--length", "\(batch * length)"]
         var list = [
             Measurement(id: "ceiling", part: "ceiling", ours: ["ceiling"] + common + dense),
@@ -80,6 +82,8 @@ extension Measurement {
             step("full", part: "steps", .full, dense),
             step("autocast", part: "steps", .lora, dense, inReference: ["--autocast"], rounds: 1),
             step("records", part: "steps", .records, records),
+            step("grouped", part: "shared", .grouped, sharing, reference: false),
+            step("shared", part: "shared", .shared, sharing, reference: false, isPaired: true),
         ]
         list += memory(
             paths, step: { step($0, part: "memory", .lora, dense, reference: false, model: $1, extra: $2, rounds: 1) })

@@ -10,7 +10,7 @@ struct StepCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "step", abstract: "Time the steps of one workload; JSON lines on the standard output.")
 
-    @Argument(help: "lora, all-linear, bias, full or records.")
+    @Argument(help: "lora, all-linear, bias, full, records, grouped or shared.")
     var workload: Workload
 
     @Option(help: "A model folder.")
@@ -48,11 +48,12 @@ struct StepCommand: ParsableCommand {
             // Trainer's times hold the making of batches too.
             let early = ContinuousClock.now
             let batch = try prepared.batch(step)
-            let start = workload == .records ? early : ContinuousClock.now
+            let start = workload.readsRecords ? early : ContinuousClock.now
             let result = prepared.runner.step([batch], firstPass: step, learningRate: 2e-4)
             let time = start.duration(to: .now) / .seconds(1)
             // A sequence's last token is no row, but it was learned.
-            let count = batch.source == nil ? batch.rowCount + batch.sequenceCount : batch.tokenCount
+            let records = batch.sequenceCount - Set(batch.parents.compactMap { $0 }).count
+            let count = batch.tokenCount + (batch.source == nil ? records : 0)
             emit(["step": .integer(step), "seconds": .number(time), "loss": .number(result.loss)])
             if step >= warmup {
                 seconds.append(time)

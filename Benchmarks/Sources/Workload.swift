@@ -22,11 +22,18 @@ enum Workload: String, CaseIterable, ExpressibleByArgument, Sendable {
     case full
     /// LoRA of rank 8 on queries and values, records of prompt and completion in their order, 8 at a time.
     case records
+    /// The same, records with the same prompt in one batch; each is computed by itself.
+    case grouped
+    /// The same batches, with what their records begin with in common computed once.
+    case shared
+
+    /// Whether it trains on records.
+    var readsRecords: Bool { [.records, .grouped, .shared].contains(self) }
 
     /// The entry of `CeilingCommand` whose products are this workload's.
     var ceiling: String {
         switch self {
-        case .lora, .allLinear, .records: "adapters"
+        case .lora, .allLinear, .records, .grouped, .shared: "adapters"
         case .bias: "biases"
         case .full: "full"
         }
@@ -40,14 +47,14 @@ enum Workload: String, CaseIterable, ExpressibleByArgument, Sendable {
         }
     }
 
-    /// A run's configuration; only `records` reads its data.
+    /// A run's configuration; only what `readsRecords` reads its data.
     func configuration(model: String, data: String?, batch: Int, rank: Int) -> String {
         let lora = "method: lora, r: \(rank), lora_alpha: \(2 * rank)"
         let method =
             switch self {
             case .full, .bias: "{method: full}"
             case .allLinear: "{\(lora), target_modules: all-linear}"
-            case .lora, .records: "{\(lora)}"
+            case .lora, .records, .grouped, .shared: "{\(lora)}"
             }
         return """
             model: {path: "\(model)"}
@@ -86,12 +93,22 @@ struct PreparedWorkload {
         runner = StepRunner(
             model: base.model, installation: installation, optimizer: optimizer, seed: 1,
             isCheckpointing: run.training.isCheckpointing)
-        if workload == .records {
+        if workload.readsRecords {
             let dataset = try run.data.dataset(
                 paths: run.data.train, codec: base.codec(), lengthLimit: base.model.maximumLength)
-            let batches = BatchSequence(dataset: dataset, batchSize: size, shuffles: false, seed: 1)
+            let isGrouped = workload != .records
+            let batches =
+                isGrouped
+                ? BatchSequence(
+                    dataset: dataset,
+                    EqualBatches(try PromptOrder(dataset, batchSize: size, seed: 1), size: size))
+                : BatchSequence(dataset: dataset, batchSize: size, shuffles: false, seed: 1)
             let model = base.model
-            batch = { model.batch(try batches.examples(epoch: $0 / batches.count, index: $0 % batches.count)) }
+            batch = {
+                model.batch(
+                    try batches.examples(epoch: $0 / batches.count, index: $0 % batches.count),
+                    sharingPrompts: workload == .shared)
+            }
         } else {
             let vocabulary = Int32(base.model.vocabularySize)
             let model = base.model

@@ -53,6 +53,9 @@ public struct Example: Sendable, Hashable {
     /// All tokens, those of the source among them.
     public var tokenCount: Int { (source?.count ?? 0) + tokens.count }
 
+    /// The rows in front of the first from which something is predicted.
+    public var givenCount: Int { targets.first.map { $0.lowerBound - 1 } ?? tokens.count - 1 }
+
     /// The rows that go through the model: without the last tokens, from which nothing is predicted.
     public var rowCount: Int { targets.last.map { $0.upperBound - 1 } ?? tokens.count }
 

@@ -37,8 +37,14 @@ public struct SourceRows: Sendable, Hashable {
 
     public var sourceCount: Int { offsets.count - 1 }
 
+    /// The tokens of all sources, those of each as often as it is read.
+    public var readCount: Int { indices.reduce(0) { $0 + offsets[$1 + 1] - offsets[$1] } }
+
     /// Whether each sequence has a source of its own, in their order.
     public var isOneToOne: Bool { indices.count == sourceCount && indices.indices.allSatisfy { indices[$0] == $0 } }
+
+    /// For each sequence its source in a list; nil where each has its own.
+    public var chains: [[Int]]? { isOneToOne ? nil : indices.map { [$0] } }
 
     /// The same with a source for each sequence, equal ones as often as they are read.
     public var repeated: SourceRows {

@@ -2,7 +2,7 @@ import Diagnostics
 
 extension TokenBatch {
     /// The examples one behind the other, as decoders read them; last tokens from which nothing is predicted are no rows.
-    /// Sources, which all have or none, stand beside them.
+    /// Sources, which all have or none, stand beside them, one for each.
     public init(_ examples: [Example]) {
         let sources = examples.compactMap(\.source)
         require(
@@ -38,6 +38,6 @@ extension TokenBatch {
         }
         self.init(tokens: tokens, positions: positions, offsets: offsets, labels: labels)
         self.values = values
-        if !sources.isEmpty { source = SourceRows(sources) }
+        if !sources.isEmpty { source = SourceRows(sources).repeated }
     }
 }

@@ -2,7 +2,7 @@ import Diagnostics
 
 extension TokenBatch {
     /// The batch with positions from `positionOffset` on instead of 0, and with the first `count` virtual tokens in front
-    /// of each sequence that `isBeginning`, without labels.
+    /// of each sequence that `isBeginning` and goes on from no other, without labels.
     ///
     /// - Parameter positionOffset: At least `count`; the virtual tokens' positions end where the others begin.
     /// - Returns: The batch, and the row of it that each row of this one has become.
@@ -14,7 +14,7 @@ extension TokenBatch {
         var rows: [Int] = []
         rows.reserveCapacity(rowCount)
         for sequence in 0..<sequenceCount {
-            if isBeginning(sequence) {
+            if isBeginning(sequence), parents.isEmpty || parents[sequence] == nil {
                 result.tokens += (0..<count).map(Self.virtualToken)
                 result.positions += (positionOffset - count..<positionOffset).map(Int32.init)
                 result.labels += repeatElement(Self.ignored, count: count)
@@ -27,6 +27,7 @@ extension TokenBatch {
             result.offsets.append(result.tokens.count)
         }
         result.values = values
+        result.parents = parents
         return (result, rows)
     }
 }

@@ -25,6 +25,13 @@ public struct TokenBatch: Sendable, Hashable {
     public var values: [Float] = []
     /// What an encoder reads for the sequences; nil where there is none.
     public var source: SourceRows?
+    /// For each sequence the one before it that it goes on from, whose rows it has in front of its own, and so on; empty
+    /// where each stands alone, [sequences].
+    public var parents: [Int?] = []
+    /// For each row how many sequences have it, and what it must predict; empty where each is that of one, [rows].
+    public var counts: [Int] = []
+    /// How many more rows there would be if each sequence had all of its rows itself.
+    public var savedCount = 0
 
     public init(tokens: [Int32], positions: [Int32], offsets: [Int], labels: [Int32]) {
         require(tokens.count == positions.count && tokens.count == labels.count, "TokenBatch: uneven rows")
@@ -47,11 +54,29 @@ public struct TokenBatch: Sendable, Hashable {
     }
 
     public var rowCount: Int { tokens.count }
-    /// The tokens that a pass goes through, those of the sources too.
-    public var tokenCount: Int { tokens.count + (source?.tokens.count ?? 0) }
+    /// The tokens that a pass is about, those of the sources too; what several sequences have in common counts for each.
+    public var tokenCount: Int { tokens.count + savedCount + (source?.readCount ?? 0) }
+    /// Those of them that are computed.
+    public var computedCount: Int { tokens.count + (source?.tokens.count ?? 0) }
     public var sequenceCount: Int { offsets.count - 1 }
     /// The rows that have a label, in ascending order.
     public var labelledRows: [Int] { labels.indices.filter { labels[$0] != Self.ignored } }
-    /// The number of rows that have a label.
-    public var labelCount: Int { labels.lazy.filter { $0 != Self.ignored }.count }
+    /// The number of rows that have a label, those of several sequences once for each.
+    public var labelCount: Int {
+        if counts.isEmpty { return labels.lazy.filter { $0 != Self.ignored }.count }
+        return zip(labels, counts).reduce(0) { $0 + ($1.0 == Self.ignored ? 0 : $1.1) }
+    }
+
+    /// For each sequence those that it goes on from, the first one first, and itself; nil where each stands alone.
+    public var chains: [[Int]]? {
+        if parents.isEmpty { return nil }
+        require(parents.count == sequenceCount, "TokenBatch: \(parents.count) parents of \(sequenceCount) sequences")
+        return parents.indices.reduce(into: [[Int]]()) { chains, sequence in
+            let parent = parents[sequence]
+            require(
+                parent.map { $0 >= 0 && $0 < sequence } ?? true,
+                "TokenBatch: sequence \(sequence) goes on from \(parent ?? 0)")
+            chains.append((parent.map { chains[$0] } ?? []) + [sequence])
+        }
+    }
 }

@@ -16,6 +16,7 @@ public final class BatchSequence: Sendable {
         self.plan = plan
         count = plan.count
         batchSize = plan.typicalSize
+        grouping = plan.grouping
         latest = Mutex(nil)
     }
 
@@ -30,6 +31,8 @@ public final class BatchSequence: Sendable {
     public let count: Int
     /// The examples of a batch, on average where they have not all as many.
     public let batchSize: Int
+    /// How examples stand together by their prompts; nil where they don't.
+    public let grouping: PromptGrouping?
 
     /// The examples of batch `index` of `epoch`, both counted from 0, as indices into the data set.
     public func indices(epoch: Int, index: Int) -> [Int] {

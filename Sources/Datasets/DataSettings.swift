@@ -23,6 +23,8 @@ public struct DataSettings: Sendable, Hashable {
     public var maximumTargetLength: Int?
     public var policy: LengthPolicy
     public var shuffles: Bool
+    /// Whether records with the same prompt stand together.
+    public var groupsByPrompt: Bool
     /// The tokens of a block where texts are laid one behind the other; nil for a record an example.
     public var blockSize: Int?
 
@@ -63,6 +65,7 @@ public struct DataSettings: Sendable, Hashable {
         maximumTargetLength = section.optionalInt("max_target_length", in: 2...)
         policy = section.choice("max_length_policy", default: LengthPolicy.error)
         shuffles = section.bool("shuffle", default: true)
+        groupsByPrompt = section.bool("group_by_prompt", default: false)
         blockSize = section.optionalInt("block_size", in: 2...)
         templates = .text(Self.wholeLine)
 
@@ -72,6 +75,16 @@ public struct DataSettings: Sendable, Hashable {
         }
         if needsTrainingFiles, train.isEmpty { section.record("missing: name the file to train on", at: "train") }
         guard let task else { return }
+        defer {
+            if groupsByPrompt, task == .sequenceClassification {
+                section.record(
+                    "has no place in sequence_classification, whose records have no prompts", at: "group_by_prompt")
+            } else if groupsByPrompt, case .text = templates {
+                section.record(
+                    "goes with prompt and completion, or messages: of a text all is learned, and nothing given",
+                    at: "group_by_prompt")
+            }
+        }
         if task == .sequenceClassification {
             readClassification(section, text: text, label: label, pattern: labelPattern)
             return

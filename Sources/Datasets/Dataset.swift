@@ -239,6 +239,12 @@ public final class Dataset: Sendable {
         )
     }
 
+    /// Whether something is given in front of what is learned of an example.
+    public var hasPrompts: Bool {
+        if case .text = encoder.templates { return false }
+        return !isInBlocks
+    }
+
     /// The example `index`, in the order of the files.
     public func example(_ index: Int) throws -> Example {
         let record = kept.map { Int($0[index]) } ?? index

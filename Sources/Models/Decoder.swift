@@ -110,7 +110,9 @@ extension DecoderModel {
 
     public var maximumLength: Int { promptShape.positionCount - (decoder.prompt?.positionOffset ?? 0) }
 
-    public func batch(_ examples: [Example]) -> TokenBatch { TokenBatch(examples) }
+    public func batch(_ examples: [Example], sharingPrompts: Bool) -> TokenBatch {
+        sharingPrompts ? TokenBatch(sharing: examples) : TokenBatch(examples)
+    }
 
     public func states(_ batch: TokenBatch, rows: [Int]?, _ context: ForwardContext) -> Tensor {
         let prompted = PromptedBatch(batch, rows: rows, decoder.prompt, context)
@@ -130,6 +132,9 @@ extension DecoderModel {
     private func passed(_ prompted: PromptedBatch, through parts: Range<Int>, _ context: ForwardContext) -> Tensor {
         let (batch, rows) = (prompted.batch, prompted.rows)
         let positionCount = promptShape.positionCount
+        require(
+            context.cache == nil || batch.parents.isEmpty,
+            "\(Self.modelType): a cache of sequences that go on from others")
         require(
             batch.positions.allSatisfy { $0 < positionCount },
             "\(Self.modelType): position \(batch.positions.max() ?? 0) of \(positionCount)")

@@ -172,7 +172,8 @@ extension GPT2 {
                 return cache.attend(.packed(qkv), layer: index, offsets: batch.offsets, heads: heads, scale: scale)
             }
             return attention(
-                .packed(qkv), prefix: prefix, offsets: batch.offsets, heads: heads, scale: scale, isCausal: true,
+                .packed(qkv), prefix: prefix, offsets: batch.offsets, chains: batch.chains, heads: heads, scale: scale,
+                isCausal: true,
                 dropout: context.dropout(configuration.attentionDropout))
         }
     }

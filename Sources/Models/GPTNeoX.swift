@@ -251,7 +251,8 @@ extension GPTNeoX {
                 return cache.attend(input, layer: index, offsets: batch.offsets, heads: heads, scale: scale)
             }
             return attention(
-                input, prefix: prefix, offsets: batch.offsets, heads: heads, scale: scale, isCausal: true,
+                input, prefix: prefix, offsets: batch.offsets, chains: batch.chains, heads: heads, scale: scale,
+                isCausal: true,
                 dropout: context.dropout(configuration.attentionDropout))
         }
     }

@@ -17,7 +17,9 @@ public protocol LanguageModel: AdaptableModel {
     var head: Linear { get }
 
     /// Examples as the model reads them, in one pass.
-    func batch(_ examples: [Example]) -> TokenBatch
+    ///
+    /// - Parameter sharingPrompts: Whether what several begin with is computed once; dropouts then are the same for all.
+    func batch(_ examples: [Example], sharingPrompts: Bool) -> TokenBatch
 
     /// The hidden states that the output layer reads, [rows wanted, width].
     ///
@@ -51,6 +53,9 @@ public protocol LanguageModel: AdaptableModel {
 extension LanguageModel {
     public var location: String? { nil }
 
+    /// Examples as the model reads them, each by itself.
+    public func batch(_ examples: [Example]) -> TokenBatch { batch(examples, sharingPrompts: false) }
+
     /// Whether an encoder reads what is given and a decoder writes what is wanted of it.
     public var hasEncoder: Bool { promptShape.encoderLayerCount != nil }
 
@@ -63,13 +68,16 @@ extension LanguageModel {
             return squaredError(head(hidden, context), targets: batch.values, scale: scale)
         }
         let labels = rows.map { batch.labels[$0] }
+        let counts = batch.counts.isEmpty ? nil : rows.map { batch.counts[$0] }
         guard let adapter = head.adapter else {
-            return languageModelLoss(hidden, labels: labels, head: head.base, lowRank: nil, scale: scale)
+            return languageModelLoss(
+                hidden, labels: labels, counts: counts, head: head.base, lowRank: nil, scale: scale)
         }
         if let term = adapter.lowRankTerm(for: hidden, context) {
-            return languageModelLoss(hidden, labels: labels, head: head.base, lowRank: term, scale: scale)
+            return languageModelLoss(
+                hidden, labels: labels, counts: counts, head: head.base, lowRank: term, scale: scale)
         }
-        return logitsLoss(head(hidden, context), labels: labels, scale: scale)
+        return logitsLoss(head(hidden, context), labels: labels, counts: counts, scale: scale)
     }
 
     /// The scores of every next token, or a task's outputs, [rows wanted, outputs].

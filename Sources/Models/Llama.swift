@@ -232,7 +232,8 @@ extension Llama {
                     input, layer: index, offsets: batch.offsets, heads: heads, scale: scale, window: window)
             }
             return attention(
-                input, prefix: prefix, offsets: batch.offsets, heads: heads, scale: scale, isCausal: true,
+                input, prefix: prefix, offsets: batch.offsets, chains: batch.chains, heads: heads, scale: scale,
+                isCausal: true,
                 window: window, dropout: context.dropout(configuration.attentionDropout))
         }
     }

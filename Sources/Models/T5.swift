@@ -135,7 +135,11 @@ public class T5: Architecture {
 
     public var maximumLength: Int { Self.positionCount - (prompt?.positionOffset ?? 0) }
 
-    public func batch(_ examples: [Example]) -> TokenBatch { TokenBatch(examples) }
+    public func batch(_ examples: [Example], sharingPrompts: Bool) -> TokenBatch {
+        var batch = TokenBatch(examples)
+        if sharingPrompts { batch.source = SourceRows(examples.compactMap(\.source)) }
+        return batch
+    }
 
     public func opening(_ prompt: [Int32]) -> [Int32] { [configuration.startTokenID] }
 
@@ -144,9 +148,10 @@ public class T5: Architecture {
         let first = context.kept?.place.block ?? 0
         var memory: T5Memory?
         if context.cache == nil, first < decoder.blocks.count {
-            memory = encoded(read(batch, context), prefixes, through: nil, context)
+            memory = encoded(read(batch), prefixes, through: nil, context)
         }
         let h = decoded(batch, prefixes, memory, rows: rows, through: first..<decoder.blocks.count + 1, context)
+        require(batch.parents.isEmpty, "\(Self.modelType): a decoder's texts go on from others")
         guard configuration.scalesOutput else { return h }
         return scaleColumns(h, by: Tensor(repeating: outputScale, [configuration.width]), bias: nil)
     }
@@ -156,7 +161,7 @@ public class T5: Architecture {
     ) -> KeptStates {
         let prefixes = LayerPrefixes()
         let memory = encoded(
-            read(batch, context), prefixes, through: place.encoderBlock.map { 0..<$0 }, context)
+            read(batch), prefixes, through: place.encoderBlock.map { 0..<$0 }, context)
         var own: Tensor?
         if place.hasOwn {
             own = decoded(batch, prefixes, memory, rows: rows, through: 0..<place.block, context)
@@ -183,13 +188,12 @@ public class T5: Architecture {
     }
 
     /// What an encoder reads for a batch.
-    private func read(_ batch: TokenBatch, _ context: ForwardContext) -> SourceRows {
+    private func read(_ batch: TokenBatch) -> SourceRows {
         guard let source = batch.source else { defect("\(Self.modelType): a batch without sources") }
         require(
             source.indices.count == batch.sequenceCount,
             "\(Self.modelType): \(source.indices.count) sources for \(batch.sequenceCount) sequences")
-        // Each text draws dropouts of its own.
-        return context.isTraining ? source.repeated : source
+        return source
     }
 
     /// What some of the decoder's blocks, and its norm as one block more, make of a batch or of the states that are kept of

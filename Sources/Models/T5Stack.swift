@@ -245,16 +245,11 @@ final class T5Block {
             return cache.attendToSources(queries, layer: index, offsets: offsets, heads: heads, scale: 1)
         }
         guard let memory = parts.memory else { defect("T5: a decoder without what an encoder made") }
-        var (keys, values) = (source.keys(memory.states, context), source.values(memory.states, context))
-        var keyOffsets = memory.source.offsets
-        if !memory.source.isOneToOne {
-            let rows = memory.source.indices.flatMap { keyOffsets[$0]..<keyOffsets[$0 + 1] }.map { Int32($0) }
-            (keys, values) = (tableRows(keys, rows), tableRows(values, rows))
-            keyOffsets = memory.source.repeated.offsets
-        }
         return attention(
-            .separate(queries: queries, keys: keys, values: values), prefix: parts.sourcePrefix, offsets: offsets,
-            keyOffsets: keyOffsets, heads: heads, scale: 1, isCausal: false,
+            .separate(
+                queries: queries, keys: source.keys(memory.states, context),
+                values: source.values(memory.states, context)), prefix: parts.sourcePrefix, offsets: offsets,
+            keyOffsets: memory.source.offsets, chains: memory.source.chains, heads: heads, scale: 1, isCausal: false,
             dropout: context.dropout(configuration.dropout))
     }
 

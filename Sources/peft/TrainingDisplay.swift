@@ -140,10 +140,14 @@ final class TrainingDisplay: TrainingObserver {
             summary.evaluationLoss.map { "evaluation loss \($0.text(decimals: 4))" },
         ].compactMap { $0 }
         let facts =
-            losses + [
+            losses
+            + [
                 "\(summary.tokens.grouped) tokens", summary.elapsedSeconds.asDuration,
                 "peak memory \(summary.peakMemoryBytes.asBytes)",
-            ]
+                summary.savedShare.map {
+                    "shared prompts saved \((100 * $0).text(decimals: 1)) % of the tokens"
+                },
+            ].compactMap { $0 }
         for note in summary.notes { Console.note(note) }
         let word = summary.wasInterrupted ? "interrupted after" : "finished"
         Console.note("\(word) \(summary.steps.grouped) steps: \(facts.joined(separator: ", "))")

@@ -81,6 +81,17 @@ import Testing
                 "run.yaml:1:48: error: data.prompt: stands beside format: alpaca, which says it"
             ),
             ("data: {train: a.jsonl, messages: m, loss_on: last_assistant, chat_template: chatml}", ""),
+            ("data: {train: a.jsonl, messages: m, group_by_prompt: true}", ""),
+            ("data: {train: a.jsonl, text: '{t}', group_by_prompt: false}", ""),
+            (
+                "data: {train: a.jsonl, text: '{t}', group_by_prompt: true}",
+                "run.yaml:1:54: error: data.group_by_prompt: goes with prompt and completion, or messages: of a text all is "
+                    + "learned, and nothing given"
+            ),
+            (
+                "data: {train: a.jsonl, prompt: '{p}', completion: '{c}', group_by_prompt: 2}",
+                "run.yaml:1:75: error: data.group_by_prompt: expected true or false, got 2"
+            ),
         ])
     func contradictions(yaml: String, expected: String) { #expect(problems(yaml) == expected) }
 

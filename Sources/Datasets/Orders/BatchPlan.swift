@@ -4,6 +4,8 @@ package protocol BatchPlan: Sendable {
     var count: Int { get }
     /// The examples of a batch, on average where they have not all as many.
     var typicalSize: Int { get }
+    /// How examples stand together by their prompts; nil where they don't.
+    var grouping: PromptGrouping? { get }
 
     func batches(epoch: Int) -> EpochBatches
 }
@@ -26,6 +28,16 @@ package struct EpochBatches: Sendable, Hashable {
 package protocol ExampleOrder: Sendable {
     /// The number of places, the same in every epoch; an example may stand in several.
     var count: Int { get }
+    /// How examples stand together by their prompts; nil where they don't.
+    var grouping: PromptGrouping? { get }
 
     func indices(epoch: Int) -> [Int32]
+}
+
+extension BatchPlan {
+    package var grouping: PromptGrouping? { nil }
+}
+
+extension ExampleOrder {
+    package var grouping: PromptGrouping? { nil }
 }

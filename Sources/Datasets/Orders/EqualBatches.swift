@@ -11,6 +11,7 @@ package struct EqualBatches: BatchPlan {
     }
 
     package var typicalSize: Int { size }
+    package var grouping: PromptGrouping? { order.grouping }
     package var count: Int { (order.count + size - 1) / size }
 
     package func batches(epoch: Int) -> EpochBatches {

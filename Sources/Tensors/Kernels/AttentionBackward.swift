@@ -31,16 +31,24 @@ struct MutableRows {
     var stride: Int
 }
 
+/// Where the gradients of some keys and their values go.
+struct AttentionKeyGradient {
+    var count: Int
+    var keys: MutableRows
+    var values: MutableRows
+    /// Whether they are added to what is there.
+    var adding: Bool
+}
+
 /// The gradients of the heads of one group, which share their keys and values.
 ///
 /// With P = exp(scale · Q Kᵀ + bias − logSums), F the dropout factors and D = rowsum(dO ∘ O):
 /// dV = (P ∘ F)ᵀ dO, dS = P ∘ (F ∘ (dO Vᵀ) − D), dQ = scale · dS K, dK = scale · dSᵀ Q, and the bias's gradient is the sum of dS at
 /// each distance, again block by block.
 ///
-/// All three gradients are added to what they hold where `adding`.
-func attentionBackward(
-    _ group: [AttentionHeadGradient], keyGradient: MutableRows, valueGradient: MutableRows, adding: Bool
-) {
+/// The queries' gradients are added to what they hold where `adding`; those of the keys and values go to `targets`, one
+/// behind the other.
+func attentionBackward(_ group: [AttentionHeadGradient], _ targets: [AttentionKeyGradient], adding: Bool) {
     guard let shared = group.first?.head else { return }
     let workspace = AttentionWorkspace(keys: shared.keys.count, headSize: shared.keys.width)
     defer { withExtendedLifetime(workspace.storage) {} }
@@ -58,12 +66,18 @@ func attentionBackward(
             first += count
         }
     }
-    let keys = shared.keys
-    unpack(
-        workspace.keyGradient, rows: keys.count, width: keys.width, 1, keyGradient.data, keyGradient.stride, adding)
-    unpack(
-        workspace.valueGradient, rows: keys.count, width: keys.width, 1, valueGradient.data, valueGradient.stride,
-        adding)
+    let width = shared.keys.width
+    var first = 0
+    for target in targets {
+        let (rows, start) = (target.count, first * workspace.width)
+        unpack(
+            workspace.keyGradient + start, rows: rows, width: width, 1, target.keys.data, target.keys.stride,
+            target.adding)
+        unpack(
+            workspace.valueGradient + start, rows: rows, width: width, 1, target.values.data, target.values.stride,
+            target.adding)
+        first += rows
+    }
 }
 
 /// Scratch memory for the way back through a group of heads; `width` is the padded head size.

@@ -28,6 +28,9 @@ public struct AttentionHeads: Sendable, Hashable {
 ///
 /// The sequence s is the rows offsets[s]..<offsets[s + 1] of the queries and of the result, and the rows
 /// keyOffsets[s]..<keyOffsets[s + 1] of keys and values, so nothing is padded; without `keyOffsets` they are the same.
+/// With `chains` these are segments of keys, and the keys of the sequence s are those of the segments chains[s] one behind
+/// the other, so that sequences that begin alike have their beginning once: a segment stands behind the same ones in every
+/// chain, and in one chain at least.
 /// With `isCausal` a row sees itself, which is as far from its sequence's end among the keys, and the rows before it, at
 /// most `window` in all; and in any case, so far as the window reaches, the `prefix`, which stands in front of all keys.
 /// `dropout` acts on the probabilities after the softmax. Returns [rows, outputWidth], the heads side by side.
@@ -35,21 +38,25 @@ public struct AttentionHeads: Sendable, Hashable {
 /// The probabilities are never stored: besides the input and the result only one number per row and head is kept.
 public func attention(
     _ input: AttentionInput, prefix: KeyValuePrefix? = nil, offsets: [Int], keyOffsets: [Int]? = nil,
-    heads: AttentionHeads, scale: Float, isCausal: Bool, window: Int? = nil, bias: AttentionBias? = nil,
+    chains: [[Int]]? = nil, heads: AttentionHeads, scale: Float, isCausal: Bool, window: Int? = nil,
+    bias: AttentionBias? = nil,
     dropout: Dropout?
 ) -> Tensor {
     let keyOffsets = keyOffsets ?? offsets
     require(
-        input.fits(heads, offsets: offsets, keyOffsets: keyOffsets, isCausal: isCausal) && (window ?? 1) > 0,
+        input.fits(heads, offsets: offsets, keyOffsets: keyOffsets, chains: chains, isCausal: isCausal)
+            && (window ?? 1) > 0,
         "attention: \(input) for \(heads), offsets \(offsets)"
-            + (keyOffsets == offsets ? "" : ", keys' offsets \(keyOffsets)") + (window.map { ", window \($0)" } ?? ""))
+            + (keyOffsets == offsets ? "" : ", keys' offsets \(keyOffsets)")
+            + (chains.map { ", chains \($0)" } ?? "") + (window.map { ", window \($0)" } ?? ""))
     let rows = offsets.last ?? 0
     let parts = input.parts(heads)
-    let layout = prefix.map { PrefixLayout(prefix: $0, offsets: keyOffsets, heads: heads) }
+    let layout = prefix.map { PrefixLayout(prefix: $0, offsets: keyOffsets, chains: chains, heads: heads) }
     let plan = AttentionPlan(
         queries: parts.queries.detached(), keys: layout?.prepended(to: parts.keys, .keys) ?? parts.keys.detached(),
         values: layout?.prepended(to: parts.values, .values) ?? parts.values.detached(), offsets: offsets,
-        keyOffsets: layout?.wholeOffsets ?? keyOffsets, heads: heads, scale: scale, isCausal: isCausal,
+        segments: KeySegments(offsets: layout?.wholeOffsets ?? keyOffsets, chains: chains), heads: heads, scale: scale,
+        isCausal: isCausal,
         window: window ?? .max, bias: bias, dropout: dropout.flatMap { $0.probability > 0 ? $0 : nil })
     require(
         plan.isBiasCovering, "attention: a bias \(bias?.table.shape ?? []) from \(bias?.origin ?? 0) for \(heads)")
@@ -62,8 +69,10 @@ public func attention(
     WorkerPool.shared.run(work.count) { index in
         let part = work[index]
         let start = offsets[part.sequence]
+        let keys = plan.keys(ofGroup: part.head / heads.groupSize, sequence: part.sequence)
+        defer { withExtendedLifetime(keys) {} }
         attentionForward(
-            plan.head(part.head, sequence: part.sequence), range: part.queries,
+            plan.head(part.head, sequence: part.sequence, keys), range: part.queries,
             output: y.data + start * heads.outputWidth + part.head * heads.size, outputStride: heads.outputWidth,
             logSums: logSums.map { $0.data + part.head * rows + start })
     }
@@ -83,8 +92,8 @@ public func attention(
     let whole = SharedGradient { dy in
         let gradients = AttentionInput.separate(
             queries: Tensor(uninitialized: [rows, heads.outputWidth]),
-            keys: Tensor(uninitialized: [plan.keyOffsets.last ?? 0, heads.keyValueWidth]),
-            values: Tensor(uninitialized: [plan.keyOffsets.last ?? 0, heads.keyValueWidth])
+            keys: Tensor(uninitialized: [plan.keys.tensor.rowCount, heads.keyValueWidth]),
+            values: Tensor(uninitialized: [plan.keys.tensor.rowCount, heads.keyValueWidth])
         ).parts(heads)
         let terms = bias.flatMap { $0.table.needsGradient ? plan.biasGradients(of: $0) : nil }
         plan.backward(output: output, dy, logSums: logSums, into: gradients, biasGradients: terms, adding: false)
@@ -132,7 +141,8 @@ private struct AttentionPlan {
     let keys: AttentionPart
     let values: AttentionPart
     let offsets: [Int]
-    let keyOffsets: [Int]
+    /// Of `keys` and `values`.
+    let segments: KeySegments
     let heads: AttentionHeads
     let scale: Float
     let isCausal: Bool
@@ -161,7 +171,7 @@ private struct AttentionPlan {
 
     private func length(_ sequence: Int) -> Int { offsets[sequence + 1] - offsets[sequence] }
 
-    private func keyCount(_ sequence: Int) -> Int { keyOffsets[sequence + 1] - keyOffsets[sequence] }
+    private func keyCount(_ sequence: Int) -> Int { segments.counts[sequence] }
 
     /// How many keys precede that of a sequence's first query.
     private func past(_ sequence: Int) -> Int { keyCount(sequence) - length(sequence) }
@@ -183,24 +193,53 @@ private struct AttentionPlan {
         return parts.sorted { cost($0) > cost($1) }
     }
 
-    func head(_ index: Int, sequence: Int) -> AttentionHead {
-        let longest = zip(keyOffsets, keyOffsets.dropFirst()).reduce(0) { max($0, $1.1 - $1.0) }
-        return AttentionHead(
-            queries: queries.rows(offsets[sequence], length(sequence), head: index, of: heads.size),
-            keys: keys.rows(keyOffsets[sequence], keyCount(sequence), head: index / heads.groupSize, of: heads.size),
-            values: values.rows(
-                keyOffsets[sequence], keyCount(sequence), head: index / heads.groupSize, of: heads.size),
-            past: past(sequence), isCausal: isCausal, window: window, scale: scale,
-            bias: bias?.center(head: index), dropout: dropout,
-            firstElement: (index * (offsets.last ?? 0) + offsets[sequence]) * longest,
-            elementStride: longest)
+    /// Keys and values that the heads of a group see in a sequence; those of several segments are copied together.
+    func keys(ofGroup group: Int, sequence: Int) -> SequenceKeys {
+        let pieces = segments.chain(of: sequence).map(segments.rows)
+        if pieces.count == 1 {
+            return SequenceKeys(
+                keys: keys.rows(pieces[0].lowerBound, pieces[0].count, head: group, of: heads.size),
+                values: values.rows(pieces[0].lowerBound, pieces[0].count, head: group, of: heads.size), copies: nil)
+        }
+        let (count, size) = (keyCount(sequence), heads.size)
+        let copies = TensorStorage(shape: [2, count, size])
+        func gathered(_ part: AttentionPart, to target: UnsafeMutablePointer<Float>) -> Rows {
+            var next = target
+            for piece in pieces {
+                let rows = part.rows(piece.lowerBound, piece.count, head: group, of: size)
+                for row in 0..<rows.count {
+                    next.update(from: rows.data + row * rows.stride, count: size)
+                    next += size
+                }
+            }
+            return Rows(data: target, stride: size, count: count, width: size)
+        }
+        return SequenceKeys(
+            keys: gathered(keys, to: copies.base), values: gathered(values, to: copies.base + count * size),
+            copies: copies)
     }
 
-    /// One part for each sequence and each head of keys and values: nobody else adds to the part's gradients.
+    func head(_ index: Int, sequence: Int, _ keys: SequenceKeys) -> AttentionHead {
+        AttentionHead(
+            queries: queries.rows(offsets[sequence], length(sequence), head: index, of: heads.size),
+            keys: keys.keys, values: keys.values, past: past(sequence), isCausal: isCausal, window: window,
+            scale: scale,
+            bias: bias?.center(head: index), dropout: dropout,
+            firstElement: (index * (offsets.last ?? 0) + offsets[sequence]) * segments.longest,
+            elementStride: segments.longest)
+    }
+
+    /// One part for each sequence and each head of keys and values: nobody else adds to the part's gradients. Those of keys
+    /// that several sequences see are of the first of them; the others have memory of their own, which is added then.
     func backward(
         output: Tensor, _ dy: Tensor, logSums: Tensor, into gradients: AttentionParts, biasGradients: Tensor?,
         adding: Bool
     ) {
+        let others = segments.laterReaders
+        let later = [
+            Tensor(uninitialized: [others.rowCount, heads.keyValueWidth]),
+            Tensor(uninitialized: [others.rowCount, heads.keyValueWidth]),
+        ]
         let sequences = (0..<offsets.count - 1).sorted { length($0) > length($1) }
         let (width, size) = (heads.outputWidth, heads.size)
         WorkerPool.shared.run(sequences.count * heads.keyValueCount) { index in
@@ -216,20 +255,50 @@ private struct AttentionPlan {
                 MutableRows(
                     data: part.tensor.data + row * part.stride + part.column + head * size, stride: part.stride)
             }
+            let keys = keys(ofGroup: group, sequence: sequence)
+            defer { withExtendedLifetime(keys) {} }
             let members = (group * heads.groupSize..<(group + 1) * heads.groupSize).map { head in
                 AttentionHeadGradient(
-                    head: self.head(head, sequence: sequence), output: rows(output, head),
+                    head: self.head(head, sequence: sequence, keys), output: rows(output, head),
                     outputGradient: rows(dy, head), logSums: logSums.data + head * output.rowCount + start,
                     queryGradient: target(gradients.queries, start, head: head),
                     biasGradient: biasGradients.flatMap { terms in
                         bias.map { terms.data + (sequence * heads.count + head) * terms.columnCount + $0.origin }
                     })
             }
-            attentionBackward(
-                members, keyGradient: target(gradients.keys, keyOffsets[sequence], head: group),
-                valueGradient: target(gradients.values, keyOffsets[sequence], head: group), adding: adding)
+            let targets = zip(segments.chain(of: sequence), others.places[sequence]).map { segment, place in
+                let rows = segments.rows(of: segment)
+                let parts =
+                    place == nil
+                    ? (gradients.keys, gradients.values)
+                    : (AttentionPart(tensor: later[0], column: 0), AttentionPart(tensor: later[1], column: 0))
+                let first = place ?? rows.lowerBound
+                return AttentionKeyGradient(
+                    count: rows.count, keys: target(parts.0, first, head: group),
+                    values: target(parts.1, first, head: group), adding: place == nil && adding)
+            }
+            attentionBackward(members, targets, adding: adding)
+        }
+        WorkerPool.shared.run(over: others.sums.count, grain: rowGrain(heads.keyValueWidth)) { range in
+            for sum in others.sums[range] {
+                for (part, source) in [(gradients.keys, later[0]), (gradients.values, later[1])] {
+                    let target = part.tensor.data + sum.row * part.stride + part.column
+                    for row in sum.others {
+                        addRows(
+                            target, source.data + row * heads.keyValueWidth, into: target, count: heads.keyValueWidth)
+                    }
+                }
+            }
         }
     }
+}
+
+/// Keys and values that a sequence sees, for one head of them.
+private struct SequenceKeys {
+    let keys: Rows
+    let values: Rows
+    /// Where they lie if they are copies.
+    let copies: TensorStorage?
 }
 
 /// The bias's gradient, from what each sequence has for each head and distance.

@@ -98,14 +98,17 @@ extension AttentionInput: CustomStringConvertible {
         }
     }
 
-    /// Whether the shapes are those of sequences that begin and end at the offsets; a causal attention needs a key for
-    /// each query.
-    public func fits(_ heads: AttentionHeads, offsets: [Int], keyOffsets: [Int], isCausal: Bool) -> Bool {
+    /// Whether the shapes are those of sequences that begin and end at the offsets, and chains what `attention` takes; a
+    /// causal attention needs a key for each query.
+    public func fits(
+        _ heads: AttentionHeads, offsets: [Int], keyOffsets: [Int], chains: [[Int]]? = nil, isCausal: Bool
+    ) -> Bool {
         func covers(_ offsets: [Int], _ rows: Int) -> Bool {
             offsets.first == 0 && offsets.last == rows && zip(offsets, offsets.dropFirst()).allSatisfy { $0 <= $1 }
         }
         let lengths = zip(offsets, offsets.dropFirst()).map { $1 - $0 }
-        let keyCounts = zip(keyOffsets, keyOffsets.dropFirst()).map { $1 - $0 }
+        if let chains, !KeySegments.areTrees(chains, segmentCount: keyOffsets.count - 1) { return false }
+        let keyCounts = KeySegments(offsets: keyOffsets, chains: chains).counts
         guard lengths.count == keyCounts.count, !isCausal || zip(lengths, keyCounts).allSatisfy({ $0 <= $1 }) else {
             return false
         }

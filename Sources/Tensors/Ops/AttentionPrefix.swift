@@ -15,38 +15,44 @@ public struct KeyValuePrefix {
     public var count: Int { keys.rowCount }
 }
 
-/// How a prefix and the keys, or the values, of several sequences are laid together: in front of each sequence stands a
-/// copy of the prefix, so that attention works on one matrix.
+/// How a prefix and the keys, or the values, of several sequences are laid together: in front of each segment of keys with
+/// which sequences begin stands a copy of the prefix, so that attention works on one matrix.
 struct PrefixLayout {
     enum Part { case keys, values }
 
     private let prefix: KeyValuePrefix
     private let offsets: [Int]
     private let width: Int
+    /// How many rows of the prefix stand in front of each segment's own: all or none.
+    private let leads: [Int]
+    /// Where the segments begin in the whole, those with a copy of the prefix with that.
+    let wholeOffsets: [Int]
 
-    init(prefix: KeyValuePrefix, offsets: [Int], heads: AttentionHeads) {
+    init(prefix: KeyValuePrefix, offsets: [Int], chains: [[Int]]?, heads: AttentionHeads) {
         require(
             prefix.keys.columnCount == heads.keyValueWidth, "attention: a prefix \(prefix.keys.shape) for \(heads)")
         self.prefix = prefix
         self.offsets = offsets
         width = heads.keyValueWidth
+        let beginnings = chains.map { Set($0.map { $0[0] }) }
+        let leads = offsets.indices.dropLast().map { beginnings?.contains($0) ?? true ? prefix.count : 0 }
+        self.leads = leads
+        wholeOffsets = leads.indices.reduce(into: [0]) { $0.append($0[$1] + leads[$1] + offsets[$1 + 1] - offsets[$1]) }
     }
 
-    private var sequenceCount: Int { offsets.count - 1 }
+    private var segmentCount: Int { leads.count }
 
-    /// Where the sequences begin in the whole, each with its copy of the prefix.
-    var wholeOffsets: [Int] { offsets.indices.map { offsets[$0] + $0 * prefix.count } }
-
-    /// [rows + sequences · n, keyValueWidth]
+    /// [rows + beginnings · n, keyValueWidth]
     func prepended(to part: AttentionPart, _ kind: Part) -> AttentionPart {
         let front = kind == .keys ? prefix.keys : prefix.values
-        let begins = wholeOffsets
-        let whole = Tensor(uninitialized: [begins[sequenceCount], width])
-        WorkerPool.shared.run(sequenceCount) { sequence in
-            var target = whole.data + begins[sequence] * width
-            target.update(from: front.data, count: front.count)
-            target += front.count
-            for row in offsets[sequence]..<offsets[sequence + 1] {
+        let whole = Tensor(uninitialized: [wholeOffsets[segmentCount], width])
+        WorkerPool.shared.run(segmentCount) { segment in
+            var target = whole.data + wholeOffsets[segment] * width
+            if leads[segment] > 0 {
+                target.update(from: front.data, count: front.count)
+                target += front.count
+            }
+            for row in offsets[segment]..<offsets[segment + 1] {
                 target.update(from: part.tensor.data + row * part.stride + part.column, count: width)
                 target += width
             }
@@ -54,28 +60,26 @@ struct PrefixLayout {
         return AttentionPart(tensor: whole, column: 0)
     }
 
-    /// The sequences' rows of `whole`, without the copies of the prefix.
+    /// The segments' rows of `whole`, without the copies of the prefix.
     func rows(of whole: Tensor) -> Tensor {
-        let begins = wholeOffsets
-        let rows = Tensor(uninitialized: [offsets[sequenceCount], width])
-        WorkerPool.shared.run(sequenceCount) { sequence in
-            (rows.data + offsets[sequence] * width).update(
-                from: whole.data + (begins[sequence] + prefix.count) * width,
-                count: (offsets[sequence + 1] - offsets[sequence]) * width)
+        let rows = Tensor(uninitialized: [offsets[segmentCount], width])
+        WorkerPool.shared.run(segmentCount) { segment in
+            (rows.data + offsets[segment] * width).update(
+                from: whole.data + (wholeOffsets[segment] + leads[segment]) * width,
+                count: (offsets[segment + 1] - offsets[segment]) * width)
         }
         return rows
     }
 
-    /// Adds the copies of the prefix in `whole` to its gradient, one sequence after the other.
+    /// Adds the copies of the prefix in `whole` to its gradient, one after the other.
     func addPrefix(of whole: Tensor, to gradient: inout Gradient) {
-        let begins = wholeOffsets
         let (target, isFresh) = gradient.accumulator(shape: prefix.keys.shape)
         WorkerPool.shared.run(prefix.count) { row in
             let destination = target.data + row * width
             if isFresh { destination.update(repeating: 0, count: width) }
-            for sequence in 0..<sequenceCount {
+            for segment in 0..<segmentCount where leads[segment] > 0 {
                 Tensors.addRows(
-                    whole.data + (begins[sequence] + row) * width, destination, into: destination, count: width)
+                    whole.data + (wholeOffsets[segment] + row) * width, destination, into: destination, count: width)
             }
         }
     }

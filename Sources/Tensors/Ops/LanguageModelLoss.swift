@@ -6,7 +6,7 @@ public struct Loss {
     public let tensor: Tensor
     /// Σ −log p(label) over the labelled rows, in nats.
     public let sum: Double
-    /// The number of labelled rows.
+    /// The number of labelled rows, each as often as it counts.
     public let count: Int
     /// −log p(label) of each labelled row, [count]; for regression its squared error.
     public let rows: Tensor
@@ -18,12 +18,13 @@ public struct Loss {
 /// - Parameters:
 ///   - hidden: h [rows, width], one row for each label.
 ///   - labels: the token that each row must predict.
+///   - counts: how often each row counts; once if nil.
 ///   - scale: what the sum of the rows' losses is multiplied by before it is differentiated.
 public func languageModelLoss(
-    _ hidden: Tensor, labels: [Int32], head: any BaseWeight, lowRank: LowRankTerm?, scale: Float
+    _ hidden: Tensor, labels: [Int32], counts: [Int]? = nil, head: any BaseWeight, lowRank: LowRankTerm?, scale: Float
 ) -> Loss {
     languageModelLoss(
-        hidden, labels: labels, head: head, lowRank: lowRank, scale: scale,
+        hidden, labels: labels, counts: counts, head: head, lowRank: lowRank, scale: scale,
         chunkBytes: chunkBytes(vocabulary: head.outputSize))
 }
 
@@ -46,11 +47,13 @@ private let leastRows = 256
 
 /// The same with the most memory that a chunk of logits may take.
 package func languageModelLoss(
-    _ hidden: Tensor, labels: [Int32], head: any BaseWeight, lowRank: LowRankTerm?, scale: Float, chunkBytes: Int
+    _ hidden: Tensor, labels: [Int32], counts: [Int]? = nil, head: any BaseWeight, lowRank: LowRankTerm?, scale: Float,
+    chunkBytes: Int
 ) -> Loss {
     let (rows, width, vocabulary) = (hidden.rowCount, hidden.columnCount, head.outputSize)
     require(
-        rows == labels.count && width == head.inputSize && lowRank?.fits(rows: rows, outputs: vocabulary) ?? true,
+        rows == labels.count && counts?.count ?? rows == rows && width == head.inputSize
+            && lowRank?.fits(rows: rows, outputs: vocabulary) ?? true,
         "languageModelLoss: \(hidden.shape) for \(labels.count) labels, a head of \(head.inputSize) inputs and "
             + "\(vocabulary) outputs, low-rank term \(lowRank?.u.shape ?? []) by \(lowRank?.b.shape ?? [])")
     let isRecorded = [hidden, head.trainable, lowRank?.u, lowRank?.b].contains { $0?.needsGradient == true }
@@ -62,10 +65,10 @@ package func languageModelLoss(
         let hiddenGradient = hidden.needsGradient ? dh.accumulator(shape: hidden.shape).tensor : nil
         let lowRankGradient = lowRank.flatMap { $0.u.needsGradient ? du.accumulator(shape: $0.u.shape).tensor : nil }
         for start in stride(from: 0, to: rows, by: chunk) {
-            let count = min(chunk, rows - start)
-            let h = hidden.rows(start, count)
-            let term = lowRank.map { LowRankTerm(u: $0.u.rows(start, count), b: $0.b) }
-            head.multiply(h.data, rows: count, into: logits.data, beta: 0, byRow: true) { tile in
+            let size = min(chunk, rows - start)
+            let h = hidden.rows(start, size)
+            let term = lowRank.map { LowRankTerm(u: $0.u.rows(start, size), b: $0.b) }
+            head.multiply(h.data, rows: size, into: logits.data, beta: 0, byRow: true) { tile in
                 if let term { addLowRank(term, to: logits.data, stride: vocabulary, tile, byRow: false) }
             }
             OpTimer.lap("languageModelLoss, logits")
@@ -73,19 +76,24 @@ package func languageModelLoss(
                 guard let first = labels.baseAddress else { return }
                 if isRecorded {
                     softmaxCrossEntropyInPlace(
-                        logits: logits.data, rows: count, vocabulary: vocabulary, stride: vocabulary,
+                        logits: logits.data, rows: size, vocabulary: vocabulary, stride: vocabulary,
                         labels: first + start, scale: scale, losses: losses.data + start)
                 } else {
                     softmaxCrossEntropy(
-                        logits: logits.data, rows: count, vocabulary: vocabulary, stride: vocabulary,
+                        logits: logits.data, rows: size, vocabulary: vocabulary, stride: vocabulary,
                         labels: first + start, losses: losses.data + start)
                 }
             }
+            if let counts {
+                weighRows(
+                    losses.data + start, isRecorded ? logits.data : nil, vocabulary: vocabulary,
+                    by: counts[start..<start + size])
+            }
             OpTimer.lap("languageModelLoss, cross-entropy")
             guard isRecorded else { continue }
-            let dz = logits.rows(0, count)
+            let dz = logits.rows(0, size)
             if let hiddenGradient {
-                head.multiplyTransposed(dz.data, rows: count, into: hiddenGradient.data + start * width, beta: 0)
+                head.multiplyTransposed(dz.data, rows: size, into: hiddenGradient.data + start * width, beta: 0)
             }
             OpTimer.lap("languageModelLoss, input gradient")
             if head.trainable != nil { weightGradient(h, dz, head, &dw) }
@@ -113,5 +121,5 @@ package func languageModelLoss(
                 target.add(gradient)
             }
         })
-    return Loss(tensor: recorded, sum: sum, count: rows, rows: losses)
+    return Loss(tensor: recorded, sum: sum, count: counts?.reduce(0, +) ?? rows, rows: losses)
 }

@@ -86,7 +86,7 @@ public struct NamedScore: Sendable, Hashable {
 }
 
 /// Asks a model with a task's head about every example of a data set, in passes of about `rowsPerPass` tokens and at
-/// most `examplesPerPass` examples.
+/// most `examplesPerPass` examples; what those of a pass begin with in common is computed once.
 ///
 /// - Parameters:
 ///   - ranks: The ranks that share the passes out, each of which gets all answers; no bit depends on them.
@@ -97,7 +97,8 @@ public func evaluateLabels(
     ranks: Communicator? = nil, onProgress: (Int) throws -> Void
 ) throws -> LabelAnswers {
     let answers = try measureLabels(
-        of: model, on: dataset, rowsPerPass: rowsPerPass, examplesPerPass: examplesPerPass, ranks: ranks,
+        of: model, on: dataset, rowsPerPass: rowsPerPass, examplesPerPass: examplesPerPass, sharingPrompts: true,
+        ranks: ranks,
         onProgress: onProgress)
     if !answers.lossSum.isFinite { throw nonFiniteResult("the loss", of: model) }
     return answers
@@ -107,14 +108,15 @@ public func evaluateLabels(
 ///
 /// - Parameter kept: The states that each pass goes on from, in their order.
 func measureLabels(
-    of model: any LanguageModel, on dataset: Dataset, rowsPerPass: Int, examplesPerPass: Int, ranks: Communicator?,
-    startingFrom kept: ((TokenBatch) throws -> KeptStates)? = nil, onProgress: (Int) throws -> Void
+    of model: any LanguageModel, on dataset: Dataset, rowsPerPass: Int, examplesPerPass: Int, sharingPrompts: Bool,
+    ranks: Communicator?, startingFrom kept: ((TokenBatch) throws -> KeptStates)? = nil,
+    onProgress: (Int) throws -> Void
 ) throws -> LabelAnswers {
     var answers = LabelAnswers()
     try forEachPass(
         over: dataset, rowsPerPass: rowsPerPass, examplesPerPass: examplesPerPass, ranks: ranks, rows: \.passCount
     ) { examples in
-        let batch = model.batch(examples)
+        let batch = model.batch(examples, sharingPrompts: sharingPrompts)
         let context = ForwardContext.inference(startingFrom: try kept?(batch))
         return model.logits(batch, rows: batch.labelledRows, context).values.map(Double.init)
     } consume: { examples, outputs in

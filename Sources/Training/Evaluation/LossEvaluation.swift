@@ -22,7 +22,7 @@ public struct LossSummary: Sendable, Hashable {
 }
 
 /// Computes the loss over every example of a data set, in passes of about `rowsPerPass` tokens and at most
-/// `examplesPerPass` examples.
+/// `examplesPerPass` examples; what those of a pass begin with in common is computed once.
 ///
 /// - Parameters:
 ///   - ranks: The ranks that share the passes out, each of which gets the whole result; no bit depends on them.
@@ -33,8 +33,8 @@ public func evaluateLoss(
     ranks: Communicator? = nil, onProgress: (Int) throws -> Void
 ) throws -> LossSummary {
     let summary = try measureLoss(
-        of: model, on: dataset, rowsPerPass: rowsPerPass, examplesPerPass: examplesPerPass, ranks: ranks,
-        sharesBeginnings: true,
+        of: model, on: dataset, rowsPerPass: rowsPerPass, examplesPerPass: examplesPerPass, sharingPrompts: true,
+        ranks: ranks, sharesBeginnings: true,
         onProgress: onProgress)
     if !summary.sum.isFinite { throw nonFiniteResult("the loss", of: model) }
     return summary
@@ -47,8 +47,8 @@ public func evaluateLoss(
 ///     last digits of the loss depend on it.
 ///   - kept: The states that each pass goes on from, in their order.
 func measureLoss(
-    of model: any LanguageModel, on dataset: Dataset, rowsPerPass: Int, examplesPerPass: Int, ranks: Communicator?,
-    sharesBeginnings: Bool, startingFrom kept: ((TokenBatch) throws -> KeptStates)? = nil,
+    of model: any LanguageModel, on dataset: Dataset, rowsPerPass: Int, examplesPerPass: Int, sharingPrompts: Bool,
+    ranks: Communicator?, sharesBeginnings: Bool, startingFrom kept: ((TokenBatch) throws -> KeptStates)? = nil,
     onProgress: (Int) throws -> Void
 ) throws -> LossSummary {
     var summary = LossSummary()
@@ -86,7 +86,7 @@ func measureLoss(
             }
             loss = model.loss(TokenBatch(examples, behind: counts), scale: 1, .inference(cache: cache))
         } else {
-            let batch = model.batch(examples)
+            let batch = model.batch(examples, sharingPrompts: sharingPrompts)
             loss = model.loss(batch, scale: 1, .inference(startingFrom: try kept?(batch)))
         }
         return [loss.sum, Double(loss.count)]

@@ -44,9 +44,23 @@ public struct BatchSettings: Sendable, Hashable {
     ) throws -> any BatchPlan {
         let batchSize = own.multipliedClamping(by: rankCount)
         let limit = tokens.map { $0.multipliedClamping(by: rankCount) }
+        if data.groupsByPrompt {
+            let other =
+                tokens != nil
+                ? Self.tokensKey
+                : strategy == .byLength ? Self.strategyKey : nil
+            if let other {
+                throw Problems([section.problem("can't be used together with data.group_by_prompt", at: other)])
+            }
+            if data.weights.contains(where: { $0 != 1 }) {
+                throw Problem("can't be used together with weights of data.train", key: "data.group_by_prompt")
+            }
+        }
         let shuffles = strategy.map { $0 != .sequential } ?? data.shuffles
         var order: any ExampleOrder
-        if data.weights.contains(where: { $0 != 1 }), let examples = dataset.examplesOfFiles {
+        if data.groupsByPrompt {
+            order = try PromptOrder(dataset, batchSize: batchSize, seed: shuffles ? seed : nil)
+        } else if data.weights.contains(where: { $0 != 1 }), let examples = dataset.examplesOfFiles {
             order = WeightedOrder(Array(zip(examples, data.weights)), shuffles: shuffles, seed: seed)
             if order.count == 0 {
                 throw Problem("with these weights no record comes in an epoch", key: "data.train")

@@ -25,6 +25,16 @@ extension Dataset {
     }
 }
 
+extension BatchSequence {
+    /// How examples stand together by their prompts, for people; nil where they don't.
+    var groupingSummary: String? {
+        grouping.map {
+            "grouped by prompt: \($0.promptCount.grouped) prompts, each of them whole in a batch of \(batchSize.grouped) where "
+                + "it fits; the prompts \($0.isShuffled ? "are shuffled, and the records of each" : "keep their order")"
+        }
+    }
+}
+
 extension DataSettings {
     /// What is doubtful about the data, though it can be used.
     func warnings(on dataset: Dataset, _ labels: LabelSet?) -> [Problem] {

@@ -42,12 +42,14 @@ extension Communicator? {
         for (index, parameter) in parameters.enumerated() where parameter.tensor.gradient != nil {
             flags[index / 64] |= 1 << (index % 64)
         }
-        let all = self.gather([result.lossSum.bitPattern, UInt64(result.tokenCount)] + flags)
+        let all = self.gather(
+            [result.lossSum.bitPattern, UInt64(result.tokenCount), UInt64(result.computedCount)] + flags)
         result.lossSum = all.reduce(0) { $0 + Double(bitPattern: $1[0]) }
         result.tokenCount = all.reduce(0) { $0 + Int($1[1]) }
+        result.computedCount = all.reduce(0) { $0 + Int($1[2]) }
         guard result.lossSum.isFinite else { return }
         let present = parameters.indices.filter { index in
-            all.contains { $0[2 + index / 64] >> (index % 64) & 1 == 1 }
+            all.contains { $0[3 + index / 64] >> (index % 64) & 1 == 1 }
         }
         for index in present { parameters[index].tensor.claimGradient() }
         let gradients = present.compactMap { parameters[$0].gradient }

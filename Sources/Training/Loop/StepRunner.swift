@@ -10,8 +10,9 @@ public struct StepResult: Sendable, Hashable {
     /// Σ −log p over the step's target tokens, in nats, and the method's regularization once for each of them.
     public var lossSum = 0.0
     public var targetCount = 0
-    /// Tokens that went through the model.
+    /// The tokens that it was about, and those of them that were computed; the others begin records as these do.
     public var tokenCount = 0
+    public var computedCount = 0
     /// Before clipping.
     public var gradientNorm = 0.0
     public var learningRate = 0.0
@@ -73,6 +74,7 @@ public struct StepRunner {
             let loss = model.loss(batch, scale: scale, context)
             result.lossSum += loss.sum
             result.tokenCount += batch.tokenCount
+            result.computedCount += batch.computedCount
             guard result.lossSum.isFinite else { break }
             loss.tensor.backward()
         }

@@ -49,14 +49,14 @@ extension Trainer {
             trainableCount: counts.trainable, totalCount: counts.total,
             dataSummaries: [
                 "training: \(batches.dataset.summary)", validation.map { "validation: \($0.summary)" },
-                validationNote, batches.dataset.targetSummary(base.labels),
+                validationNote, batches.dataset.targetSummary(base.labels), batches.groupingSummary,
             ].compactMap { $0 }, stepCount: stepCount, stepsPerEpoch: stepsPerEpoch, firstStep: firstStep,
             outputFolder: folder, threadCount: WorkerPool.shared.threadCount, rankCount: ranks.count,
             learningRate: settings.learningRate,
             hasDefaultRate: settings.hasDefaultRate, schedule: settings.schedule,
             warmupSteps: settings.schedule == .constant ? 0 : settings.warmupSteps(of: stepCount),
             loggingSteps: settings.loggingSteps, optimizer: settings.optimizer.name,
-            optimizerStateBytes: optimizer.state.byteCount, notes: notes, warnings: warnings)
+            optimizerStateBytes: optimizer.state.byteCount, notes: notes + sharing.notes, warnings: warnings)
     }
 }
 

@@ -39,6 +39,7 @@ public final class Trainer {
     var notes: [String]
     let hiddenStatePlan: HiddenStatePlan?
     private var hiddenStates: HiddenStateStore?
+    var sharing = SharingState()
 
     var settings: TrainingSettings { configuration.training }
 
@@ -184,6 +185,7 @@ public final class Trainer {
             try MetricsLog(folder: settings.outputFolder, continuingAfter: progress.step)
         }
         lastEvaluatedStep = ranks.fromFirst(log?.lastEvaluation.map { "\($0.step)" }).flatMap { Int($0) }
+        try decideSharing()
         observer.started(plan(firstStep: progress.step, folder: settings.outputFolder))
         try makeHiddenStateStore(in: settings.outputFolder)
         var meter = RunMeter(progress)
@@ -369,6 +371,7 @@ public final class Trainer {
                 * settings.schedule.factor(
                     step: step, warmup: settings.warmupSteps(of: stepCount), total: stepCount),
             startingFrom: { try hiddenStates?.states(of: batches.indices(epoch: epoch, index: first + $0)) })
+        sharing.add(result)
         guard result.isFinite else {
             try base.weights?.requireFinite()
             let places = places(indices.flatMap { batches.indices(epoch: epoch, index: $0) })
@@ -382,7 +385,8 @@ public final class Trainer {
     /// With fewer examples than ranks some of them have none.
     private func batch(_ examples: [Example]) -> TokenBatch {
         examples.isEmpty
-            ? TokenBatch(tokens: [], positions: [], offsets: [0], labels: []) : runner.model.batch(examples)
+            ? TokenBatch(tokens: [], positions: [], offsets: [0], labels: [])
+            : runner.model.batch(examples, sharingPrompts: sharing.isShared)
     }
 
     /// Takes a step of the run at a rate of 0, by which nothing is learned.
@@ -546,13 +550,15 @@ public final class Trainer {
         let batchSize = settings.evaluationBatchSize
         guard let labels = base.labels else {
             let loss = try measureLoss(
-                of: base.model, on: validation, rowsPerPass: .max, examplesPerPass: batchSize, ranks: ranks,
-                sharesBeginnings: false, startingFrom: hiddenStates?.evaluation(), onProgress: progressed)
+                of: base.model, on: validation, rowsPerPass: .max, examplesPerPass: batchSize,
+                sharingPrompts: settings.promptSharing != .off, ranks: ranks, sharesBeginnings: false,
+                startingFrom: hiddenStates?.evaluation(), onProgress: progressed)
             return (loss.loss, loss.tokens, [])
         }
         let answers = try measureLabels(
-            of: base.model, on: validation, rowsPerPass: .max, examplesPerPass: batchSize, ranks: ranks,
-            startingFrom: hiddenStates?.evaluation(), onProgress: progressed)
+            of: base.model, on: validation, rowsPerPass: .max, examplesPerPass: batchSize,
+            sharingPrompts: settings.promptSharing != .off,
+            ranks: ranks, startingFrom: hiddenStates?.evaluation(), onProgress: progressed)
         return (answers.loss, answers.count, answers.scores(labels))
     }
 
@@ -563,7 +569,7 @@ public final class Trainer {
             outputFolder: settings.outputFolder, steps: progress.step, wasInterrupted: wasInterrupted,
             finalLoss: log?.lastLoss, evaluationLoss: log?.lastEvaluation?.loss, tokens: progress.tokens,
             elapsedSeconds: progress.elapsedSeconds, peakMemoryBytes: peakMemory(),
-            best: best, notes: wasInterrupted ? [] : endNotes(progress, best),
+            savedShare: sharing.savedShare, best: best, notes: wasInterrupted ? [] : endNotes(progress, best),
             nextCommands: wasInterrupted
                 ? []
                 : ResultUse(

@@ -86,6 +86,8 @@ public struct TrainingSummary: Sendable, Hashable {
     public let tokens: Int
     public let elapsedSeconds: Double
     public let peakMemoryBytes: Int
+    /// The share of the tokens trained on since the start that others had computed; nil where there were none.
+    public let savedShare: Double?
     /// The model of the best evaluation, where it was looked for.
     public let best: BestModel?
     /// Why the run ended early, and which model is the best, a line each.

@@ -21,6 +21,8 @@ public struct TrainingSettings: Sendable, Hashable {
     /// Whether blocks are computed again on the way back instead of keeping what that needs.
     public var isCheckpointing: Bool
     public var hiddenStates: HiddenStateSettings
+    /// Whether what the records of a batch begin with in common is computed once.
+    public var promptSharing: PromptSharing
     public var learningRate: Double
     /// Whether the rate is the method's own, because the configuration gives none.
     public var hasDefaultRate: Bool
@@ -66,6 +68,7 @@ public struct TrainingSettings: Sendable, Hashable {
         accumulation = section.int("gradient_accumulation_steps", default: 1, in: 1...Self.largest)
         isCheckpointing = section.bool("gradient_checkpointing", default: false)
         hiddenStates = HiddenStateSettings(section)
+        promptSharing = section.choice("share_prompts", default: PromptSharing.auto)
         learningRate = section.double("learning_rate", dependentDefault: rate, in: 0...)
         hasDefaultRate = !section.has("learning_rate")
         schedule = section.choice("lr_scheduler_type", default: LearningRateSchedule.linear)

@@ -95,7 +95,7 @@ import Training
             Pair(source: a.source, target: a.target), Pair(source: b.source, target: a.target),
             Pair(source: a.source, target: b.target),
         ].map { Self.example($0, of: model) }
-        let shared = model.batch(examples)
+        let shared = model.batch(examples, sharingPrompts: true)
         #expect(shared.source?.sourceCount == 2 && shared.source?.indices == [0, 1, 0])
         var apart = shared
         apart.source = shared.source?.repeated

@@ -1,0 +1,65 @@
+import Datasets
+import Layers
+import Models
+import Tensors
+
+/// Whether what the records of a micro-batch begin with in common is computed once, by `training.share_prompts`.
+public enum PromptSharing: String, CaseIterable, Sendable {
+    /// Unless something is random in training, which then each record draws for itself.
+    case auto
+    case on, off
+}
+
+/// What became of that in a run.
+struct SharingState {
+    private(set) var isShared = false
+    private(set) var notes: [String] = []
+    private var tokens = 0
+    private var computed = 0
+
+    init() {}
+
+    init(isShared: Bool, note: String?) {
+        self.isShared = isShared
+        notes = [note].compactMap { $0 }
+    }
+
+    mutating func add(_ step: StepResult) {
+        tokens += step.tokenCount
+        computed += step.computedCount
+    }
+
+    /// The share of the tokens that needn't be computed; nil where all had to.
+    var savedShare: Double? { computed < tokens ? 1 - Double(computed) / Double(tokens) : nil }
+}
+
+extension Trainer {
+    /// Finds out whether prompts are shared.
+    ///
+    /// - Throws: A `Problem` with file and line where a record can't be used any more.
+    func decideSharing() throws {
+        // What is kept of a record is kept for all of its rows.
+        if batches.batchSize == 1 || hiddenStatePlan?.keepsTraining == true { return }
+        let shared = "shared prompts: what records of a batch begin with in common is computed once"
+        let apart =
+            "shared prompts: none, because dropout is drawn for each record by itself (training.share_prompts: on draws it "
+            + "once for what they have in common)"
+        switch settings.promptSharing {
+        case .off: return
+        case .on: sharing = SharingState(isShared: true, note: shared)
+        case .auto:
+            sharing =
+                try isRandom()
+                ? SharingState(isShared: false, note: batches.dataset.hasPrompts ? apart : nil)
+                : SharingState(isShared: true, note: shared)
+        }
+    }
+
+    /// Whether a training pass draws something random, as one of them shows.
+    private func isRandom() throws -> Bool {
+        let context = ForwardContext.training(seed: settings.seed, pass: 0)
+        let batch = base.model.batch([try batches.dataset.example(0)])
+        _ = withoutGradients { base.model.loss(batch, scale: 1, context) }
+        return context.hasDrawn
+    }
+}
