@@ -21,12 +21,18 @@ struct MergeCommand: ParsableCommand {
             far that is from what was trained is told. Where there are none, --dequantize or --requantize takes what the
             codes stand for.
 
+            With --combine several LoRA adapters become one, which peft loads: cat is the exact sum of their changes by the
+            weights, svd its best approximation of a rank; the others keep only the largest numbers, elect signs, or drop
+            numbers at random. How far the result is from the plain sum is told. With --into-base it is merged at once.
+
             EXAMPLES:
               peft merge --adapter runs/demo --output runs/demo-merged
               peft merge --adapter runs/a:0.7 --adapter runs/b:0.3 --output runs/mixed --dtype float16
               peft merge --base runs/pretrained --output small --dtype bfloat16
               peft merge --adapter runs/qlora --output runs/qlora-merged --requantize
               peft merge --base gpt2-nf4 --output gpt2-floats --dequantize
+              peft merge --combine cat --adapter runs/a:0.7 --adapter runs/b:0.3 --output runs/both
+              peft merge --combine ties --density 0.5 --adapter runs/a --adapter runs/b --output runs/ties
             """)
 
     enum DataType: String, ExpressibleByArgument, CaseIterable {
@@ -54,8 +60,9 @@ struct MergeCommand: ParsableCommand {
     var base: String?
 
     @Option(
-        help: ArgumentHelp("The folder that the merged model is written to.", valueName: "dir"), transform: expandedPath
-    )
+        help: ArgumentHelp(
+            "The folder that the merged model, or the combined adapter, is written to.", valueName: "dir"),
+        transform: expandedPath)
     var output: String
 
     @Option(help: "The type of all weights. By default each tensor keeps its own.")
@@ -70,10 +77,28 @@ struct MergeCommand: ParsableCommand {
     @Flag(help: "Replace a model that lies in the output folder.")
     var overwrite = false
 
+    @OptionGroup(title: "Combining adapters") var combining: CombineOptions
     @OptionGroup var otherBase: OtherBaseOption
     @OptionGroup var common: CommonOptions
 
     func validate() throws {
+        if let type = combining.combine {
+            if adapter.count < 2 {
+                throw ValidationError(
+                    adapter.isEmpty
+                        ? "--combine: give the adapters, as --adapter DIR:WEIGHT, two at least"
+                        : "--combine: one adapter is combined with nothing: give two at least")
+            }
+            let ofModels = [
+                ("--dtype", dtype != nil), ("--dequantize", dequantize), ("--requantize", requantize),
+                ("--overwrite", overwrite),
+            ]
+            if !combining.intoBase, let first = ofModels.first(where: \.1) {
+                throw ValidationError(
+                    "\(first.0) concerns a model, and --combine \(type.rawValue) writes an adapter: give --into-base too"
+                )
+            }
+        }
         if dequantize, requantize { throw ValidationError("--dequantize and --requantize: only one can be") }
         if requantize, dtype != nil {
             throw ValidationError("--dtype: weights of 4 and 8 bits have no other type; leave out --requantize")
@@ -93,13 +118,46 @@ struct MergeCommand: ParsableCommand {
         if let other = bases.first(where: { !ModelSelection.isSame($0, bases[0]) }) {
             throw Problem("the adapters name different base models, '\(bases[0])' and '\(other)': give one with --base")
         }
-        let summary = try BaseModel.hinting(at: bases[0], isNamedByAdapter: base == nil) {
-            try merge(
-                MergeSettings(
-                    base: bases[0], adapters: adapters, output: output, elementType: dtype?.elementType,
-                    overwrites: overwrite, acceptsOtherBase: otherBase.otherBase,
-                    form: dequantize ? .dequantized : requantize ? .requantized : .original), warn: Console.report)
+        let settings = MergeSettings(
+            base: bases[0], adapters: adapters, output: output, elementType: dtype?.elementType, overwrites: overwrite,
+            acceptsOtherBase: otherBase.otherBase,
+            form: dequantize ? .dequantized : requantize ? .requantized : .original)
+        if let combination = combining.settings(
+            base: bases[0], adapters: adapters, output: output, acceptsOtherBase: otherBase.otherBase)
+        {
+            try BaseModel.hinting(at: bases[0], isNamedByAdapter: base == nil) { try run(combination, settings) }
+        } else {
+            let summary = try BaseModel.hinting(at: bases[0], isNamedByAdapter: base == nil) {
+                try merge(settings, warn: Console.report)
+            }
+            tell(summary)
         }
+        Console.line(output)
+    }
+
+    private func run(_ combination: CombinationSettings, _ settings: MergeSettings) throws {
+        if !combining.intoBase { return tell(try combine(combination, warn: Console.report)) }
+        let (combined, merged) = try merge(settings, combining: combination, warn: Console.report)
+        tell(combined)
+        tell(merged)
+    }
+
+    private func tell(_ summary: CombinationSummary) {
+        for note in summary.notes { Console.note(note) }
+        let ranks =
+            summary.ranks.lowerBound == summary.ranks.upperBound
+            ? "\(summary.ranks.lowerBound)" : "\(summary.ranks.lowerBound) to \(summary.ranks.upperBound)"
+        Console.note(
+            "Combined \(adapter.count) adapters into one of rank \(ranks) in \(summary.modules) modules; the logits of probe "
+                + "prompts differ by \(summary.difference.scientific) of the largest at most (accepted: "
+                + "\(summary.bound.scientific)).")
+        if let distance = summary.distance {
+            Console.note(
+                "From those of the plain sum of the changes they differ by \(distance.scientific) of the largest.")
+        }
+    }
+
+    private func tell(_ summary: MergeSummary) {
         for note in summary.notes { Console.note(note) }
         if summary.untiedHead {
             Console.note(
@@ -112,7 +170,6 @@ struct MergeCommand: ParsableCommand {
                 + "; the logits of probe prompts differ by \(summary.difference.scientific) of the largest at most (accepted: \(summary.bound.scientific))."
         )
         if let words = Self.words(summary, isRequantized: requantize) { Console.note(words) }
-        Console.line(output)
     }
 
     /// What became of a base in 4 or 8 bits.

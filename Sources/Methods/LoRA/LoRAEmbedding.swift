@@ -56,6 +56,10 @@ final class LoRAEmbedding: EmbeddingAdapter {
         return list
     }
 
+    var change: LowRankChange {
+        LowRankChange(path: embedding.path, isEmbedding: true, a: a, b: b, scale: shape.scale, bias: nil)
+    }
+
     func apply(to rows: Tensor, _ indices: [Int32]) -> Tensor {
         let change = matrixProduct(
             tableColumns(a, indices, frozen: embedding.paddingIndex), transposingFirst: false, b,

@@ -71,6 +71,10 @@ final class LoRAPair: LinearAdapter {
         return list
     }
 
+    var change: LowRankChange {
+        LowRankChange(path: linear.path, isEmbedding: false, a: a, b: b, scale: shape.scale, bias: bias)
+    }
+
     // MARK: Beginning
 
     /// Takes a pair out of the base's weight and begins with it.

@@ -78,6 +78,24 @@ struct WrittenAdapterTests {
             "check_adapter.py", by: try #require(referencePython), scratch, Self.settings.indices.map { "\($0)" })
     }
 
+    @Test("and was combined of others loads as well") func combined() throws {
+        let scratch = try Scratch()
+        let mixes: [([String], CombinationType)] = [
+            (["default", "rslora"], .linear), (["patterns", "embeddings", "dropout"], .cat),
+            (["lora-bias", "saved-norm"], .cat), (["default", "all-linear"], .tiesSVD),
+            (["patterns", "patterns"], .ties),
+            (["layers", "regex", "excluded"], .dareLinearSVD),
+        ]
+        for (index, (names, type)) in mixes.enumerated() {
+            _ = try combine(
+                CombinationSettings(
+                    base: Self.base,
+                    adapters: names.map { .init(path: fixture("adapters/\($0)").path(), weight: 0.7) },
+                    output: scratch("\(index)"), type: type, density: 0.6), warn: { _ in })
+        }
+        try Self.check("check_adapter.py", by: try #require(referencePython), scratch, mixes.indices.map { "\($0)" })
+    }
+
     @Test("for an output layer that has a weight of its own loads as well")
     func untiedHead() throws {
         let scratch = try Scratch()
