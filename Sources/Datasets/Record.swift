@@ -57,6 +57,15 @@ public struct Record: Sendable {
         try file.conversation(in: field, at: index, needsAnswer: false)
     }
 
+    /// The text in one of its fields; nil where it has none of that name, or nothing in it.
+    ///
+    /// - Throws: `Problem` with file and line where there is something else.
+    public func text(of field: String) throws -> String? {
+        if file.format == .text { return nil }
+        let text = try file.texts(of: [Template.Field(field, isOptional: true)], at: index).first ?? ""
+        return text.isEmpty ? nil : text
+    }
+
     /// A problem at the record's place.
     public func problem(_ message: String) -> Problem { file.problem(message, at: index) }
 

@@ -46,6 +46,8 @@ public final class KeyValueCache {
         let capacity: Int
         /// Own rows.
         var ownCount = 0
+        /// Own rows in the same tensors with which others begin, and which therefore stay as they are.
+        var lentCount = 0
         /// Up to which length tokens are read together, and how many: see `CachedSequence.readCount`.
         var readEnd = 0
         var readCount = 0
@@ -59,6 +61,7 @@ public final class KeyValueCache {
 
         func copy() -> Sequence {
             var copy = self
+            copy.lentCount = 0
             for layer in keys.indices {
                 copy.keys[layer] = Self.moved(keys[layer], rows: keys[layer].rowCount, used: ownCount)
                 copy.values[layer] = Self.moved(values[layer], rows: values[layer].rowCount, used: ownCount)
@@ -137,6 +140,7 @@ public final class KeyValueCache {
         let sequence = sequences[index]
         var beginning = sequence.beginning
         if sequence.ownCount > 0 {
+            sequences[index].lentCount = sequence.ownCount
             beginning.parts.append(
                 .init(
                     layers: zip(sequence.keys, sequence.values).map { KeyValuePrefix(keys: $0, values: $1) },
@@ -200,6 +204,25 @@ public final class KeyValueCache {
         var used = Set<Int>()
         sequences = indices.map { index in
             used.insert(index).inserted ? sequences[index] : sequences[index].copy()
+        }
+    }
+
+    /// Makes a sequence what another is that has the same tokens but for the last `count`, and the same source; what either
+    /// goes on from and what others began with stay as they are.
+    public func copy(_ source: Int, to target: Int, last count: Int) {
+        let (from, length) = (sequences[source], sequences[target].length)
+        require(
+            from.length == length && from.beginningCount == sequences[target].beginningCount
+                && (0...from.ownCount).contains(count) && sequences[target].lentCount <= from.ownCount - count
+                && source != target,
+            "KeyValueCache: the last \(count) of \(from.length) tokens, \(from.beginningCount) of them a beginning, for a "
+                + "sequence of \(length), \(sequences[target].beginningCount) of them a beginning")
+        for layer in 0..<layerCount {
+            let width = from.keys[layer].columnCount
+            let (start, number) = ((from.ownCount - count) * width, count * width)
+            let (keys, values) = (sequences[target].keys[layer], sequences[target].values[layer])
+            (keys.data + start).update(from: from.keys[layer].data + start, count: number)
+            (values.data + start).update(from: from.values[layer].data + start, count: number)
         }
     }
 

@@ -107,9 +107,6 @@ struct EvalCommand: RankedCommand {
     @Flag(help: "Measure the base model too.")
     var compareBase = false
 
-    @Option(help: ArgumentHelp("Tokens to generate at most.", valueName: "n"))
-    var maxNewTokens = 128
-
     @Option(help: ArgumentHelp("Use the first n records only, for every measure.", valueName: "n"))
     var limit: Int?
 
@@ -138,6 +135,7 @@ struct EvalCommand: RankedCommand {
     @Flag(help: "Print one JSON object.")
     var json = false
 
+    @OptionGroup(title: "Decoding") var decoding: DecodingOptions
     @OptionGroup var quantization: QuantizationOptions
     @OptionGroup var otherBase: OtherBaseOption
     @OptionGroup var common: CommonOptions
@@ -153,7 +151,9 @@ struct EvalCommand: RankedCommand {
                 throw ValidationError("--metrics: \(problem.message)")
             }
         }
-        if maxNewTokens < 1 { throw ValidationError("--max-new-tokens must be at least 1, got \(maxNewTokens)") }
+        if decoding.maxNewTokens < 1 {
+            throw ValidationError("--max-new-tokens must be at least 1, got \(decoding.maxNewTokens)")
+        }
         if let limit, limit < 1 { throw ValidationError("--limit must be at least 1, got \(limit)") }
         if overwrite, savePredictions == nil {
             throw ValidationError("--overwrite concerns the file of --save-predictions: give that too")

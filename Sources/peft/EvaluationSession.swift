@@ -215,7 +215,7 @@ struct EvaluationSession {
         _ variant: ModelSelection.Variant, _ questions: Questions, _ data: EvaluationData
     ) throws {
         guard let output else { return }
-        var settings = ["max_new_tokens \(command.maxNewTokens)", "generates \(data.groups != nil)"]
+        var settings = command.decoding.identity + ["generates \(data.groups != nil)"]
         if questions.dataset.hasChoices { settings.append("choice_normalization \(command.normalization.rawValue)") }
         settings += data.templates.sources + (questions.shots.map { [$0.text] } ?? [])
         let identity = try EvaluationIdentity(
@@ -291,8 +291,9 @@ struct EvaluationSession {
     ) throws -> TextScoring.Result? {
         guard let groups = data.groups else { return nil }
         let base = questions.loaded.base
-        let codec = try PromptCodec(
+        var codec = try PromptCodec(
             base, shots: questions.shots, hasPlaces: data.hasPlaces, chat: data.chat(for: base))
+        codec.stopTexts = command.decoding.stopTexts
         // What is wrong with one of them is known before the first is answered.
         let usable = try (0..<groups.count).filter { try tokens(groups[$0], questions, data, codec) != nil }
         if usable.isEmpty { throw Problem("all \(groups.count) prompts are longer than the model takes") }
@@ -312,9 +313,7 @@ struct EvaluationSession {
             scoring.add(ScoredText(prediction: try line.string("prediction"), references: references))
             return true
         }
-        let generator = Generator(
-            model: base.model, endIDs: codec.stops,
-            settings: GenerationSettings(maximumNewTokens: command.maxNewTokens, sampling: nil))
+        let settings = command.decoding.settings(sampling: nil, returnedCount: 1)
         while done < usable.count {
             let batch = usable[done..<min(done + Self.promptsAtOnce, usable.count)].map { $0 }
             let prompts = try batch.compactMap { try tokens(groups[$0], questions, data, codec) }
@@ -323,8 +322,8 @@ struct EvaluationSession {
             var next = 0
             var failure: (any Error)?
             var finished = done
-            _ = try generator.generate(
-                prompts, firstIndex: done, limits: prompts.map { _ in command.maxNewTokens },
+            _ = try command.decoding.generator(base, codec, settings, prompts: prompts).generate(
+                prompts, firstIndex: done, limits: prompts.map { _ in settings.maximumNewTokens },
                 ranks: Communicator.current,
                 onFinish: { index, generation in
                     waiting[index] = generation

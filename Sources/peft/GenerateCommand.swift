@@ -13,7 +13,9 @@ struct GenerateCommand: RankedCommand {
         commandName: "generate",
         abstract: "Continue prompts with a model, with or without adapters.",
         discussion: """
-            Without --prompt every line of stdin is a prompt; completions come out in the same order. Prompts are taken \
+            Without --prompt every line of stdin is a prompt, or a JSON record with one in "prompt" (or with the fields of \
+            the template); completions come out in the same order. With --adapter NAME=DIR, several times, each record \
+            names in "adapter" which of them answers it. Prompts are taken \
             as they are, without the template of the training unless --as-trained is given; in --prompt, as in \
             templates, \\n is a line break, \\t a tab and \\\\ a backslash. With --data each record \
             gets a completion, in the prompt template that each adapter was trained with, or in --prompt as a template; \
@@ -28,6 +30,9 @@ struct GenerateCommand: RankedCommand {
               peft generate --adapter runs/demo --as-trained --prompt 'name[The Eagle], food[Chinese]'
               peft generate --adapter runs/demo --data new.jsonl --json > answers.jsonl
               peft generate --adapter runs/demo --temperature 0.8 --top-p 0.95 --seed 7 --json < prompts.txt
+              peft generate --base embedded/base --prompt 'The old man' --num-beams 4 --num-return-sequences 2 --json
+              peft generate --base embedded/base --repetition-penalty 1.2 --no-repeat-ngram-size 3 --stop '\\n' < prompts.txt
+              peft generate --adapter a=runs/a --adapter b=runs/b --json < records.jsonl
               peft generate --base models/SmolLM2-135M-Instruct --chat --prompt 'What is a compiler?'
               peft generate --base embedded/base --config configs/demo.yaml --shots 2 --prompt 'name[The Eagle]'
               mpirun -n 4 peft generate --adapter runs/demo --data new.jsonl > answers.txt
@@ -52,9 +57,6 @@ struct GenerateCommand: RankedCommand {
                 + "training; the same ones always, drawn by --seed.", valueName: "k"))
     var shots = 0
 
-    @Option(help: ArgumentHelp("Tokens to append at most.", valueName: "n"))
-    var maxNewTokens = 128
-
     @Option(
         help: ArgumentHelp(
             "Draw tokens at random from the probabilities with this temperature; without it, and with 0, always the most "
@@ -67,6 +69,28 @@ struct GenerateCommand: RankedCommand {
     @Option(
         help: ArgumentHelp("Draw among the most likely tokens that together have this probability.", valueName: "p"))
     var topP: Double?
+
+    @Option(
+        help: ArgumentHelp(
+            "Draw among tokens at least this share as likely as the most likely one.", valueName: "p"))
+    var minP: Double?
+
+    @Option(
+        help: ArgumentHelp(
+            "Draw among the tokens whose surprise is nearest to the expected one, which together have this probability.",
+            valueName: "p"))
+    var typicalP: Double?
+
+    @Option(help: ArgumentHelp("Draw among tokens at least so likely.", valueName: "p"))
+    var epsilonCutoff: Double?
+
+    @Option(
+        help: ArgumentHelp("Draw among tokens at least so likely, or less where many are likely.", valueName: "p"))
+    var etaCutoff: Double?
+
+    @Option(
+        help: ArgumentHelp("Give the n best texts of a search by beams, each on a line of its own.", valueName: "n"))
+    var numReturnSequences = 1
 
     @Option(help: ArgumentHelp("Starts the random draws, and draws the shots.", valueName: "n"))
     var seed: UInt64 = 42
@@ -90,10 +114,13 @@ struct GenerateCommand: RankedCommand {
     )
     var json = false
 
+    @OptionGroup(title: "Decoding") var decoding: DecodingOptions
     @OptionGroup var common: CommonOptions
 
     func validate() throws {
-        if maxNewTokens < 0 { throw ValidationError("--max-new-tokens must not be negative, got \(maxNewTokens)") }
+        if decoding.maxNewTokens < 0 {
+            throw ValidationError("--max-new-tokens must not be negative, got \(decoding.maxNewTokens)")
+        }
         if let temperature, !(temperature >= 0 && temperature.isFinite) {
             throw ValidationError("--temperature must not be negative, got \(temperature)")
         }
@@ -105,16 +132,39 @@ struct GenerateCommand: RankedCommand {
         if temperature ?? 0 == 0, topK != nil || topP != nil {
             throw ValidationError("--top-k and --top-p limit random draws: give --temperature too")
         }
+        let filters = [
+            ("--min-p", minP), ("--typical-p", typicalP), ("--epsilon-cutoff", epsilonCutoff),
+            ("--eta-cutoff", etaCutoff),
+        ]
+        for (name, value) in filters {
+            guard let value else { continue }
+            if !(value > 0 && value <= 1) {
+                throw ValidationError("\(name) must be above 0 and at most 1, got \(value)")
+            }
+            if temperature ?? 0 == 0 { throw ValidationError("\(name) limits random draws: give --temperature too") }
+        }
+        if decoding.numBeams > 1, temperature ?? 0 != 0 {
+            throw ValidationError(
+                "--num-beams: beams are searched, not drawn: leave out --temperature, or the beams")
+        }
+        if !(1...max(1, decoding.numBeams)).contains(numReturnSequences) {
+            throw ValidationError(
+                "--num-return-sequences must be between 1 and --num-beams, which is \(decoding.numBeams), got "
+                    + "\(numReturnSequences)")
+        }
     }
 
     private var settings: GenerationSettings {
         let sampling =
             (temperature ?? 0) == 0
             ? nil
-            : temperature.map {
-                SamplingSettings(temperature: $0, topK: topK, topP: topP, seed: seed)
+            : temperature.map { temperature in
+                var sampling = SamplingSettings(temperature: temperature, topK: topK, topP: topP, seed: seed)
+                (sampling.minP, sampling.typicalP) = (minP, typicalP)
+                (sampling.epsilonCutoff, sampling.etaCutoff) = (epsilonCutoff, etaCutoff)
+                return sampling
             }
-        return GenerationSettings(maximumNewTokens: maxNewTokens, sampling: sampling)
+        return decoding.settings(sampling: sampling, returnedCount: numReturnSequences)
     }
 
     func run() throws {
@@ -123,7 +173,9 @@ struct GenerateCommand: RankedCommand {
         let batch = 64 * ranks.count
         let given = data.isEmpty ? nil : try prompt.map { try EvaluationData.template($0, "--prompt") }
         var session = try ranks.agree {
-            try GenerationSession(ModelSelection(models), settings: settings, shots: (shots, seed)) { variant, base in
+            try GenerationSession(
+                ModelSelection(namedIn: models), settings: settings, decoding: decoding, shots: (shots, seed)
+            ) { variant, base in
                 if let chat = try chatStyle(variant, base) { return .chat(chat) }
                 if system != nil {
                     throw ValidationError(
@@ -145,7 +197,11 @@ struct GenerateCommand: RankedCommand {
                     }, json: json)
             }
         } else if let prompt = prompt.map(unescaped) {
-            if Console.outputIsTerminal, !json, session.variantCount == 1, !session.hasShots, ranks == nil {
+            // It can't name one: all answer.
+            session.isRouted = false
+            if Console.outputIsTerminal, !json, session.variantCount == 1, !session.hasShots, !session.endsByText,
+                decoding.numBeams == 1, ranks == nil
+            {
                 try session.stream(prompt)
             } else {
                 try session.run([.text(prompt, line: nil)], json: json)
@@ -154,18 +210,22 @@ struct GenerateCommand: RankedCommand {
             LineInput.announceTerminal("prompts")
             var input = LineInput(name: "stdin")
             while let lines = try input.next(atMost: batch) {
-                try session.run(lines.map { question($0, isChat: session.isChat) }, json: json)
+                try session.run(lines.map { question($0, in: session) }, json: json)
             }
         }
         if session.failureCount > 0 { throw ExitCode(ExitStatus.badData.rawValue) }
     }
 
-    private func question(_ line: LineInput.Line, isChat: Bool) -> GenerationSession.Question {
-        if isChat, line.bytes.first(where: { $0 != 0x20 && $0 != 0x09 }) == UInt8(ascii: "{") {
+    private func question(_ line: LineInput.Line, in session: GenerationSession) -> GenerationSession.Question {
+        if line.bytes.first(where: { $0 != 0x20 && $0 != 0x09 }) == UInt8(ascii: "{") {
             do {
-                return .record(try Record.json(line.bytes, file: "stdin", line: line.number))
+                let record = try Record.json(line.bytes, file: "stdin", line: line.number)
+                // Other texts begin so too.
+                if session.takes(record) { return .record(record) }
             } catch {
-                return .broken(error as? Problem ?? Problem("\(error)", file: "stdin"))
+                if session.isChat || session.isRouted {
+                    return .broken(error as? Problem ?? Problem("\(error)", file: "stdin"))
+                }
             }
         }
         if let text = String(validating: line.bytes, as: UTF8.self) { return .text(text, line: line.number) }

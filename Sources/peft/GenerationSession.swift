@@ -77,6 +77,9 @@ struct GenerationSession {
     private let base: BaseModel
     private let variants: [Variant]
     private let settings: GenerationSettings
+    private let decoding: DecodingOptions
+    /// Whether a question names the adapter that answers it.
+    var isRouted: Bool
     /// The number of questions so far, and of those that got no answer.
     private var questionCount = 0
     private(set) var failureCount = 0
@@ -90,7 +93,8 @@ struct GenerationSession {
     ///   - style: How a variant's prompts are made.
     ///   - shots: How many records of a variant's training data are shown before each prompt, drawn by a seed.
     init(
-        _ selection: ModelSelection, settings: GenerationSettings, shots: (count: Int, seed: UInt64),
+        _ selection: ModelSelection, settings: GenerationSettings, decoding: DecodingOptions,
+        shots: (count: Int, seed: UInt64),
         style: (ModelSelection.Variant, BaseModel) throws -> Style
     ) throws {
         let first = selection.variants[0]
@@ -109,6 +113,8 @@ struct GenerationSession {
         _ = try base.codec()
         self.base = base
         self.settings = settings
+        self.decoding = decoding
+        isRouted = selection.areNamed
         let adapters = try selection.variants.map { variant in
             let adapter = try variant.adapter.map { try AdapterFolder(path: $0, warn: Console.report) }
             if let adapter, try LabelSet(of: adapter) != nil { throw Self.classifierProblem(adapter.path) }
@@ -152,13 +158,14 @@ struct GenerationSession {
     }
 
     private func codec(_ variant: Variant) throws -> PromptCodec {
-        try PromptCodec(
+        var codec = try PromptCodec(
             base, shots: variant.shots, hasPlaces: variant.form.hasPlaces, chat: variant.form.style.chat?.format)
+        codec.stopTexts = decoding.stopTexts
+        return codec
     }
 
-    private func generator(_ codec: PromptCodec) -> Generator {
-        Generator(model: base.model, endIDs: codec.stops, settings: settings)
-    }
+    /// Whether a text may end an answer, which is no part of it then.
+    var endsByText: Bool { !decoding.stop.isEmpty }
 
     /// Prints a completion while it is generated.
     mutating func stream(_ prompt: String) throws {
@@ -167,7 +174,7 @@ struct GenerationSession {
             let codec = try codec(variant)
             let tokens = try encoded(.text(prompt, line: nil), variant, codec).tokens
             var text = codec.stream(after: tokens)
-            let results = try generator(codec).generate(
+            let results = try decoding.generator(base, codec, settings, prompts: [tokens]).generate(
                 [tokens], firstIndex: 0, onToken: { _, token in Console.write(text.append(token)) })
             Console.line(text.finish())
             return results
@@ -175,25 +182,91 @@ struct GenerationSession {
         report(results[0], of: .text(prompt, line: nil))
     }
 
-    /// Prints the completions of prompts in order, each by all adapters, as soon as those before it are there.
+    /// Whether a JSON object on a line is a record, rather than a text that looks like one.
+    func takes(_ record: Record) -> Bool {
+        isRouted
+            || variants.contains { variant in
+                switch variant.form.style {
+                case .chat: true
+                case .plain: (try? record.text(of: "prompt")) != nil
+                case .template(let template): (try? record.rendered(in: template)) != nil
+                }
+            }
+    }
+
+    /// Which of the variants answer a question.
+    private enum Target {
+        case all
+        case one(Int)
+        case none(Problem)
+
+        func takes(_ number: Int) -> Bool {
+            switch self {
+            case .all: true
+            case .one(let chosen): chosen == number
+            case .none: false
+            }
+        }
+    }
+
+    private func target(of question: Question) -> Target {
+        if !isRouted { return .all }
+        func refused(_ message: String) -> Target {
+            let names = variants.map { "'\($0.label)'" }.joined(separator: ", ")
+            var problem = place(message + names, of: question, severity: .error)
+            problem.key = "adapter"
+            return .none(problem)
+        }
+        switch question {
+        case .broken(let problem): return .none(problem)
+        case .text: return refused("names no adapter: write a JSON record with \"adapter\", which is one of ")
+        case .record(let record):
+            do {
+                guard let name = try record.text(of: "adapter") else {
+                    return refused("names no adapter: give it with \"adapter\", one of ")
+                }
+                guard let number = variants.firstIndex(where: { $0.label == name }) else {
+                    return refused("there is no adapter '\(name)', but ")
+                }
+                return .one(number)
+            } catch {
+                return .none(error as? Problem ?? place("\(error)", of: question, severity: .error))
+            }
+        }
+    }
+
+    /// Prints the completions of prompts in order, each by the adapter that it names or by all, as soon as those before it
+    /// are there.
     mutating func run(_ questions: [Question], json: Bool) throws {
+        let targets = questions.map { target(of: $0) }
         var answers: [[Answer?]] = variants.map { _ in questions.map { _ in nil } }
         var printed = 0
         func printReady() throws {
-            while printed < questions.count, answers.allSatisfy({ $0[printed] != nil }) {
+            while printed < questions.count,
+                answers.indices.allSatisfy({ !targets[printed].takes($0) || answers[$0][printed] != nil })
+            {
+                if case .none(let problem) = targets[printed] {
+                    failureCount += 1
+                    let answer = Answer(prompt: nil, completion: .failure(problem))
+                    try show(answer, of: questions[printed], by: nil, json: json)
+                }
                 for (variant, answers) in zip(variants, answers) {
                     guard let answer = answers[printed] else { continue }
                     if case .failure = answer.completion { failureCount += 1 }
-                    try show(answer, of: questions[printed], by: variant, json: json)
+                    try show(
+                        answer, of: questions[printed], by: isRouted || variants.count == 1 ? nil : variant, json: json)
                 }
                 printed += 1
             }
         }
-        for (number, variant) in variants.enumerated() {
+        for (number, variant) in variants.enumerated() where targets.contains(where: { $0.takes(number) }) {
             try base.with(variant.adapter) {
                 let codec = try codec(variant)
-                let prompts = questions.map { question in
-                    Result { () throws(Problem) in try encoded(question, variant, codec) }
+                // nil where another adapter answers.
+                let prompts = zip(questions, targets).map {
+                    question, target -> Result<(text: String, tokens: [Int32]), Problem>? in
+                    if !target.takes(number) { return nil }
+                    return Result { () throws(Problem) in try encoded(question, variant, codec) }
                 }
                 for (index, prompt) in prompts.enumerated() {
                     if case .failure(let problem) = prompt {
@@ -203,21 +276,25 @@ struct GenerationSession {
                 try printReady()
                 var failure: (any Error)?
                 // One that can't be used keeps its place, because the random draws go by the prompts' numbers.
-                _ = try generator(codec).generate(
-                    prompts.map { (try? $0.get().tokens) ?? [0] }, firstIndex: questionCount,
-                    limits: prompts.map { (try? $0.get()) == nil ? 0 : settings.maximumNewTokens },
+                let tokens = prompts.map { (try? $0?.get().tokens) ?? [0] }
+                _ = try decoding.generator(base, codec, settings, prompts: tokens).generate(
+                    tokens, firstIndex: questionCount,
+                    limits: prompts.map { (try? $0?.get()) == nil ? 0 : settings.maximumNewTokens },
                     ranks: Communicator.current,
                     onFinish: { index, generation in
-                        guard failure == nil, answers[number][index] == nil, let prompt = try? prompts[index].get()
+                        guard failure == nil, answers[number][index] == nil, let prompt = try? prompts[index]?.get()
                         else { return }
                         let text = codec.answer(generation, to: prompt.tokens)
+                        let others = generation.alternatives.map { codec.answer($0, to: prompt.tokens) }
                         answers[number][index] = Answer(
-                            prompt: prompt.text, completion: .success(.init(text: text, generation: generation)))
+                            prompt: prompt.text,
+                            completion: .success(.init(text: text, generation: generation, others: others)))
                         do { try printReady() } catch { failure = error }
                     })
                 if let failure { throw failure }
             }
         }
+        try printReady()
         questionCount += questions.count
     }
 
@@ -225,6 +302,8 @@ struct GenerationSession {
         struct Completion {
             let text: String
             let generation: Generation
+            /// The next best texts of a search by beams.
+            let others: [String]
         }
 
         /// nil where there is none.
@@ -232,9 +311,10 @@ struct GenerationSession {
         let completion: Result<Completion, Problem>
     }
 
-    private func show(_ answer: Answer, of question: Question, by variant: Variant, json: Bool) throws {
+    /// - Parameter variant: Who answers, where that is told.
+    private func show(_ answer: Answer, of question: Question, by variant: Variant?, json: Bool) throws {
         var members: [JSONValue.Member] = []
-        if variants.count > 1 { members.append(.init("adapter", .string(variant.label))) }
+        if let variant { members.append(.init("adapter", .string(variant.label))) }
         var ownPrompt = answer.prompt
         if case .text(let text, _) = question { ownPrompt = ownPrompt ?? text }
         switch question {
@@ -246,6 +326,7 @@ struct GenerationSession {
         case .success(let completion):
             text = completion.text
             members.append(.init("completion", .string(text)))
+            members += Self.members(completion)
         case .failure(let problem):
             Console.report(problem)
             members.append(.init("error", .string(problem.message)))
@@ -259,9 +340,27 @@ struct GenerationSession {
         } else if isAlone(question), case .failure = answer.completion {
             // Nothing would be its place.
         } else {
-            Console.line((variants.count > 1 ? "\(variant.label): " : "") + text)
+            let name = variant.map { "\($0.label): " } ?? ""
+            Console.line(name + text)
+            if case .success(let completion) = answer.completion {
+                for other in completion.others { Console.line(name + other) }
+            }
         }
         if case .success(let completion) = answer.completion { report(completion.generation, of: question) }
+    }
+
+    /// What a search by beams tells beside the best text.
+    private static func members(_ completion: Answer.Completion) -> [JSONValue.Member] {
+        func number(_ generation: Generation) -> JSONValue {
+            generation.score.map { .number(Double($0.description) ?? Double($0)) } ?? nil
+        }
+        if completion.generation.score == nil { return [] }
+        let score = JSONValue.Member("score", number(completion.generation))
+        if completion.others.isEmpty { return [score] }
+        let others = zip(completion.others, completion.generation.alternatives).map { text, generation in
+            JSONValue.object([.init("completion", .string(text)), .init("score", number(generation))])
+        }
+        return [score, .init("alternatives", .array(others))]
     }
 
     /// Whether the question is all that there is, so that no other's place depends on it.
@@ -326,10 +425,9 @@ struct GenerationSession {
             }
             return filled
         case .record(let record):
-            guard let template = variant.form.style.template else {
-                defect("GenerationSession: a record without a template")
-            }
-            return try record.rendered(in: template)
+            if let template = variant.form.style.template { return try record.rendered(in: template) }
+            if let text = try record.wholeText ?? record.text(of: "prompt") { return PlacedText(text) }
+            throw record.problem("has no text in \"prompt\", which is what is continued")
         }
     }
 

@@ -98,13 +98,26 @@ struct ModelSelection {
         var acceptsOtherBase = false
     }
 
-    let variants: [Variant]
+    private(set) var variants: [Variant]
     let isBaseNamedByAdapter: Bool
+    /// Whether records choose among the adapters, by the variants' labels.
+    private(set) var areNamed = false
 
     init(_ options: ModelOptions) throws {
         try self.init(
             base: options.base, adapters: options.adapter, config: options.config, overrides: options.set,
             quantization: options.quantization, otherBase: options.otherBase)
+    }
+
+    /// The same where adapters may have names, which are their labels then.
+    init(namedIn options: ModelOptions) throws {
+        let adapters = try AdapterNames(options.adapter)
+        try self.init(
+            base: options.base, adapters: adapters.paths, config: options.config, overrides: options.set,
+            quantization: options.quantization, otherBase: options.otherBase)
+        if adapters.names.isEmpty { return }
+        for (index, name) in adapters.names.enumerated() { variants[index].label = name }
+        areNamed = true
     }
 
     /// Whether two paths or names mean the same model.

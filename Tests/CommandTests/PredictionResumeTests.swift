@@ -84,6 +84,13 @@ import Testing
         try refused("settings", tokens: 25)
         try refused("data", ["--limit", "299"])
         try refused("settings", ["--prompt", "<{q}>"])
+        for decoding in [
+            ["--num-beams", "2"], ["--repetition-penalty", "1.1"], ["--encoder-repetition-penalty", "1.1"],
+            ["--no-repeat-ngram-size", "3"], ["--encoder-no-repeat-ngram-size", "3"], ["--min-length", "1"],
+            ["--min-new-tokens", "1"], ["--bad-word", "a"], ["--stop", "a"],
+        ] {
+            try refused("settings", decoding)
+        }
         let weights = try Data(contentsOf: small.folder.url.appending(path: "a/adapter_model.safetensors"))
         let others = try Data(contentsOf: small.folder.url.appending(path: "b/adapter_model.safetensors"))
         try others.write(to: small.folder.url.appending(path: "a/adapter_model.safetensors"))

@@ -103,6 +103,31 @@ import Testing
         expectRows(Array(y.values[(2 * width)...]), sequences[0].dropLast() + [other], rows: 3..<4)
     }
 
+    @Test("makes a sequence another by its last tokens, behind a beginning that they share")
+    func copying() {
+        let start = sequence(5, seed: 1)
+        let (first, second) = (sequence(4, seed: 2), sequence(4, seed: 3))
+        func attend(_ cache: KeyValueCache, _ rows: [[Float]], lengths: [Int]) -> [Float] {
+            cache.attend(
+                .packed(packed(rows)), layer: 0,
+                offsets: lengths.reduce(into: [0]) { $0.append($0[$0.count - 1] + $1) }, heads: Self.heads, scale: 0.5
+            ).values
+        }
+        let read = KeyValueCache(layerCount: 1, sequences: 1, capacity: 5, width: 8)
+        _ = attend(read, start, lengths: [5])
+        let cache = KeyValueCache(continuing: [read.beginning(of: 0)], capacities: [4])
+        _ = attend(cache, [first[0]], lengths: [1])
+        cache.keep([0, 0])
+        _ = attend(cache, [first[1], second[1]], lengths: [1, 1])
+        _ = attend(cache, [first[2], second[2]], lengths: [1, 1])
+        cache.copy(0, to: 1, last: 2)
+        #expect(cache.lengths == [8, 8])
+        let width = Self.heads.outputWidth
+        let y = attend(cache, [first[3], second[3]], lengths: [1, 1])
+        expectRows(Array(y[..<width]), start + first, rows: 8..<9)
+        expectRows(Array(y[width...]), start + Array(first[..<3]) + [second[3]], rows: 8..<9)
+    }
+
     @Test("takes in the sequences of another, and lets some go")
     func joining() {
         let sequences = [sequence(3, seed: 1), sequence(4, seed: 2), sequence(2, seed: 3)]

@@ -65,3 +65,40 @@ package func placesOfLargest(_ rows: Tensor) -> [Int] {
     }
     return places
 }
+
+/// The places of the `count` largest of each row, in descending order, the first of equals first; all where a row has no
+/// more.
+package func placesOfLargest(_ rows: Tensor, count: Int) -> [[Int]] {
+    require(count > 0, "placesOfLargest: \(count) of \(rows.shape)")
+    return parallelMap(rows.rowCount) { row in
+        placesOfLargest(rows.data + row * rows.columnCount, rows.columnCount, count)
+    }
+}
+
+private func placesOfLargest(_ values: UnsafePointer<Float>, _ width: Int, _ count: Int) -> [Int] {
+    var places: [Int] = []
+    places.reserveCapacity(count + 1)
+    func add(_ place: Int) {
+        let value = values[place]
+        if places.count == count {
+            if !(value > values[places[count - 1]]) { return }
+            places.removeLast()
+        }
+        var index = places.count
+        while index > 0, value > values[places[index - 1]] { index -= 1 }
+        places.insert(place, at: index)
+    }
+    var place = 0
+    while place + 16 <= width {
+        let block = peft_max(values.lanes(place), values.lanes(place + 8))
+        if places.count < count || block.largest > values[places[count - 1]] {
+            for inner in place..<place + 16 { add(inner) }
+        }
+        place += 16
+    }
+    while place < width {
+        add(place)
+        place += 1
+    }
+    return places
+}

@@ -61,6 +61,15 @@ package func crossEntropies(of tokens: [Int32], in logits: Tensor, row: Int) -> 
     }
 }
 
+/// log Σ exp z of each row.
+package func logSums(_ rows: Tensor) -> [Double] {
+    parallelMap(rows.rowCount) { row in
+        let z = UnsafePointer(rows.data + row * rows.columnCount)
+        let largest = rowMaximum(z, count: rows.columnCount)
+        return Double(largest) + log(sumOfExponentials(z, count: rows.columnCount, largest: largest, storing: nil))
+    }
+}
+
 @inline(__always) private func checked(_ label: Int32, _ vocabulary: Int) -> Int {
     require(label >= 0 && Int(label) < vocabulary, "softmaxCrossEntropy: label \(label) of \(vocabulary)")
     return Int(label)

@@ -19,14 +19,44 @@ extension Generator {
         // The others' prompts keep their places, because the random draws go by the prompts' numbers.
         let own = limits.enumerated().map { $0 % ranks.count == ranks.rank ? $1 : 0 }
         let found = try generate(prompts, firstIndex: firstIndex, limits: own)
-        let stops: [Generation.Stop] = [.endOfText, .tokenLimit, .lengthLimit]
         let all = Optional(ranks).map(prompts.count) { index in
-            [Double(stops.firstIndex(of: found[index].stop) ?? 0)] + found[index].tokens.map(Double.init)
+            [found[index]].numbers + found[index].alternatives.numbers
         }
         return all.enumerated().map { index, numbers in
-            let generation = Generation(tokens: numbers.dropFirst().map { Int32($0) }, stop: stops[Int(numbers[0])])
+            var generations = [Generation](numbers: numbers)
+            var generation = generations.removeFirst()
+            generation.alternatives = generations
             onFinish(index, generation)
             return generation
+        }
+    }
+}
+
+extension [Generation] {
+    private static var stops: [Generation.Stop] { [.endOfText, .stopString, .tokenLimit, .lengthLimit] }
+
+    /// Of each the stop, the score or NaN, the number of tokens and the tokens; without the alternatives.
+    fileprivate var numbers: [Double] {
+        flatMap { generation in
+            [
+                Double(Self.stops.firstIndex(of: generation.stop) ?? 0), generation.score.map(Double.init) ?? .nan,
+                Double(generation.tokens.count),
+            ] + generation.tokens.map(Double.init)
+        }
+    }
+
+    /// What `numbers` was made of.
+    fileprivate init(numbers: [Double]) {
+        self = []
+        var rest = numbers[...]
+        while rest.count >= 3 {
+            let head = [Double](rest.prefix(3))
+            rest = rest.dropFirst(3)
+            let count = Int(head[2])
+            var generation = Generation(tokens: rest.prefix(count).map { Int32($0) }, stop: Self.stops[Int(head[0])])
+            generation.score = head[1].isNaN ? nil : Float(head[1])
+            append(generation)
+            rest = rest.dropFirst(count)
         }
     }
 }

@@ -11,6 +11,10 @@ public struct GenerationSettings: Sendable, Hashable {
     public var maximumNewTokens: Int
     /// nil: always the most likely token.
     public var sampling: SamplingSettings?
+    /// nil: one continuation at a time; not together with `sampling`.
+    public var beams: BeamSettings?
+    /// What the scores are changed by before a token is chosen.
+    public var processing = ProcessingSettings()
 
     public init(maximumNewTokens: Int, sampling: SamplingSettings?) {
         self.maximumNewTokens = maximumNewTokens
@@ -23,6 +27,8 @@ public struct Generation: Sendable, Hashable {
     public enum Stop: Sendable, Hashable {
         /// A token that ends a text came; it isn't among the tokens.
         case endOfText
+        /// A text came that is to end it; its tokens are among the tokens.
+        case stopString
         /// As many tokens as were asked for.
         case tokenLimit
         /// Prompt and new tokens are as many as the model takes.
@@ -31,6 +37,10 @@ public struct Generation: Sendable, Hashable {
 
     public var tokens: [Int32]
     public var stop: Stop
+    /// Of a search by beams: the sum of the tokens' log p over their number to the length penalty's power.
+    public var score: Float?
+    /// The next best texts of a search by beams, as many as were asked for.
+    public var alternatives: [Generation] = []
 
     public init(tokens: [Int32], stop: Stop) {
         self.tokens = tokens
@@ -62,6 +72,9 @@ public final class Generator {
     /// The most rows of a pass that takes more than one sequence on: in a larger one the bits of a row would depend on the
     /// others. Where weights lie as [outputs, inputs] that are so few that each prompt has a pass of its own.
     package var rowsOfPass: Int { pass.rows }
+    private let processors: [any LogitsProcessor]
+    /// Whether the text of a prompt's new tokens is complete, for the prompt's index.
+    public var isStopped: ((_ prompt: Int, _ tokens: [Int32]) -> Bool)?
 
     /// Stops at any of the tokens that end a text for `base`.
     public convenience init(_ base: BaseModel, settings: GenerationSettings) {
@@ -90,11 +103,13 @@ public final class Generator {
         self.batchSize = batchSize
         self.sharesBeginnings = sharesBeginnings
         pass = SharedPass(model)
+        processors = logitsProcessors.compactMap { $0.init(settings.processing, endIDs: endIDs) }
     }
 
     /// One sequence under way.
     private struct Line {
         let index: Int
+        let prompt: [Int32]
         /// Tokens that it may have in the cache, but for what it shares with others.
         var ownTokens = 0
         /// What is gone on from.
@@ -134,6 +149,14 @@ public final class Generator {
     ) throws -> [Generation] {
         require(limits.count == prompts.count, "Generator: \(limits.count) limits, \(prompts.count) prompts")
         for prompt in prompts { try check(prompt) }
+        if let beams = settings.beams {
+            require(settings.sampling == nil, "Generator: random draws among beams")
+            return try BeamGeneration(
+                model: model, endIDs: endIDs, settings: beams, processors: processors,
+                batchSize: batchSize, certainSequences: Self.certainSequences, tokensAtOnce: tokensAtOnce, pass: pass,
+                isStopped: isStopped
+            ).generate(prompts, limits: limits, onFinish: onFinish)
+        }
         var results = [Generation](repeating: Generation(), count: prompts.count)
         var lines: [Line] = []
         let cache = model.makeCache(prompts: [], capacity: 0)
@@ -147,7 +170,7 @@ public final class Generator {
             var rows = lines.count
             while lines.count < batchSize, next < prompts.count {
                 let prompt = prompts[next]
-                var line = Line(index: next, opening: model.opening(prompt), limit: limits[next])
+                var line = Line(index: next, prompt: prompt, opening: model.opening(prompt), limit: limits[next])
                 guard isContinuing(&line) else {
                     next += 1
                     finish(line)
@@ -205,6 +228,7 @@ public final class Generator {
         let logits = model.logits(
             batch, rows: rows.count == batch.rowCount ? nil : rows, .inference(cache: cache))
         if logits.firstNonFinite != nil { throw nonFiniteResult("a logit", of: model) }
+        if !processors.isEmpty { process(lines, logits) }
         let greedy = settings.sampling == nil ? placesOfLargest(logits) : nil
         var kept: [Int] = []
         for index in lines.indices {
@@ -214,6 +238,16 @@ public final class Generator {
         if kept.count < lines.count {
             lines = kept.map { lines[$0] }
             cache.keep(kept)
+        }
+    }
+
+    private func process(_ lines: [Line], _ logits: Tensor) {
+        for (row, line) in lines.enumerated() {
+            let scores = UnsafeMutableBufferPointer(
+                start: logits.data + row * logits.columnCount, count: logits.columnCount)
+            let tokens = line.generation.tokens
+            let history = TokenHistory(tokens: line.opening + tokens, newCount: tokens.count, source: line.prompt)
+            for processor in processors { processor.process(scores, history) }
         }
     }
 
@@ -229,6 +263,10 @@ public final class Generator {
         }
         line.generation.tokens.append(token)
         onToken(line.index, token)
+        if isStopped?(line.index, line.generation.tokens) == true {
+            line.generation.stop = .stopString
+            return false
+        }
         return isContinuing(&line)
     }
 

@@ -17,6 +17,8 @@ public struct PromptCodec {
     public let stops: Set<Int32>
     /// What stands in front of every prompt.
     private let context: [Int32]
+    /// Texts of which each ends an answer, and isn't part of it.
+    public var stopTexts: [String] = []
 
     /// For the model with what is installed in it now.
     ///
@@ -79,10 +81,23 @@ public struct PromptCodec {
 
     /// The answer that a model gave to a prompt.
     public func answer(_ generation: Generation, to prompt: [Int32]) -> String {
-        let text = codec.text(of: generation.tokens, after: prompt)
+        var text = codec.text(of: generation.tokens, after: prompt)
+        if let end = stopTexts.compactMap({ text.firstRange(of: $0)?.lowerBound }).min() {
+            text = String(text[..<end])
+        }
         if !turnEnd.isEmpty, let end = text.firstRange(of: turnEnd) { return String(text[..<end.lowerBound]) }
         return shots == nil ? text : FewShot.answer(text)
     }
+
+    /// Whether one of `stopTexts` is in the text of an answer's tokens.
+    public func isStopped(_ tokens: [Int32], after prompt: [Int32]) -> Bool {
+        if stopTexts.isEmpty { return false }
+        let text = codec.text(of: tokens, after: prompt)
+        return stopTexts.contains { text.firstRange(of: $0) != nil }
+    }
+
+    /// The ids of a text within an answer.
+    public func ids(ofPart text: String) -> [Int32] { codec.ids(of: text, isContinuation: true) }
 
     /// Gives the text of an answer while its tokens come.
     public func stream(after prompt: [Int32]) -> StreamedTokens { codec.stream(after: prompt) }

@@ -10,6 +10,14 @@ public struct SamplingSettings: Sendable, Hashable {
     public var topK: Int?
     /// Only the most likely tokens stay that together are just more likely than this; nil for all.
     public var topP: Double?
+    /// Only tokens stay that are at least this share as likely as the most likely one; nil for all.
+    public var minP: Double?
+    /// Only the tokens stay whose surprise is nearest to the expected one, until they have this probability; nil for all.
+    public var typicalP: Double?
+    /// Only tokens stay that are at least so likely; nil for all.
+    public var epsilonCutoff: Double?
+    /// The same, with a lower bound where many are likely; nil for all.
+    public var etaCutoff: Double?
     /// Starts the draws; each prompt has a sequence of its own.
     public var seed: UInt64
 
@@ -25,7 +33,8 @@ public struct SamplingSettings: Sendable, Hashable {
 /// The token with the largest logit, the first of equals, as torch's `argmax`; NaN counts as larger than any number.
 package func greedyChoice(_ logits: UnsafeBufferPointer<Float>) -> Int32 { Int32(placeOfLargest(logits)) }
 
-/// Draws tokens one after the other, as transformers' `generate` with `do_sample`: temperature, then top-k, then top-p.
+/// Draws tokens one after the other, as transformers' `generate` with `do_sample`: temperature, then top-k, then top-p, then
+/// `choiceFilters`.
 package struct Sampler {
     /// A token that can be drawn, with its probability.
     package struct Choice: Hashable {
@@ -72,6 +81,12 @@ package struct Sampler {
         guard total.isFinite, total > 0 else { return [] }
         for index in choices.indices { choices[index].probability /= total }
         if let topP = settings.topP, topP < 1 { keepNucleus(&choices, 1 - topP) }
+        for filter in choiceFilters {
+            guard let filter = filter.init(settings) else { continue }
+            let kept = zip(choices, filter.stays(choices)).filter(\.1).map(\.0)
+            let total = kept.reduce(0) { $0 + $1.probability }
+            choices = kept.map { Choice(token: $0.token, probability: $0.probability / total) }
+        }
         return choices
     }
 

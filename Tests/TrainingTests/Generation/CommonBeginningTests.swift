@@ -145,6 +145,14 @@ import Training
                 try generator(batchSize: 16, shares: true).generate([prompt], firstIndex: index) == [apart[index]],
                 "prompt \(index)")
         }
+        // Beams share no beginnings, but long prompts come in pieces as well.
+        var settings = GenerationSettings(maximumNewTokens: 4, sampling: nil)
+        settings.beams = BeamSettings(count: 3, lengthPenalty: 1, earlyStopping: .no, returnedCount: 3)
+        let searching = Generator(model: model, endIDs: [], settings: settings)
+        let found = try searching.generate(prompts, firstIndex: 0)
+        for (index, prompt) in prompts.enumerated() {
+            #expect(try searching.generate([prompt], firstIndex: 0) == [found[index]], "prompt \(index)")
+        }
     }
 
     @Test("changes nothing in what prompts get, also beside others that have less of it or none")
@@ -166,5 +174,28 @@ import Training
         #expect(try run(shares: true, prompts, first: 0) == apart)
         #expect(Set(apart.map(\.tokens)).count > 6)
         #expect(try run(shares: true, Array(prompts[3...]), first: 3) == Array(apart[3...]))
+    }
+
+    @Test("counts as text where scores are changed by what stands there already")
+    func processing() throws {
+        let model = try BaseModel.quietly(fixture("llama/llama-grouped").path()).model
+        let prompts = texts(behind: Self.text(40, 3), [1, 2, 3, 4, 5, 6])
+        func run(shares: Bool, _ processing: ProcessingSettings) throws -> [Generation] {
+            var settings = GenerationSettings(maximumNewTokens: 4, sampling: nil)
+            settings.processing = processing
+            return try Generator(
+                model: model, endIDs: [], settings: settings, batchSize: 5, sharesBeginnings: shares
+            ).generate(prompts, firstIndex: 0)
+        }
+        var processing = ProcessingSettings()
+        let plain = try run(shares: true, processing)
+        (processing.repetitionPenalty, processing.noRepeatNgramSize) = (1.5, 1)
+        let changed = try run(shares: true, processing)
+        #expect(try run(shares: false, processing) == changed)
+        #expect(changed != plain)
+        // The beginning's tokens, too, come but once.
+        for (prompt, generation) in zip(prompts, changed) {
+            #expect(Set(prompt).isDisjoint(with: generation.tokens))
+        }
     }
 }
