@@ -38,6 +38,7 @@ extension TokenBatch {
         }
         self.init(tokens: tokens, positions: positions, offsets: offsets, labels: labels)
         self.values = values
+        wholeLength = examples.map(\.tokens.count).max()
         if !sources.isEmpty { source = SourceRows(sources).repeated }
     }
 }

@@ -28,6 +28,7 @@ extension TokenBatch {
         }
         result.values = values
         result.parents = parents
+        result.wholeLength = wholeLength
         return (result, rows)
     }
 }

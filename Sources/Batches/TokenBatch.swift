@@ -23,6 +23,9 @@ public struct TokenBatch: Sendable, Hashable {
     public var labels: [Int32]
     /// What a model of numbers must predict at each labelled row, in their order; empty for all others.
     public var values: [Float] = []
+    /// The tokens of the longest sequence, last ones that are no rows among them and virtual ones in front not, where more
+    /// of it is known than its rows.
+    public var wholeLength: Int?
     /// What an encoder reads for the sequences; nil where there is none.
     public var source: SourceRows?
     /// For each sequence the one before it that it goes on from, whose rows it has in front of its own, and so on; empty
@@ -54,6 +57,8 @@ public struct TokenBatch: Sendable, Hashable {
     }
 
     public var rowCount: Int { tokens.count }
+    /// The tokens of the longest sequence, as far as is known.
+    public var longest: Int { wholeLength ?? zip(offsets, offsets.dropFirst()).reduce(0) { max($0, $1.1 - $1.0) } }
     /// The tokens that a pass is about, those of the sources too; what several sequences have in common counts for each.
     public var tokenCount: Int { tokens.count + savedCount + (source?.readCount ?? 0) }
     /// Those of them that are computed.

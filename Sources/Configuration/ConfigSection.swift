@@ -8,7 +8,7 @@ public final class ConfigSection {
     /// The keys that lead here, joined by points; empty for the root.
     public let path: String
     let journal: ConfigJournal
-    private let entries: [ConfigNode.Entry]
+    var entries: [ConfigNode.Entry]
     private let place: ConfigNode.Place
 
     /// Opens the section that `node` is; `place` is where it would stand if it is absent.

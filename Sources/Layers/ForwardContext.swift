@@ -18,13 +18,17 @@ public final class ForwardContext {
     private let isCheckpointing: Bool
     /// Whether this is the second time, when only the record counts.
     let isReplay: Bool
+    /// The share of each label that goes to all of them alike where the loss is taken.
+    public let labelSmoothing: Double
+    /// How much noise the embeddings of tokens get; 0 for none.
+    private let noiseAlpha: Double
 
     /// Whether something random was part of the pass so far.
     public var hasDrawn: Bool { drawn > 0 }
 
     private init(
         randomKey: UInt64?, cache: KeyValueCache?, kept: KeptStates? = nil, isCheckpointing: Bool = false,
-        drawn: UInt64 = 0, isReplay: Bool = false
+        drawn: UInt64 = 0, isReplay: Bool = false, labelSmoothing: Double, noiseAlpha: Double = 0
     ) {
         self.randomKey = randomKey
         self.cache = cache
@@ -32,16 +36,18 @@ public final class ForwardContext {
         self.isCheckpointing = isCheckpointing
         self.drawn = drawn
         self.isReplay = isReplay
+        self.labelSmoothing = labelSmoothing
+        self.noiseAlpha = noiseAlpha
     }
 
     /// A pass without anything random.
-    public static func inference(cache: KeyValueCache? = nil) -> ForwardContext {
-        ForwardContext(randomKey: nil, cache: cache)
+    public static func inference(cache: KeyValueCache? = nil, labelSmoothing: Double = 0) -> ForwardContext {
+        ForwardContext(randomKey: nil, cache: cache, labelSmoothing: labelSmoothing)
     }
 
     /// A pass without anything random that goes on from `kept`, if there is something.
-    public static func inference(startingFrom kept: KeptStates?) -> ForwardContext {
-        ForwardContext(randomKey: nil, cache: nil, kept: kept)
+    public static func inference(startingFrom kept: KeptStates?, labelSmoothing: Double = 0) -> ForwardContext {
+        ForwardContext(randomKey: nil, cache: nil, kept: kept, labelSmoothing: labelSmoothing)
     }
 
     /// A pass whose random choices follow from the run's seed and a number that no other pass of the run has.
@@ -49,11 +55,15 @@ public final class ForwardContext {
     /// - Parameters:
     ///   - isCheckpointing: Saves memory for time, see `checkpointed`; the results have the same bits.
     ///   - kept: The states that the pass goes on from.
+    ///   - labelSmoothing: The share of each label that goes to all of them alike.
+    ///   - noiseAlpha: How much noise the embeddings of tokens get, see `noised`; 0 for none.
     public static func training(
-        seed: UInt64, pass: UInt64, isCheckpointing: Bool = false, startingFrom kept: KeptStates? = nil
+        seed: UInt64, pass: UInt64, isCheckpointing: Bool = false, startingFrom kept: KeptStates? = nil,
+        labelSmoothing: Double = 0, noiseAlpha: Double = 0
     ) -> ForwardContext {
         ForwardContext(
-            randomKey: mixed(mixed(seed) ^ pass), cache: nil, kept: kept, isCheckpointing: isCheckpointing)
+            randomKey: mixed(mixed(seed) ^ pass), cache: nil, kept: kept, isCheckpointing: isCheckpointing,
+            labelSmoothing: labelSmoothing, noiseAlpha: noiseAlpha)
     }
 
     /// What `segment` computes, a block of a model say. With checkpointing nothing of it is kept for the way back, where
@@ -67,8 +77,21 @@ public final class ForwardContext {
             guard isReplay else { return segment(self) }
             return segment(
                 ForwardContext(
-                    randomKey: randomKey, cache: cache, isCheckpointing: false, drawn: before, isReplay: true))
+                    randomKey: randomKey, cache: cache, isCheckpointing: false, drawn: before, isReplay: true,
+                    labelSmoothing: labelSmoothing, noiseAlpha: noiseAlpha))
         }
+    }
+
+    /// The embeddings of tokens [tokens, width] with the pass's noise (Jain et al. 2023, NEFTune): each number of them gets
+    /// one of its own from U(−m, m), m = α / √(L · width). Virtual tokens get none.
+    ///
+    /// - Parameter length: L, the tokens of the batch's longest text, to which transformers pads the others.
+    public func noised(_ embeddings: Tensor, tokens: [Int32], length: Int) -> Tensor {
+        guard let randomKey, noiseAlpha > 0, !tokens.isEmpty else { return embeddings }
+        drawn += 1
+        let magnitude = noiseAlpha / (Double(max(1, length)) * Double(embeddings.columnCount)).squareRoot()
+        return addNoise(
+            embeddings, EmbeddingNoise(magnitude: Float(magnitude), key: mixed(randomKey &+ drawn)), tokens: tokens)
     }
 
     /// The next dropout of the pass; nil where nothing is dropped.

@@ -112,6 +112,8 @@ public struct TrainableParameter {
     public let decays: Bool
     /// The elements that train where the others don't, in row-major order; nil for all.
     public let elements: Range<Int>?
+    /// What the run's learning rate is multiplied by for it.
+    public var rateFactor = 1.0
 
     public init(name: String, tensor: Tensor, decays: Bool, elements: Range<Int>? = nil) {
         self.name = name

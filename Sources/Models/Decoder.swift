@@ -47,14 +47,17 @@ public final class Decoder {
 extension Decoder {
     /// The rows of the token embedding, and of `virtualTable` those of tokens −1 − k; for models without a table of
     /// positions.
-    func embedded(_ batch: TokenBatch, virtualTable: Tensor?) -> Tensor {
+    func embedded(_ batch: TokenBatch, virtualTable: Tensor?, _ context: ForwardContext) -> Tensor {
+        let h: Tensor
         if tokens.adapter == nil {
-            return embed(
+            h = embed(
                 tokens: batch.tokens, positions: batch.positions, tokenTable: tokens.weight.value,
                 frozen: tokens.paddingIndex, virtualTable: virtualTable, positionTable: nil)
+        } else {
+            require(virtualTable == nil, "Decoder: virtual tokens beside an adapter of \(tokens.path)")
+            h = tokens(batch.tokens)
         }
-        require(virtualTable == nil, "Decoder: virtual tokens beside an adapter of \(tokens.path)")
-        return tokens(batch.tokens)
+        return context.noised(h, tokens: batch.tokens, length: batch.longest)
     }
 }
 

@@ -74,7 +74,7 @@ public final class GPT2: DecoderModel {
     /// wte[token] + wpe[position], in one pass where neither has an adapter.
     public func embedded(_ batch: TokenBatch, virtualTable: Tensor?, _ context: ForwardContext) -> Tensor {
         let tokens = decoder.tokens
-        let h: Tensor
+        var h: Tensor
         if tokens.adapter == nil, positions.adapter == nil {
             h = embed(
                 tokens: batch.tokens, positions: batch.positions, tokenTable: tokens.weight.value,
@@ -83,6 +83,7 @@ public final class GPT2: DecoderModel {
             require(virtualTable == nil, "GPT2: virtual tokens beside an adapter of the embedding")
             h = addResidual(tokens(batch.tokens), positions(batch.positions), dropout: nil)
         }
+        h = context.noised(h, tokens: batch.tokens, length: batch.longest)
         return context.dropout(configuration.embeddingDropout).map { dropout(h, $0) } ?? h
     }
 

@@ -94,7 +94,7 @@ public final class GPTNeoX: DecoderModel {
     }
 
     public func embedded(_ batch: TokenBatch, virtualTable: Tensor?, _ context: ForwardContext) -> Tensor {
-        let h = decoder.embedded(batch, virtualTable: virtualTable)
+        let h = decoder.embedded(batch, virtualTable: virtualTable, context)
         return context.dropout(configuration.hiddenDropout).map { dropout(h, $0) } ?? h
     }
 

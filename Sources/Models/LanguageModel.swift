@@ -69,15 +69,19 @@ extension LanguageModel {
         }
         let labels = rows.map { batch.labels[$0] }
         let counts = batch.counts.isEmpty ? nil : rows.map { batch.counts[$0] }
+        let smoothing = context.labelSmoothing
         guard let adapter = head.adapter else {
             return languageModelLoss(
-                hidden, labels: labels, counts: counts, head: head.base, lowRank: nil, scale: scale)
+                hidden, labels: labels, counts: counts, head: head.base, lowRank: nil, smoothing: smoothing,
+                scale: scale)
         }
         if let term = adapter.lowRankTerm(for: hidden, context) {
             return languageModelLoss(
-                hidden, labels: labels, counts: counts, head: head.base, lowRank: term, scale: scale)
+                hidden, labels: labels, counts: counts, head: head.base, lowRank: term, smoothing: smoothing,
+                scale: scale)
         }
-        return logitsLoss(head(hidden, context), labels: labels, counts: counts, scale: scale)
+        return logitsLoss(
+            head(hidden, context), labels: labels, counts: counts, smoothing: smoothing, scale: scale)
     }
 
     /// The scores of every next token, or a task's outputs, [rows wanted, outputs].

@@ -84,7 +84,7 @@ public class Llama: DecoderModel {
     }
 
     public func embedded(_ batch: TokenBatch, virtualTable: Tensor?, _ context: ForwardContext) -> Tensor {
-        decoder.embedded(batch, virtualTable: virtualTable)
+        decoder.embedded(batch, virtualTable: virtualTable, context)
     }
 
     public func normalized(_ h: Tensor) -> Tensor { finalNorm(h) }

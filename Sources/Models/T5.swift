@@ -207,7 +207,8 @@ public class T5: Architecture {
             require(kept.rowCount == count, "\(Self.modelType): states \(kept.shape) of \(count) rows")
         }
         return decoder(
-            context.kept?.own ?? tokenRows(batch.tokens, virtualTable: nil), offsets: batch.offsets, prefixes: prefixes,
+            context.kept?.own ?? tokenRows(batch.tokens, batch.offsets, virtualTable: nil, context),
+            offsets: batch.offsets, prefixes: prefixes,
             memory: memory, rows: rows, through: parts, context)
     }
 
@@ -244,20 +245,28 @@ public class T5: Architecture {
                 "\(Self.modelType): states \(kept.shape) of \(source.tokens.count) rows of sources")
         }
         let states = encoder(
-            kept ?? tokenRows(source.tokens, virtualTable: table), offsets: source.offsets, prefixes: prefixes,
+            kept ?? tokenRows(source.tokens, source.offsets, virtualTable: table, context), offsets: source.offsets,
+            prefixes: prefixes,
             memory: nil, rows: nil,
             through: parts ?? (context.kept?.place.encoderBlock ?? 0)..<encoder.blocks.count + 1, context)
         return T5Memory(states: states, source: source)
     }
 
-    private func tokenRows(_ tokens: [Int32], virtualTable: Tensor?) -> Tensor {
+    private func tokenRows(
+        _ tokens: [Int32], _ offsets: [Int], virtualTable: Tensor?, _ context: ForwardContext
+    ) -> Tensor {
+        let h: Tensor
         if self.tokens.adapter != nil {
             require(virtualTable == nil, "\(Self.modelType): virtual tokens beside an adapter of the embedding")
-            return self.tokens(tokens)
+            h = self.tokens(tokens)
+        } else {
+            h = embed(
+                tokens: tokens, positions: Array(repeating: 0, count: tokens.count),
+                tokenTable: self.tokens.weight.value, virtualTable: virtualTable, positionTable: nil)
         }
-        return embed(
-            tokens: tokens, positions: Array(repeating: 0, count: tokens.count), tokenTable: self.tokens.weight.value,
-            virtualTable: virtualTable, positionTable: nil)
+        let longest = zip(offsets, offsets.dropFirst()).reduce(0) { max($0, $1.1 - $1.0) }
+        return context.noised(
+            h, tokens: tokens, length: longest - (virtualTable == nil ? 0 : prompt?.leadingCount ?? 0))
     }
 }
 

@@ -22,16 +22,7 @@ public struct Dropout: Sendable, Hashable {
 
     /// The factors (0 or `scale`) of the eight elements from `index` on; `softmax.c` has the same for sixteen.
     @inline(__always) func factors(_ index: Int) -> Lanes {
-        let counter = UInt32(truncatingIfNeeded: index)
-        let low = UInt32(truncatingIfNeeded: key)
-        let high = UInt32(truncatingIfNeeded: key >> 32)
-        var x = SIMD8<UInt32>(repeating: counter) &+ SIMD8<UInt32>(0, 1, 2, 3, 4, 5, 6, 7)
-        x = x &* 0x9E37_79B9 &+ low
-        x ^= x &>> 16
-        x = (x ^ high) &* 0x7FEB_352D
-        x ^= x &>> 15
-        x = x &* 0x846C_A68B
-        x ^= x &>> 16
+        let x = randomBits(index, key: key)
         // The sign of the difference, spread over all bits, blanks the dropped ones; a comparison would be done lane by
         // lane.
         let dropped = (unsafeBitCast(x &>> 1, to: SIMD8<Int32>.self) &- threshold) &>> 31
@@ -44,4 +35,19 @@ public struct Dropout: Sendable, Hashable {
 
     /// The factor of one element: the same as its lane of `factors`.
     @inline(__always) func factor(_ index: Int) -> Float { factors(index)[0] }
+}
+
+/// Thirty-two random bits for each of the eight elements from `index` on.
+@inline(__always) func randomBits(_ index: Int, key: UInt64) -> SIMD8<UInt32> {
+    let counter = UInt32(truncatingIfNeeded: index)
+    let low = UInt32(truncatingIfNeeded: key)
+    let high = UInt32(truncatingIfNeeded: key >> 32)
+    var x = SIMD8<UInt32>(repeating: counter) &+ SIMD8<UInt32>(0, 1, 2, 3, 4, 5, 6, 7)
+    x = x &* 0x9E37_79B9 &+ low
+    x ^= x &>> 16
+    x = (x ^ high) &* 0x7FEB_352D
+    x ^= x &>> 15
+    x = x &* 0x846C_A68B
+    x ^= x &>> 16
+    return x
 }

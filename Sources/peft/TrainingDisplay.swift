@@ -218,7 +218,7 @@ final class TrainingDisplay: TrainingObserver {
     private static func rate(_ plan: TrainingPlan) -> String {
         let origin = plan.hasDefaultRate ? ", the default of \(plan.method)" : ""
         let steps = plan.warmupSteps == 1 ? "1 step" : "\(plan.warmupSteps.grouped) steps"
-        return "learning rate \(plan.learningRate.scientific)\(origin); \(plan.schedule.rawValue), "
+        return "learning rate \(plan.learningRate.scientific)\(origin); \(plan.schedule.kind.rawValue), "
             + (plan.warmupSteps == 0 ? "without warm-up" : "\(steps) of warm-up")
     }
 

@@ -125,6 +125,10 @@ import Testing
                     + "data.validation_fraction\n"
             ),
             (
+                ["training.early_stopping_patience=2", "training.eval_strategy=no"],
+                "training.early_stopping_patience: needs evaluations, and with eval_strategy: no there are none\n"
+            ),
+            (
                 ["training.metric_for_best_model=accuracy"],
                 "training.metric_for_best_model: nothing here is measured by 'accuracy'; there are loss\n"
             ),

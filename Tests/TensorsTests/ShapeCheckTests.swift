@@ -106,15 +106,15 @@ private let misuses: [ShapeCheckTests.Misuse] = [
     .init("gatherRows: row 1 of [3, 2] twice") { _ = gatherRows(tensor(3, 2), [1, 0, 1]) },
     .init(
         "languageModelLoss: [2, 3] for 1 labels, a head of 3 inputs and 5 outputs, low-rank term [] by []"
-    ) { _ = languageModelLoss(tensor(2, 3), labels: [0], head: dense(5, 3), lowRank: nil, scale: 1) },
+    ) { _ = languageModelLoss(tensor(2, 3), labels: [0], head: dense(5, 3), lowRank: nil, smoothing: 0, scale: 1) },
     .init(
         "languageModelLoss: [2, 3] for 2 labels, a head of 4 inputs and 5 outputs, low-rank term [] by []"
-    ) { _ = languageModelLoss(tensor(2, 3), labels: [0, 1], head: dense(5, 4), lowRank: nil, scale: 1) },
+    ) { _ = languageModelLoss(tensor(2, 3), labels: [0, 1], head: dense(5, 4), lowRank: nil, smoothing: 0, scale: 1) },
     .init("softmaxCrossEntropy: label 5 of 5") {
-        _ = languageModelLoss(tensor(1, 3), labels: [5], head: dense(5, 3), lowRank: nil, scale: 1)
+        _ = languageModelLoss(tensor(1, 3), labels: [5], head: dense(5, 3), lowRank: nil, smoothing: 0, scale: 1)
     },
-    .init("softmaxCrossEntropy: label -1 of 5") { _ = logitsLoss(tensor(1, 5), labels: [-1], scale: 1) },
-    .init("logitsLoss: [2, 5] for 1 labels") { _ = logitsLoss(tensor(2, 5), labels: [0], scale: 1) },
+    .init("softmaxCrossEntropy: label -1 of 5") { _ = logitsLoss(tensor(1, 5), labels: [-1], smoothing: 0, scale: 1) },
+    .init("logitsLoss: [2, 5] for 1 labels") { _ = logitsLoss(tensor(2, 5), labels: [0], smoothing: 0, scale: 1) },
     .init("squaredError: [2, 1] for 1 targets") { _ = squaredError(tensor(2, 1), targets: [0], scale: 1) },
     .init("embed: 1 tokens, 2 positions, tables [4, 3], [], [5, 3]") {
         _ = embed(tokens: [0], positions: [0, 1], tokenTable: tensor(4, 3), positionTable: tensor(5, 3))

@@ -187,8 +187,8 @@ struct ThreadTests {
             let (z, m, v) = (logits.copy(), Tensor(zeros: logits.shape), Tensor(zeros: logits.shape))
             var losses = [Float](repeating: 0, count: rows)
             softmaxCrossEntropyInPlace(
-                logits: z.data, rows: rows, vocabulary: vocabulary, stride: vocabulary, labels: labels, scale: 0.1,
-                losses: &losses)
+                logits: z.data, rows: rows, vocabulary: vocabulary, stride: vocabulary, labels: labels,
+                smoothing: 0.1, scale: 0.1, losses: &losses)
             let p = logits.copy()
             adamW(
                 parameter: p, gradient: z, firstMoment: m, secondMoment: v,
@@ -263,9 +263,39 @@ struct ThreadTests {
             for input in tracked { input.track() }
             let loss = languageModelLoss(
                 tracked[0], labels: labels, head: DenseWeight(tracked[1], isInputByOutput: false),
-                lowRank: LowRankTerm(u: tracked[2], b: tracked[3]), scale: 0.1, chunkBytes: 4 * vocabulary * 70)
+                lowRank: LowRankTerm(u: tracked[2], b: tracked[3]), smoothing: 0.2, scale: 0.1,
+                chunkBytes: 4 * vocabulary * 70)
             loss.tensor.backward()
             return [loss.tensor.values] + tracked.map { $0.gradient?.values ?? [] }
+        }
+        #expect(same)
+    }
+
+    @Test("the steps of optimizers", arguments: [(3, 5), (700, 65), (40, 1003)])
+    func optimizers(m: Int, n: Int) {
+        let gradient = Tensor(noise(m * n, seed: 2), shape: [m, n])
+        let same = isIndependentOfThreads {
+            let tensors = (0..<7).map { Tensor(noise(m * n, seed: UInt64($0 + 3)), shape: [m, n]) }
+            let (rows, columns) = (Tensor(zeros: [m]), Tensor(zeros: [n]))
+            adafactor(
+                parameter: tensors[0], gradient: gradient, rowMeans: rows, columnMeans: columns,
+                AdafactorStep(
+                    learningRate: 0.05, weightDecay: 0.1, number: 2, decayRate: -0.8, clipThreshold: 1, epsilon: 1e-30,
+                    gradientScale: 0.5))
+            lion(
+                parameter: tensors[1], gradient: gradient, moment: tensors[2],
+                LionStep(learningRate: 0.01, beta1: 0.9, beta2: 0.99, weightDecay: 0.1, gradientScale: 0.5))
+            gradientDescent(
+                parameter: tensors[3], gradient: gradient, buffer: tensors[4],
+                SGDStep(
+                    learningRate: 0.1, momentum: 0.9, dampening: 0.1, isNesterov: false, weightDecay: 0.1,
+                    gradientScale: 0.5))
+            rmsProp(
+                parameter: tensors[5], gradient: gradient, squares: Tensor(repeating: 0.5, [m, n]),
+                buffer: tensors[6],
+                RMSPropStep(
+                    learningRate: 0.1, alpha: 0.9, epsilon: 1e-8, momentum: 0.9, weightDecay: 0.1, gradientScale: 0.5))
+            return (tensors + [rows, columns]).map(\.values)
         }
         #expect(same)
     }

@@ -2,9 +2,9 @@ import Diagnostics
 
 /// The loss of one micro-batch and what its backward pass starts from.
 public struct Loss {
-    /// scale · Σ −log p(label), [1]; recorded where the hidden states or the head need a gradient.
+    /// scale · Σ −log p(label), smoothed where that was asked for, [1]; recorded where the hidden states or the head need a gradient.
     public let tensor: Tensor
-    /// Σ −log p(label) over the labelled rows, in nats.
+    /// Σ −log p(label) over the labelled rows, in nats, smoothed likewise.
     public let sum: Double
     /// The number of labelled rows, each as often as it counts.
     public let count: Int
@@ -19,12 +19,14 @@ public struct Loss {
 ///   - hidden: h [rows, width], one row for each label.
 ///   - labels: the token that each row must predict.
 ///   - counts: how often each row counts; once if nil.
+///   - smoothing: ε of `softmaxCrossEntropyInPlace`, 0 for none.
 ///   - scale: what the sum of the rows' losses is multiplied by before it is differentiated.
 public func languageModelLoss(
-    _ hidden: Tensor, labels: [Int32], counts: [Int]? = nil, head: any BaseWeight, lowRank: LowRankTerm?, scale: Float
+    _ hidden: Tensor, labels: [Int32], counts: [Int]? = nil, head: any BaseWeight, lowRank: LowRankTerm?,
+    smoothing: Double, scale: Float
 ) -> Loss {
     languageModelLoss(
-        hidden, labels: labels, counts: counts, head: head, lowRank: lowRank, scale: scale,
+        hidden, labels: labels, counts: counts, head: head, lowRank: lowRank, smoothing: smoothing, scale: scale,
         chunkBytes: chunkBytes(vocabulary: head.outputSize))
 }
 
@@ -47,8 +49,8 @@ private let leastRows = 256
 
 /// The same with the most memory that a chunk of logits may take.
 package func languageModelLoss(
-    _ hidden: Tensor, labels: [Int32], counts: [Int]? = nil, head: any BaseWeight, lowRank: LowRankTerm?, scale: Float,
-    chunkBytes: Int
+    _ hidden: Tensor, labels: [Int32], counts: [Int]? = nil, head: any BaseWeight, lowRank: LowRankTerm?,
+    smoothing: Double, scale: Float, chunkBytes: Int
 ) -> Loss {
     let (rows, width, vocabulary) = (hidden.rowCount, hidden.columnCount, head.outputSize)
     require(
@@ -77,11 +79,11 @@ package func languageModelLoss(
                 if isRecorded {
                     softmaxCrossEntropyInPlace(
                         logits: logits.data, rows: size, vocabulary: vocabulary, stride: vocabulary,
-                        labels: first + start, scale: scale, losses: losses.data + start)
+                        labels: first + start, smoothing: smoothing, scale: scale, losses: losses.data + start)
                 } else {
                     softmaxCrossEntropy(
                         logits: logits.data, rows: size, vocabulary: vocabulary, stride: vocabulary,
-                        labels: first + start, losses: losses.data + start)
+                        labels: first + start, smoothing: smoothing, losses: losses.data + start)
                 }
             }
             if let counts {

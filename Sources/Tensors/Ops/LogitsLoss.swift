@@ -6,8 +6,11 @@ import Diagnostics
 /// - Parameters:
 ///   - labels: the token that each row must predict.
 ///   - counts: how often each row counts; once if nil.
+///   - smoothing: ε of `softmaxCrossEntropyInPlace`, 0 for none.
 ///   - scale: what the sum of the rows' losses is multiplied by before it is differentiated.
-public func logitsLoss(_ logits: Tensor, labels: [Int32], counts: [Int]? = nil, scale: Float) -> Loss {
+public func logitsLoss(
+    _ logits: Tensor, labels: [Int32], counts: [Int]? = nil, smoothing: Double, scale: Float
+) -> Loss {
     let (rows, vocabulary) = (logits.rowCount, logits.columnCount)
     require(
         rows == labels.count && counts?.count ?? rows == rows, "logitsLoss: \(logits.shape) for \(labels.count) labels")
@@ -18,11 +21,11 @@ public func logitsLoss(_ logits: Tensor, labels: [Int32], counts: [Int]? = nil, 
         if let gradient {
             softmaxCrossEntropyInPlace(
                 logits: gradient.data, rows: rows, vocabulary: vocabulary, stride: vocabulary, labels: first,
-                scale: scale, losses: losses.data)
+                smoothing: smoothing, scale: scale, losses: losses.data)
         } else {
             softmaxCrossEntropy(
                 logits: logits.data, rows: rows, vocabulary: vocabulary, stride: vocabulary, labels: first,
-                losses: losses.data)
+                smoothing: smoothing, losses: losses.data)
         }
     }
     if let counts {

@@ -18,6 +18,8 @@ public struct LabelAnswers: Sendable, Hashable {
     public var expectedValues: [Double] = []
     /// Σ −log p of the true class in nats, or Σ (y − t)².
     public var lossSum = 0.0
+    /// The share of each label that goes to all of them alike in the loss.
+    public var labelSmoothing = 0.0
 
     public init() {}
 
@@ -44,7 +46,11 @@ public struct LabelAnswers: Sendable, Hashable {
     /// Adds one text by the scores of the classes: logits, or logarithms of probabilities.
     public mutating func add(_ scores: [Double], _ label: Int) {
         let largest = scores.max() ?? 0
-        lossSum += largest - scores[label] + log(scores.reduce(0) { $0 + exp($1 - largest) })
+        var target = scores[label]
+        if labelSmoothing > 0 {
+            target = (1 - labelSmoothing) * target + labelSmoothing * scores.reduce(0, +) / Double(scores.count)
+        }
+        lossSum += largest - target + log(scores.reduce(0) { $0 + exp($1 - largest) })
         predicted.append(scores.firstIndex(of: largest) ?? 0)
         expected.append(label)
     }
@@ -109,10 +115,11 @@ public func evaluateLabels(
 /// - Parameter kept: The states that each pass goes on from, in their order.
 func measureLabels(
     of model: any LanguageModel, on dataset: Dataset, rowsPerPass: Int, examplesPerPass: Int, sharingPrompts: Bool,
-    ranks: Communicator?, startingFrom kept: ((TokenBatch) throws -> KeptStates)? = nil,
+    ranks: Communicator?, startingFrom kept: ((TokenBatch) throws -> KeptStates)? = nil, labelSmoothing: Double = 0,
     onProgress: (Int) throws -> Void
 ) throws -> LabelAnswers {
     var answers = LabelAnswers()
+    answers.labelSmoothing = labelSmoothing
     try forEachPass(
         over: dataset, rowsPerPass: rowsPerPass, examplesPerPass: examplesPerPass, ranks: ranks, rows: \.passCount
     ) { examples in

@@ -49,7 +49,7 @@ public func evaluateLoss(
 func measureLoss(
     of model: any LanguageModel, on dataset: Dataset, rowsPerPass: Int, examplesPerPass: Int, sharingPrompts: Bool,
     ranks: Communicator?, sharesBeginnings: Bool, startingFrom kept: ((TokenBatch) throws -> KeptStates)? = nil,
-    onProgress: (Int) throws -> Void
+    labelSmoothing: Double = 0, onProgress: (Int) throws -> Void
 ) throws -> LossSummary {
     var summary = LossSummary()
     // Of the first examples, so that all ranks have the same.
@@ -84,10 +84,13 @@ func measureLoss(
                         ? model.makeCache(prompts: [text], capacity: text.count)
                         : common.cache(for: text, sharing: count, capacity: text.count))
             }
-            loss = model.loss(TokenBatch(examples, behind: counts), scale: 1, .inference(cache: cache))
+            loss = model.loss(
+                TokenBatch(examples, behind: counts), scale: 1, .inference(cache: cache, labelSmoothing: labelSmoothing)
+            )
         } else {
             let batch = model.batch(examples, sharingPrompts: sharingPrompts)
-            loss = model.loss(batch, scale: 1, .inference(startingFrom: try kept?(batch)))
+            loss = model.loss(
+                batch, scale: 1, .inference(startingFrom: try kept?(batch), labelSmoothing: labelSmoothing))
         }
         return [loss.sum, Double(loss.count)]
     } consume: { examples, loss in

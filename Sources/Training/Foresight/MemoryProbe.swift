@@ -91,7 +91,8 @@ struct MemoryProbe {
         }
         func pass(_ batch: TokenBatch) {
             let context = ForwardContext.training(
-                seed: trainer.settings.seed, pass: 0, isCheckpointing: trainer.settings.isCheckpointing)
+                seed: trainer.settings.seed, pass: 0, isCheckpointing: trainer.settings.isCheckpointing,
+                labelSmoothing: trainer.settings.labelSmoothing, noiseAlpha: trainer.settings.noiseAlpha)
             model.loss(batch, scale: 1, context).tensor.backward()
         }
         defer { trainer.optimizer.clearGradients() }

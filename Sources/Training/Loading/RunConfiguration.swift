@@ -43,6 +43,7 @@ public struct RunConfiguration {
     ///
     /// - Throws: `Problems` that list everything that is wrong, unknown keys included.
     public init(_ document: ConfigDocument, warn: WarningSink) throws {
+        document.root.translate(ForeignKeys.all)
         let model = document.root.section("model")
         modelPath = model.requiredPath("path")
         start = model.choice("init", default: Start.pretrained)
@@ -65,6 +66,14 @@ public struct RunConfiguration {
         trainingSection = document.root.section("training")
         dataSection = document.root.section("data")
         training = TrainingSettings(trainingSection, defaultRate: type.learningRate)
+        let hasValidation = !data.validation.isEmpty || data.validationFraction != nil
+        if training.schedule.plateau != nil, !hasValidation || !training.isEvaluating {
+            trainingSection.record(
+                !hasValidation
+                    ? "waits for the validation loss, and data.validation names no file to measure it on"
+                    : "waits for the validation loss, which eval_strategy: no leaves unmeasured",
+                at: "lr_scheduler_type")
+        }
         if initialAdapter != nil, type.adapterType == nil, peft.has("method") {
             peft.record("\(methodName) makes no adapter; start from a model by model.path", at: "init_from")
         }
@@ -128,9 +137,15 @@ public struct RunConfiguration {
     public func optimizer(
         of parameters: [TrainableParameter], in model: any AdaptableModel
     ) throws -> any Optimizer {
-        try training.optimizer.type.init(
+        var (parameters, settings) = (parameters, training.optimizer)
+        if let loRAPlus = settings.loRAPlus {
+            parameters = try loRAPlus.grouped(
+                parameters, learningRate: training.learningRate, method: methodName, trainingSection)
+            settings.adam.weightDecay = loRAPlus.weightDecay
+        }
+        return try settings.type.init(
             OptimizerContext(
-                parameters: parameters, settings: training.optimizer, model: model, method: methodName,
+                parameters: parameters, settings: settings, model: model, method: methodName,
                 section: trainingSection))
     }
 

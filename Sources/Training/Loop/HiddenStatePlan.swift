@@ -41,8 +41,10 @@ struct HiddenStatePlan {
     /// - Parameters:
     ///   - isRepeated: Whether training comes back to its data.
     ///   - validation: The validation data, where they are evaluated more than once.
+    ///   - hasNoise: Whether the embeddings of tokens get noise while training.
     init?(
-        _ model: any LanguageModel, training: Dataset, isRepeated: Bool, validation: Dataset?, memoryLimit: Int?
+        _ model: any LanguageModel, training: Dataset, isRepeated: Bool, validation: Dataset?, hasNoise: Bool,
+        memoryLimit: Int?
     ) {
         guard isRepeated || validation != nil, let place = model.trainedPlace else { return nil }
         self.place = place
@@ -51,9 +53,12 @@ struct HiddenStatePlan {
         self.memoryLimit = memoryLimit ?? Int(clamping: freeMemory() / 2)
         if let validation { validationRows = Self.rows(of: validation, at: place) }
         guard isRepeated else { return }
-        // Noise of another kind below what trains would belong here too.
         let dropouts = model.dropoutKeys
-        if dropouts.isEmpty {
+        if hasNoise {
+            obstacle =
+                "hidden states of the training data aren't kept, because neftune_noise_alpha makes others of a record each "
+                + "time: without it epochs after the first would skip \(skipped)"
+        } else if dropouts.isEmpty {
             trainingRows = Self.rows(of: training, at: place)
         } else {
             let keys =

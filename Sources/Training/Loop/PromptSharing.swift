@@ -41,8 +41,9 @@ extension Trainer {
         // What is kept of a record is kept for all of its rows.
         if batches.batchSize == 1 || hiddenStatePlan?.keepsTraining == true { return }
         let shared = "shared prompts: what records of a batch begin with in common is computed once"
+        let random = settings.noiseAlpha > 0 ? "noise" : "dropout"
         let apart =
-            "shared prompts: none, because dropout is drawn for each record by itself (training.share_prompts: on draws it "
+            "shared prompts: none, because \(random) is drawn for each record by itself (training.share_prompts: on draws it "
             + "once for what they have in common)"
         switch settings.promptSharing {
         case .off: return
@@ -57,7 +58,8 @@ extension Trainer {
 
     /// Whether a training pass draws something random, as one of them shows.
     private func isRandom() throws -> Bool {
-        let context = ForwardContext.training(seed: settings.seed, pass: 0)
+        let context = ForwardContext.training(
+            seed: settings.seed, pass: 0, noiseAlpha: settings.noiseAlpha)
         let batch = base.model.batch([try batches.dataset.example(0)])
         _ = withoutGradients { base.model.loss(batch, scale: 1, context) }
         return context.hasDrawn

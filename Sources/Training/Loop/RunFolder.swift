@@ -202,9 +202,13 @@ final class RunFolder {
 
     /// Keys that may change between the parts of a run.
     private var changeable: Set<String> {
+        var keys = Self.harmless
         // Which model is the best, and when a run ends, does depend on evaluations.
-        let best: Set = ["training.eval_steps", "data.validation"]
-        return configuration.training.best.isTracked ? Self.harmless.subtracting(best) : Self.harmless
+        if configuration.training.best.isTracked {
+            keys.subtract(["training.eval_steps", "training.eval_strategy", "data.validation"])
+        }
+        if configuration.training.schedule.plateau != nil { keys.subtract(Self.watched) }
+        return keys
     }
 
     /// Keys on which no number depends, or only in how it is rounded.
@@ -212,7 +216,13 @@ final class RunFolder {
         "training.output_dir", "training.logging_steps", "training.save_steps", "training.save_total_limit",
         "training.eval_steps", "training.per_device_eval_batch_size", "training.gradient_checkpointing",
         "data.validation", "training.optim_paging_dir", "training.keep_hidden_states", "training.hidden_states_memory",
-        "training.hidden_states_dir", "training.max_time", "training.memory_limit",
+        "training.hidden_states_dir", "training.max_time", "training.memory_limit", "training.eval_strategy",
+        "training.save_strategy",
+    ]
+
+    /// Those of them that decide when and on what the loss is measured for which a learning rate waits.
+    private static let watched: Set<String> = [
+        "training.eval_steps", "training.per_device_eval_batch_size", "data.validation", "training.eval_strategy",
     ]
 
     /// The length of a run, which may grow.

@@ -16,7 +16,8 @@ struct RunForesight {
 
     private var settings: TrainingSettings { configuration.training }
     private var hasValidation: Bool {
-        !configuration.data.validation.isEmpty || configuration.data.validationFraction != nil
+        settings.isEvaluating
+            && (!configuration.data.validation.isEmpty || configuration.data.validationFraction != nil)
     }
 
     /// A warning for each, at the place of the setting.
@@ -43,6 +44,7 @@ struct RunForesight {
         let own = type(of: configuration.method).learningRate
         let advice = "\(Self.text(own)) is the default of \(configuration.methodName)"
         if rate == 0 { return "with a rate of 0 nothing is learned; \(advice)" }
+        if settings.optimizer.type.stepsFollowGradients { return sgdRate }
         if rate > min(1, own * 1000) {
             return
                 "a rate of \(Self.text(rate)) moves each number that trains by about so much in every step, which is "
@@ -54,14 +56,23 @@ struct RunForesight {
         return nil
     }
 
+    /// Nothing is known of a rate's size where steps are as large as gradients, but that those of AdamW are too small.
+    private var sgdRate: String? {
+        if !settings.hasDefaultRate { return nil }
+        return "isn't given, and the default of \(configuration.methodName) is for optimizers whose steps are as large "
+            + "as the rate, which those of \(settings.optimizer.name) aren't: it wants a rate of 10 to 1000 times as much"
+    }
+
     private var warmup: String? {
         let warmup = settings.warmupSteps(of: stepCount)
         if warmup == 0 { return nil }
-        if settings.schedule == .constant {
-            return "has no effect with lr_scheduler_type: constant; constant_with_warmup rises to the rate first"
+        let kind = settings.schedule.kind
+        if kind == .constant || kind == .reduceOnPlateau {
+            return
+                "has no effect with lr_scheduler_type: \(kind.rawValue); constant_with_warmup rises to the rate first"
         }
         if warmup < stepCount { return nil }
-        if stepCount == 1 {
+        if stepCount == 1, settings.schedule.factor(step: 0, warmup: warmup, total: 1) == 0 {
             return "the rate is 0 in the first step of a warm-up, and the run has no other: nothing is learned"
         }
         let last = settings.schedule.factor(step: stepCount - 1, warmup: warmup, total: stepCount)
@@ -81,7 +92,7 @@ struct RunForesight {
     }
 
     private var evaluation: String? {
-        guard let interval = settings.evaluationSteps else { return nil }
+        guard let interval = settings.evaluationSteps, settings.isEvaluating else { return nil }
         if !hasValidation {
             return "nothing is evaluated every \(interval) steps: data.validation names no file to measure the loss on"
         }
@@ -96,7 +107,7 @@ struct RunForesight {
     }
 
     private var saving: String? {
-        guard let interval = settings.savingSteps, interval > stepCount else { return nil }
+        guard let interval = settings.savingSteps, interval != .max, interval > stepCount else { return nil }
         return "the run has \(steps), so that no checkpoint is saved; \(advice(atMost: stepCount))"
     }
 

@@ -32,12 +32,17 @@ public struct StepRunner {
     public let isCheckpointing: Bool
     /// The ranks that take each step together; nil for this process alone.
     public let ranks: Communicator?
+    private let labelSmoothing: Double
+    private let noiseAlpha: Double
 
-    /// - Parameter isCheckpointing: Computes blocks again on the way back instead of keeping what that needs: less
-    ///   memory, more time, the same bits.
+    /// - Parameters:
+    ///   - isCheckpointing: Computes blocks again on the way back instead of keeping what that needs: less memory, more
+    ///     time, the same bits.
+    ///   - labelSmoothing: The share of each label that goes to all of them alike.
+    ///   - noiseAlpha: How much noise the embeddings of tokens get; 0 for none.
     public init(
         model: any LanguageModel, installation: any Installation, optimizer: any Optimizer, seed: UInt64,
-        isCheckpointing: Bool = false, ranks: Communicator? = nil
+        isCheckpointing: Bool = false, ranks: Communicator? = nil, labelSmoothing: Double = 0, noiseAlpha: Double = 0
     ) {
         self.model = model
         self.installation = installation
@@ -45,6 +50,8 @@ public struct StepRunner {
         self.seed = seed
         self.isCheckpointing = isCheckpointing
         self.ranks = ranks
+        self.labelSmoothing = labelSmoothing
+        self.noiseAlpha = noiseAlpha
     }
 
     /// One step. Where the result isn't finite the parameters were left as they were.
@@ -70,7 +77,8 @@ public struct StepRunner {
         for (index, batch) in batches.enumerated() where batch.sequenceCount > 0 {
             let context = ForwardContext.training(
                 seed: seed, pass: UInt64((firstPass + index) * ranks.count + ranks.rank),
-                isCheckpointing: isCheckpointing, startingFrom: try kept(index))
+                isCheckpointing: isCheckpointing, startingFrom: try kept(index), labelSmoothing: labelSmoothing,
+                noiseAlpha: noiseAlpha)
             let loss = model.loss(batch, scale: scale, context)
             result.lossSum += loss.sum
             result.tokenCount += batch.tokenCount

@@ -54,7 +54,8 @@ extension Trainer {
             outputFolder: folder, threadCount: WorkerPool.shared.threadCount, rankCount: ranks.count,
             learningRate: settings.learningRate,
             hasDefaultRate: settings.hasDefaultRate, schedule: settings.schedule,
-            warmupSteps: settings.schedule == .constant ? 0 : settings.warmupSteps(of: stepCount),
+            warmupSteps: [.constant, .reduceOnPlateau].contains(settings.schedule.kind)
+                ? 0 : settings.warmupSteps(of: stepCount),
             loggingSteps: settings.loggingSteps, optimizer: settings.optimizer.name,
             optimizerStateBytes: optimizer.state.byteCount, notes: notes + sharing.notes, warnings: warnings)
     }

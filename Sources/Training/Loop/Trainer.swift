@@ -1,5 +1,6 @@
 import Batches
 import Checkpoints
+import Configuration
 import Datasets
 import Diagnostics
 import Files
@@ -83,6 +84,12 @@ public final class Trainer {
                 "the model has no encoder: task seq_2_seq_lm is for those that have one, and the others go on with texts "
                     + "(causal_lm)", file: base.folder, key: "task")
         }
+        if labels?.isRegression == true, settings.labelSmoothing > 0 {
+            throw Problems([
+                configuration.trainingSection.problem(
+                    "goes with labels that are classes, and these are numbers", at: "label_smoothing_factor")
+            ])
+        }
         self.configuration = try labels.map { try configuration.with($0) } ?? configuration
         var codec = try base.codec()
         codec.virtualTokens = VirtualTokenPlaces(placedCount: configuration.method.placedTokens)
@@ -110,7 +117,9 @@ public final class Trainer {
         let trained = try parts?.rest ?? dataset(data.train, codec)
         batches = BatchSequence(
             dataset: trained, try self.configuration.batchPlan(for: trained, rankCount: ranks.count))
-        validation = try parts?.part ?? (data.validation.isEmpty ? nil : dataset(data.validation, codec))
+        validation =
+            try settings.isEvaluating
+            ? parts?.part ?? (data.validation.isEmpty ? nil : dataset(data.validation, codec)) : nil
         for warning in data.warnings(on: batches.dataset, labels) { observer.warned(warning) }
         stepsPerEpoch = settings.stepsPerEpoch(batches: batches.count)
         stepCount = settings.stepCount(batches: batches.count)
@@ -149,11 +158,13 @@ public final class Trainer {
             ? nil
             : HiddenStatePlan(
                 base.model, training: batches.dataset, isRepeated: stepCount > stepsPerEpoch,
-                validation: isEvaluatedAgain ? validation : nil, memoryLimit: settings.hiddenStates.memoryLimit)
+                validation: isEvaluatedAgain ? validation : nil, hasNoise: settings.noiseAlpha > 0,
+                memoryLimit: settings.hiddenStates.memoryLimit)
         self.notes = notes + (hiddenStatePlan?.notes ?? [])
         runner = StepRunner(
             model: base.model, installation: installation, optimizer: optimizer, seed: settings.seed,
-            isCheckpointing: settings.isCheckpointing, ranks: ranks)
+            isCheckpointing: settings.isCheckpointing, ranks: ranks, labelSmoothing: settings.labelSmoothing,
+            noiseAlpha: settings.noiseAlpha)
     }
 
     /// Trains, writes checkpoints on the way and the delivery at the end. A run that is finished already is resumed by
@@ -180,6 +191,9 @@ public final class Trainer {
         }
         try requireSameInputs(data)
         progress.exampleCount = batches.dataset.count
+        if settings.schedule.plateau != nil, progress.plateau == nil {
+            progress.plateau = PlateauState(rate: settings.learningRate)
+        }
         progress.rankCount = ranks.count
         let log = try ranks.onFirst {
             try MetricsLog(folder: settings.outputFolder, continuingAfter: progress.step)
@@ -196,7 +210,7 @@ public final class Trainer {
         // An evaluation that was made up for may have been one too many without a better model.
         isLast = isLast || isEnd(progress, meter)
         while !isStopping, !isLast {
-            let result = try takeStep(progress.step)
+            let result = try takeStep(progress.step, plateau: progress.plateau)
             progress.step += 1
             progress.tokens += result.tokenCount
             progress.pendingLossSum += result.lossSum
@@ -360,14 +374,14 @@ public final class Trainer {
     /// What a run would do, without doing it.
     public func plan() -> TrainingPlan { plan(firstStep: 0, folder: settings.outputFolder) }
 
-    func takeStep(_ step: Int) throws -> StepResult {
+    func takeStep(_ step: Int, plateau: PlateauState?) throws -> StepResult {
         let (epoch, index) = step.quotientAndRemainder(dividingBy: stepsPerEpoch)
         let first = index * settings.accumulation
         let indices = first..<min(first + settings.accumulation, batches.count)
         let result = try runner.step(
             try indices.map { batch(ranks.share(of: try batches.examples(epoch: epoch, index: $0))) },
             firstPass: epoch * batches.count + first,
-            learningRate: settings.learningRate
+            learningRate: plateau?.rate ?? settings.learningRate
                 * settings.schedule.factor(
                     step: step, warmup: settings.warmupSteps(of: stepCount), total: stepCount),
             startingFrom: { try hiddenStates?.states(of: batches.indices(epoch: epoch, index: first + $0)) })
@@ -531,6 +545,8 @@ public final class Trainer {
         let metrics = EvaluationMetrics(
             step: progress.step, epoch: epoch(progress.step), loss: found.loss, tokens: found.count,
             countsTexts: base.labels != nil, scores: found.scores, elapsedSeconds: meter.elapsed)
+        // As in transformers a rate doesn't wait for the evaluation before the first step.
+        if let rule = settings.schedule.plateau, progress.step > 0 { progress.plateau?.evaluated(found.loss, rule) }
         try log?.append(metrics)
         lastEvaluatedStep = progress.step
         observer.evaluated(metrics)
@@ -552,13 +568,14 @@ public final class Trainer {
             let loss = try measureLoss(
                 of: base.model, on: validation, rowsPerPass: .max, examplesPerPass: batchSize,
                 sharingPrompts: settings.promptSharing != .off, ranks: ranks, sharesBeginnings: false,
-                startingFrom: hiddenStates?.evaluation(), onProgress: progressed)
+                startingFrom: hiddenStates?.evaluation(), labelSmoothing: settings.labelSmoothing,
+                onProgress: progressed)
             return (loss.loss, loss.tokens, [])
         }
         let answers = try measureLabels(
             of: base.model, on: validation, rowsPerPass: .max, examplesPerPass: batchSize,
-            sharingPrompts: settings.promptSharing != .off,
-            ranks: ranks, startingFrom: hiddenStates?.evaluation(), onProgress: progressed)
+            sharingPrompts: settings.promptSharing != .off, ranks: ranks, startingFrom: hiddenStates?.evaluation(),
+            labelSmoothing: settings.labelSmoothing, onProgress: progressed)
         return (answers.loss, answers.count, answers.scores(labels))
     }
 

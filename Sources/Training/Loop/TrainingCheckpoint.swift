@@ -21,6 +21,8 @@ struct TrainingProgress: Equatable {
     /// The processes that train together.
     var rankCount = 1
     var best = BestRecord()
+    /// Where the learning rate stands, where it waits for the validation loss.
+    var plateau: PlateauState?
 }
 
 /// A checkpoint, `checkpoints/step-N`: the method's delivery, so that it can be used as it is, and everything that a run
@@ -209,6 +211,15 @@ enum TrainingCheckpoint {
         progress.exampleCount = try state.optionalInteger("examples")
         progress.rankCount = try state.optionalInteger("ranks") ?? 1
         progress.best = try BestRecord(state)
+        if try state.optional("plateau_rate") != nil {
+            var plateau = PlateauState(rate: try measure("plateau_rate", atLeast: 0))
+            if try state.optional("plateau_best") != nil {
+                plateau.best = try measure("plateau_best", atLeast: -Double(largest))
+            }
+            plateau.worseCount = try counter("plateau_worse_count")
+            plateau.cooldown = try counter("plateau_cooldown")
+            progress.plateau = plateau
+        }
         return progress
     }
 
@@ -276,12 +287,22 @@ enum TrainingCheckpoint {
     }
 
     private static func json(_ progress: TrainingProgress) -> [JSONValue.Member] {
-        [
+        var members: [JSONValue.Member] = [
             .init("step", .integer(progress.step)), .init("tokens", .integer(progress.tokens)),
             .init("elapsed_seconds", .number(progress.elapsedSeconds)),
             .init("pending_loss_sum", .number(progress.pendingLossSum)),
             .init("pending_targets", .integer(progress.pendingTargets)),
             .init("examples", progress.exampleCount.map(JSONValue.integer) ?? nil),
-        ] + (progress.rankCount > 1 ? [.init("ranks", .integer(progress.rankCount))] : []) + progress.best.members
+        ]
+        if progress.rankCount > 1 { members.append(.init("ranks", .integer(progress.rankCount))) }
+        if let plateau = progress.plateau {
+            members += [
+                .init("plateau_rate", .number(plateau.rate)),
+                .init("plateau_best", plateau.best.map(JSONValue.number) ?? nil),
+                .init("plateau_worse_count", .integer(plateau.worseCount)),
+                .init("plateau_cooldown", .integer(plateau.cooldown)),
+            ]
+        }
+        return members + progress.best.members
     }
 }

@@ -29,12 +29,20 @@ public struct TrainingSettings: Sendable, Hashable {
     public var schedule: LearningRateSchedule
     /// A number of steps, or below 1 a share of the run's, as `transformers` takes it.
     public var warmup: Double
+    /// Whether `warmup` is a share of the run's steps however large it is, as `warmup_ratio` was.
+    public var isWarmupRatio = false
     public var optimizer: OptimizerSettings
+    /// The share of each label that goes to all of them alike.
+    public var labelSmoothing: Double
+    /// How much noise the embeddings of tokens get while training; 0 for none.
+    public var noiseAlpha: Double
     public var seed: UInt64
     public var loggingSteps: Int
+    /// Whether the loss on the validation data is measured while training.
+    public var isEvaluating = true
     /// nil: at the end of each epoch.
     public var evaluationSteps: Int?
-    /// nil: at the end of each epoch.
+    /// nil: at the end of each epoch; the largest number there is for never.
     public var savingSteps: Int?
     /// How many checkpoints are kept; nil for all.
     public var savingLimit: Int?
@@ -48,7 +56,9 @@ public struct TrainingSettings: Sendable, Hashable {
     init(_ section: ConfigSection, defaultRate rate: Double) {
         outputFolder = section.requiredPath("output_dir")
         epochs = section.double("num_train_epochs", default: 3, in: Above(0))
-        maximumSteps = section.optionalInt("max_steps", in: 1...Self.largest)
+        maximumSteps = section.optionalInt("max_steps", in: CountOrNone(largest: Self.largest)).flatMap {
+            $0 < 0 ? nil : $0
+        }
         maximumSeconds = section.optionalDuration("max_time")
         budgetSeconds = section.optionalDuration("budget")
         if budgetSeconds != nil, maximumSeconds != nil {
@@ -71,23 +81,64 @@ public struct TrainingSettings: Sendable, Hashable {
         promptSharing = section.choice("share_prompts", default: PromptSharing.auto)
         learningRate = section.double("learning_rate", dependentDefault: rate, in: 0...)
         hasDefaultRate = !section.has("learning_rate")
-        schedule = section.choice("lr_scheduler_type", default: LearningRateSchedule.linear)
+        schedule = LearningRateSchedule(section, learningRate: learningRate)
         warmup = section.countOrShare("warmup_steps", default: 0, in: 0...Double(Self.largest))
+        if let ratio = section.optionalDouble("warmup_ratio", in: 0...1), ratio > 0 {
+            if warmup > 0 {
+                section.warn("has no effect beside warmup_steps, as it hadn't in transformers", at: "warmup_ratio")
+            } else {
+                (warmup, isWarmupRatio) = (ratio, true)
+            }
+        }
         optimizer = OptimizerSettings(section)
+        labelSmoothing = section.optionalDouble("label_smoothing_factor", in: 0...1) ?? 0
+        noiseAlpha = section.optionalDouble("neftune_noise_alpha", in: 0...) ?? 0
         seed = UInt64(section.int("seed", default: 42, in: 0...))
         loggingSteps = section.int("logging_steps", default: 10, in: 1...)
         evaluationSteps = section.optionalInt("eval_steps", in: 1...)
         savingSteps = section.optionalInt("save_steps", in: 1...)
         savingLimit = section.optionalInt("save_total_limit", in: 1...)
         best = BestSettings(section)
+        readStrategies(section)
+    }
+
+    /// When there are evaluations and checkpoints, in transformers' words for it.
+    private mutating func readStrategies(_ section: ConfigSection) {
+        let words = ["no", "steps", "epoch"]
+        func note(_ key: String, _ strategy: String) {
+            if section.has(key) { section.warn("has no effect with \(strategy)", at: key) }
+        }
+        switch section.optionalChoice("eval_strategy", of: words) {
+        case "no":
+            isEvaluating = false
+            note("eval_steps", "eval_strategy: no")
+            for key in best.evaluatingKeys(section) {
+                section.record("needs evaluations, and with eval_strategy: no there are none", at: key)
+            }
+        case "steps": evaluationSteps = evaluationSteps ?? loggingSteps
+        case "epoch":
+            note("eval_steps", "eval_strategy: epoch")
+            evaluationSteps = nil
+        default: break
+        }
+        switch section.optionalChoice("save_strategy", of: words) {
+        case "no":
+            note("save_steps", "save_strategy: no")
+            savingSteps = .max
+        case "steps": savingSteps = savingSteps ?? 500
+        case "epoch":
+            note("save_steps", "save_strategy: epoch")
+            savingSteps = nil
+        default: break
+        }
     }
 
     /// The optimizer steps of an epoch of `batches` micro-batches; the last one may have fewer of them.
     func stepsPerEpoch(batches: Int) -> Int { (batches + accumulation - 1) / accumulation }
 
     /// The steps in which the rate rises, of a run of `total`.
-    func warmupSteps(of total: Int) -> Int {
-        warmup >= 1 ? Int(warmup) : Int((Double(total) * warmup).rounded(.up))
+    package func warmupSteps(of total: Int) -> Int {
+        warmup >= 1 && !isWarmupRatio ? Int(warmup) : Int((Double(total) * warmup).rounded(.up))
     }
 
     /// The optimizer steps of the whole run.
@@ -102,4 +153,12 @@ public struct TrainingSettings: Sendable, Hashable {
         let interval = evaluationSteps ?? stepsPerEpoch
         return (steps - 1) / interval + 1
     }
+}
+
+/// A number of steps, or −1 for no limit.
+private struct CountOrNone: ValueLimit {
+    let largest: Int
+
+    func contains(_ value: Int) -> Bool { value == -1 || (1...largest).contains(value) }
+    var requirement: String { "between 1 and \(largest)" }
 }

@@ -20,6 +20,12 @@ public protocol Optimizer: AnyObject {
     /// `training.adam_epsilon` where none is given.
     static var epsilon: Double { get }
 
+    /// Whether its steps are as large as the gradients are, rather than about as large as the rate.
+    static var stepsFollowGradients: Bool { get }
+
+    /// What is wrong with `training.optim_args` as a whole, in words; nil where nothing is.
+    static func complaint(about settings: OptimizerSettings) -> String?
+
     /// Plans its state, which takes memory with `state.allocate`.
     ///
     /// - Throws: `Problems` where its settings don't fit the model or what trains.
@@ -54,6 +60,12 @@ public var optimizers: [any Optimizer.Type] {
         AdamW8Bit.self,
         PagedAdamW.self,
         PagedAdamW8Bit.self,
+        SGD.self,
+        Adafactor.self,
+        Lion.self,
+        PagedLion.self,
+        RMSProp.self,
+        Adagrad.self,
         GaLoreAdamW.self,
     ]
 }
@@ -74,6 +86,8 @@ extension Optimizer {
     public static var takesTargets: Bool { false }
     public static var isPaged: Bool { false }
     public static var epsilon: Double { 1e-8 }
+    public static var stepsFollowGradients: Bool { false }
+    public static func complaint(about settings: OptimizerSettings) -> String? { nil }
 
     /// The norm of all gradients together; not finite where one of their elements isn't.
     public func gradientNorm() -> Double {
@@ -85,13 +99,13 @@ extension Optimizer {
         Float(maximumNorm > 0 ? min(1, maximumNorm / (gradientNorm + 1e-6)) : 1)
     }
 
-    /// Clips and takes one step with one rate for all.
+    /// Clips and takes one step with one rate for all, but for what parameters have of their own.
     ///
     /// - Returns: What clipping multiplied the gradients by.
     @discardableResult
     public func step(learningRate: Double, gradientNorm: Double) -> Float {
         let scale = clipping(gradientNorm: gradientNorm)
-        update(gradientScale: scale) { _ in learningRate }
+        update(gradientScale: scale) { learningRate * parameters[$0].rateFactor }
         return scale
     }
 

@@ -14,12 +14,14 @@ public struct OptimizerSettings: Sendable, Hashable {
 
     /// One of the names of an optimizer.
     let name: String
-    public let adam: AdamW.Settings
+    public internal(set) var adam: AdamW.Settings
     let targets: Targets?
     /// What `optim_args` holds.
     private let arguments: [String: String]
     /// The folder for the scratch file of a paged optimizer; nil for the run's.
     let pagingFolder: String?
+    /// Other rates for some of what a LoRA trains; nil for one rate.
+    let loRAPlus: LoRAPlusSettings?
 
     var type: any Optimizer.Type { optimizers.first { $0.names.contains(name) } ?? AdamW.self }
 
@@ -41,6 +43,8 @@ public struct OptimizerSettings: Sendable, Hashable {
             epsilon: section.double("adam_epsilon", default: type.epsilon, in: Above(0)),
             weightDecay: section.double("weight_decay", default: 0, in: 0...),
             maximumNorm: section.double("max_grad_norm", default: 1, in: 0...))
+        loRAPlus = LoRAPlusSettings(section, otherDecay: adam.weightDecay)
+        if let complaint = type.complaint(about: self) { section.record(complaint, at: "optim_args") }
     }
 
     private static func targets(_ section: ConfigSection, _ type: any Optimizer.Type, _ name: String) -> Targets? {
@@ -70,12 +74,17 @@ public struct OptimizerSettings: Sendable, Hashable {
         let key = "optim_args"
         guard let text = section.optionalString(key) else { return [:] }
         var found: [String: String] = [:]
-        let known = type.arguments.map(\.name)
+        let known = type.arguments.filter { !$0.isElsewhere }.map(\.name)
         for part in text.replacing(" ", with: "").split(separator: ",", omittingEmptySubsequences: false) {
             if part.isEmpty, text.allSatisfy(\.isWhitespace) { continue }
             let sides = part.split(separator: "=", omittingEmptySubsequences: false).map(String.init)
             guard sides.count == 2, sides.allSatisfy({ !$0.isEmpty }) else {
                 section.record("expected settings such as rank=128 with commas between them, got '\(part)'", at: key)
+                continue
+            }
+            if case .elsewhere(let place)? = type.arguments.first(where: { $0.name == sides[0] })?.kind {
+                section.record(
+                    "\(sides[0]) has no effect here, in transformers neither: give it as \(place)", at: key)
                 continue
             }
             guard let argument = type.arguments.first(where: { $0.name == sides[0] }) else {
@@ -98,6 +107,9 @@ public struct OptimizerSettings: Sendable, Hashable {
     func argument(_ name: String, default value: Int) -> Int { arguments[name].flatMap(Int.init) ?? value }
     func argument(_ name: String, default value: Double) -> Double { arguments[name].flatMap(Double.init) ?? value }
     func argument(_ name: String, default value: String) -> String { arguments[name] ?? value }
+    func flag(_ name: String) -> Bool {
+        arguments[name].map { OptimizerArgument.yes.contains($0.lowercased()) } ?? false
+    }
 }
 
 /// A setting in `training.optim_args`.
@@ -107,8 +119,19 @@ public struct OptimizerArgument: Sendable, Hashable {
         case count
         /// A number above 0.
         case factor
+        /// A number from 0 on.
+        case measure
+        /// A number from 0 to less than 1.
+        case share
+        /// true or false, as transformers reads them here.
+        case flag
         case word([String])
+        /// What counts only where another key says it.
+        case elsewhere(String)
     }
+
+    static let yes = ["true", "1", "yes"]
+    static let no = ["false", "0", "no"]
 
     let name: String
     let kind: Kind
@@ -119,15 +142,25 @@ public struct OptimizerArgument: Sendable, Hashable {
         switch kind {
         case .count: Int(text).map { (1...Int(Int32.max)).contains($0) } ?? false
         case .factor: Double(text).map { $0 > 0 && $0.isFinite } ?? false
+        case .measure: Double(text).map { $0 >= 0 && $0.isFinite } ?? false
+        case .share: Double(text).map { (0..<1).contains($0) } ?? false
+        case .flag: (Self.yes + Self.no).contains(text.lowercased())
         case .word(let words): words.contains(text)
+        case .elsewhere: false
         }
     }
+
+    var isElsewhere: Bool { if case .elsewhere = kind { true } else { false } }
 
     var requirement: String {
         switch kind {
         case .count: "a whole number from 1 on"
         case .factor: "a number above 0"
+        case .measure: "a number from 0 on"
+        case .share: "a number from 0 to less than 1"
+        case .flag: "true or false"
         case .word(let words): "one of \(words.joined(separator: ", "))"
+        case .elsewhere(let place): "given as \(place)"
         }
     }
 }

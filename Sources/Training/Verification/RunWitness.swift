@@ -9,19 +9,24 @@ struct RunWitness {
     let checkpoints: [Int]
     /// The lines of metrics.jsonl that tell the loss of a step, by the step.
     let logged: [Int: JSONNode]
+    /// The validation losses, by the step behind which they were measured.
+    let evaluations: [Int: Double]
 
     init(folder: String) throws {
         self.folder = folder
         checkpoints = try TrainingCheckpoint.steps(in: folder)
         let path = FileSystem.join(folder, MetricsLog.fileName)
         var logged: [Int: JSONNode] = [:]
+        var evaluations: [Int: Double] = [:]
         if FileSystem.isFile(path) {
             for (index, line) in try FileSystem.text(of: path).split(separator: "\n").enumerated() {
                 let node = try Array(line.utf8).withUnsafeBytes { try JSONNode.parse($0, file: path, line: index + 1) }
                 if try node.optionalNumber("loss") != nil { logged[try node.integer("step")] = node }
+                if let loss = try node.optionalNumber("eval_loss") { evaluations[try node.integer("step")] = loss }
             }
         }
         self.logged = logged
+        self.evaluations = evaluations
     }
 
     /// The steps to repeat: from a checkpoint, or the beginning, up to the newest checkpoint or, where that is more than

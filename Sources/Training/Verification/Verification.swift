@@ -92,10 +92,17 @@ extension Trainer {
                 "the training data had \(count) examples when the run began and has \(batches.dataset.count) now, so that its "
                     + "steps can't be repeated", file: witness.folder)
         }
+        if settings.schedule.plateau != nil, progress.plateau == nil {
+            progress.plateau = PlateauState(rate: settings.learningRate)
+        }
+        try decideSharing()
         try makeHiddenStateStore(in: FileSystem.temporaryFolder)
         while progress.step < stretch.upperBound {
-            let result = try takeStep(progress.step)
+            let result = try takeStep(progress.step, plateau: progress.plateau)
             progress.step += 1
+            if let rule = settings.schedule.plateau, let loss = witness.evaluations[progress.step] {
+                progress.plateau?.evaluated(loss, rule)
+            }
             progress.tokens += result.tokenCount
             progress.pendingLossSum += result.lossSum
             progress.pendingTargets += result.targetCount

@@ -77,6 +77,11 @@ struct ComparisonPlan {
             throw Problem(
                 "must be given: the methods are compared by it", file: command.config[0], key: "data.validation")
         }
+        if !first.training.isEvaluating {
+            throw Problem(
+                "is no, and the methods are compared by the validation loss", file: command.config[0],
+                key: "training.eval_strategy")
+        }
         self.entries = entries
         modelPath = first.modelPath
         task = first.task

@@ -11,16 +11,18 @@ struct LanguageModelLossTests {
         var rank: Int
         /// The most rows whose logits are there at a time.
         var chunk: Int
+        var smoothing = 0.0
         var testDescription: String {
-            "[\(rows), \(width)] over \(vocabulary), rank \(rank), \(chunk) rows at a time"
+            "[\(rows), \(width)] over \(vocabulary), rank \(rank), \(chunk) rows at a time, smoothed by \(smoothing)"
         }
     }
 
     static let sizes = [
         Size(rows: 1, width: 1, vocabulary: 1, rank: 0, chunk: 1),
         Size(rows: 3, width: 5, vocabulary: 11, rank: 2, chunk: 3),
-        Size(rows: 7, width: 3, vocabulary: 40, rank: 1, chunk: 2),
+        Size(rows: 7, width: 3, vocabulary: 40, rank: 1, chunk: 2, smoothing: 0.1),
         Size(rows: 23, width: 9, vocabulary: 101, rank: 3, chunk: 8),
+        Size(rows: 23, width: 9, vocabulary: 101, rank: 3, chunk: 8, smoothing: 0.3),
         Size(rows: 5, width: 1, vocabulary: 3, rank: 0, chunk: 1),
     ]
 
@@ -46,7 +48,7 @@ struct LanguageModelLossTests {
     private static func loss(_ x: [Tensor], _ size: Size, scale: Float) -> Loss {
         languageModelLoss(
             x[0], labels: labels(size), head: DenseWeight(x[1], isInputByOutput: false),
-            lowRank: size.rank > 0 ? LowRankTerm(u: x[2], b: x[3]) : nil, scale: scale,
+            lowRank: size.rank > 0 ? LowRankTerm(u: x[2], b: x[3]) : nil, smoothing: size.smoothing, scale: scale,
             chunkBytes: 4 * size.vocabulary * size.chunk)
     }
 
@@ -67,12 +69,17 @@ struct LanguageModelLossTests {
                     for k in 0..<size.rank { sum += u[k] * x[3][token * size.rank + k] }
                     return sum
                 }
-                let (largest, target) = (z.max() ?? 0, z[Int(labels[row])])
+                let largest = z.max() ?? 0
+                let target =
+                    (1 - size.smoothing) * z[Int(labels[row])]
+                    + size.smoothing * z.reduce(0, +) / Double(size.vocabulary)
                 for token in z.indices { z[token] = exp(z[token] - largest) }
                 let total = z.reduce(0, +)
                 sum += largest + log(total) - target
                 for token in z.indices {
-                    let slope = scale * (z[token] / total - (token == Int(labels[row]) ? 1 : 0))
+                    let wanted =
+                        (token == Int(labels[row]) ? 1 - size.smoothing : 0) + size.smoothing / Double(size.vocabulary)
+                    let slope = scale * (z[token] / total - wanted)
                     for k in 0..<size.width {
                         gradients[0][row * size.width + k] += slope * x[1][token * size.width + k]
                         gradients[1][token * size.width + k] += slope * h[k]
@@ -138,14 +145,15 @@ struct LanguageModelLossTests {
     func extremes() {
         let head = DenseWeight(Tensor([30, -30, 30], shape: [3, 1]), isInputByOutput: false)
         let hidden = Tensor([1, 1, 0], shape: [3, 1])
-        let loss = languageModelLoss(hidden, labels: [0, 1, 2], head: head, lowRank: nil, scale: 1)
+        let loss = languageModelLoss(hidden, labels: [0, 1, 2], head: head, lowRank: nil, smoothing: 0, scale: 1)
         #expect(abs(loss.sum - (log(2) + (60 + log(2)) + log(3))) < 1e-5 * 62)
     }
 
     @Test("no rows have no loss")
     func empty() {
         let head = DenseWeight(Tensor(zeros: [3, 2]), isInputByOutput: false)
-        let loss = languageModelLoss(Tensor(uninitialized: [0, 2]), labels: [], head: head, lowRank: nil, scale: 1)
+        let loss = languageModelLoss(
+            Tensor(uninitialized: [0, 2]), labels: [], head: head, lowRank: nil, smoothing: 0, scale: 1)
         #expect(loss.sum == 0)
         #expect(loss.count == 0)
     }

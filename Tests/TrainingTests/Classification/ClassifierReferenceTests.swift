@@ -105,7 +105,7 @@ import Training
         for step in 0..<30 {
             let rate =
                 try expected.number("learning_rate")
-                * LearningRateSchedule.linear.factor(step: step, warmup: 3, total: 30)
+                * LearningRateSchedule(.linear).factor(step: step, warmup: 3, total: 30)
             let result = runner.step([batches[step % batches.count]], firstPass: step, learningRate: rate)
             #expect(abs(result.loss - losses[step]) <= 1e-4 * losses[step], "loss of step \(step)")
             #expect(abs(result.gradientNorm - norms[step]) <= 1e-4 * norms[step], "norm of step \(step)")

@@ -97,7 +97,7 @@ import Training
         let norms = try row.array("grad_norms").map { try $0.asNumber() }
         try #require(losses.count == 20 && norms.count == 20)
         for step in losses.indices {
-            let factor = LearningRateSchedule.linear.factor(step: step, warmup: 3, total: losses.count)
+            let factor = LearningRateSchedule(.linear).factor(step: step, warmup: 3, total: losses.count)
             let result = runner.step(
                 [batches[step % batches.count]], firstPass: step,
                 learningRate: try row.number("learning_rate") * factor)

@@ -53,6 +53,9 @@ import Training
         let asked = try training.run(
             changes + ["peft.lora_dropout=0.1", "training.share_prompts=on"], into: "asked")
         #expect(asked.plan?.notes == [Self.shared] && asked.summary?.savedShare != nil)
+        let noisy = try training.run(changes + ["training.neftune_noise_alpha=5"], into: "noisy")
+        #expect(noisy.plan?.notes == [Self.apart.replacing("dropout", with: "noise")])
+        #expect(noisy.summary?.savedShare == nil)
         let model = try Self.training(model: TinyTraining.gpt2)
         #expect(try model.run(changes).plan?.notes == [Self.apart])
     }

@@ -43,7 +43,7 @@ import Training
             let batchSize = try settings.integer("per_device_train_batch_size")
             let accumulation = try settings.integer("gradient_accumulation_steps")
             let steps = try settings.integer("max_steps")
-            let schedule = LearningRateSchedule(rawValue: try settings.string("lr_scheduler_type")) ?? .constant
+            let schedule = LearningRateSchedule(.init(rawValue: try settings.string("lr_scheduler_type")) ?? .constant)
             let groups = try Self.epoch(batchSize: batchSize, accumulation: accumulation)
             for step in 0..<steps {
                 let rate =

@@ -94,7 +94,7 @@ import Training
                 beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: try settings.number("weight_decay"),
                 maximumNorm: try settings.number("max_grad_norm")))
         let runner = StepRunner(model: base.model, installation: installation, optimizer: optimizer, seed: 1)
-        let schedule = LearningRateSchedule(rawValue: try settings.string("lr_scheduler_type")) ?? .constant
+        let schedule = LearningRateSchedule(.init(rawValue: try settings.string("lr_scheduler_type")) ?? .constant)
         let groups = try ReferenceRunTests.Run.epoch(
             batchSize: try settings.integer("per_device_train_batch_size"), accumulation: 1)
         let losses = try expected.array("losses").map { try $0.asNumber() }

@@ -13,6 +13,9 @@ import Training
 
     static let cases = [
         ["training.optim=adamw_8bit"], ["training.optim=paged_adamw_32bit"], ["training.optim=paged_adamw_8bit"],
+        ["training.optim=sgd", "training.optim_args=\"momentum=0.9, dampening=0.1\""], ["training.optim=adafactor"],
+        ["training.optim=lion_32bit"], ["training.optim=paged_lion_32bit"], ["training.optim=adagrad"],
+        ["training.optim=rmsprop", "training.optim_args=\"centered=true, momentum=0.5\""],
         [
             "training.optim=galore_adamw", "training.optim_target_modules=all-linear",
             "training.optim_args=rank=3, update_proj_gap=4",
@@ -33,6 +36,32 @@ import Training
             )
             #expect(part == whole)
             #expect(try training.metrics("part\(step)") == training.metrics("whole"))
+        }
+    }
+
+    @Test("is gone on with to the same bits with LoRA+, noise and smoothed labels, whatever the method")
+    func noisy() throws {
+        let noise = [
+            "training.neftune_noise_alpha=5", "training.label_smoothing_factor=0.1", "training.logging_steps=1",
+        ]
+        for method in [
+            ["peft.method=lora", "training.loraplus_lr_ratio=4", "training.weight_decay=0"],
+            ["peft.method=prompt_tuning", "peft.num_virtual_tokens=3"],
+            ["peft.method=prefix_tuning", "peft.num_virtual_tokens=3"],
+            ["peft.method=lora", "peft.target_modules=[wte]", "training.gradient_checkpointing=true"],
+        ] {
+            let name = method.joined().filter(\.isLetter)
+            try training.run(method + noise, into: "\(name)-whole")
+            try training.run(method + noise, into: "\(name)-part", stoppingAfter: 5)
+            try training.run(method + noise, into: "\(name)-part", .resume)
+            try training.run(method, into: "\(name)-quiet")
+            let file = "adapter_model.safetensors"
+            let (whole, part) = (
+                try training.bytes("\(name)-whole/\(file)"), try training.bytes("\(name)-part/\(file)")
+            )
+            #expect(whole == part, "\(name)")
+            #expect(try training.bytes("\(name)-quiet/\(file)") != whole, "\(name)")
+            #expect(try training.metrics("\(name)-part") == training.metrics("\(name)-whole"))
         }
     }
 

@@ -51,7 +51,8 @@ import Training
         (
             "optim: adamw_9bit",
             "4:34: error: training.optim: expected one of adamw_torch, adamw_torch_fused, adamw_8bit, adamw_bnb_8bit, "
-                + "paged_adamw_32bit, paged_adamw, paged_adamw_8bit, galore_adamw, got 'adamw_9bit'; did you mean "
+                + "paged_adamw_32bit, paged_adamw, paged_adamw_8bit, sgd, adafactor, lion_32bit, paged_lion_32bit, rmsprop, "
+                + "rmsprop_bnb, rmsprop_bnb_32bit, adagrad, galore_adamw, got 'adamw_9bit'; did you mean "
                 + "'adamw_8bit'?"
         ),
         (
@@ -67,9 +68,50 @@ import Training
         (
             "optim_paging_dir: here",
             "4:45: error: training.optim_paging_dir: goes with an optimizer whose state is paged (paged_adamw_32bit, "
-                + "paged_adamw_8bit), not with adamw_torch"
+                + "paged_adamw_8bit, paged_lion_32bit), not with adamw_torch"
         ),
     ]
+
+    static let plainArguments = [
+        ("sgd", "momentum=0.9, nesterov=True", "none"),
+        ("sgd", "momentum=1", "momentum must be a number from 0 to less than 1, got '1'"),
+        ("sgd", "nesterov=true", "nesterov needs a momentum above 0 and no dampening"),
+        ("sgd", "nesterov=maybe,momentum=0.5", "nesterov must be true or false, got 'maybe'"),
+        (
+            "sgd", "weight_decay=0.1",
+            "weight_decay has no effect here, in transformers neither: give it as training.weight_decay"
+        ),
+        ("sgd", "rank=4", "sgd knows no 'rank'; there are momentum, dampening, nesterov"),
+        ("adagrad", "lr_decay=-1", "lr_decay must be a number from 0 on, got '-1'"),
+        ("rmsprop", "alpha=0.9, centered=no, eps=1e-6", "none"),
+        ("lion_32bit", "beta1=0.9", "lion_32bit takes none, got 'beta1'"),
+    ]
+
+    @Test("are those of the optimizer", arguments: plainArguments)
+    func ownArguments(name: String, text: String, expected: String) {
+        let found = complaint("optim: \(name), optim_args: '\(text)'")
+        let column = 48 + name.count
+        #expect(found == (expected == "none" ? "none" : "4:\(column): error: training.optim_args: \(expected)"))
+    }
+
+    @Test("of a decay say that LoRA+ has its own")
+    func loRAPlusDecay() throws {
+        var warnings: [String] = []
+        _ = try RunConfiguration(
+            .parse(
+                yaml: """
+                    model: {path: x}
+                    data: {train: x.txt}
+                    peft: {method: lora}
+                    training: {output_dir: x, loraplus_lr_ratio: 4, weight_decay: 0.1}
+                    """)
+        ) { warnings.append($0.description) }
+        #expect(
+            warnings == [
+                "4:63: warning: training.weight_decay: has no effect with loraplus_lr_ratio, in peft neither: what decays then, "
+                    + "and how much, says loraplus_weight_decay"
+            ])
+    }
 
     @Test("are refused where they mean nothing", arguments: mistakes)
     func refused(settings: String, text: String) { #expect(complaint(settings) == text) }

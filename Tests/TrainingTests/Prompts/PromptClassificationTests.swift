@@ -136,7 +136,7 @@ import Training
         let norms = try expected.array("grad_norms").map { try $0.asNumber() }
         try #require(losses.count == 30 && norms.count == 30)
         for step in 0..<30 {
-            let factor = LearningRateSchedule.linear.factor(step: step, warmup: 3, total: 30)
+            let factor = LearningRateSchedule(.linear).factor(step: step, warmup: 3, total: 30)
             let result = runner.step(
                 [batches[step % batches.count]], firstPass: step,
                 learningRate: try expected.number("learning_rate") * factor)

@@ -78,7 +78,7 @@ import Training
                 beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: try settings.number("weight_decay"),
                 maximumNorm: try settings.number("max_grad_norm")))
         let runner = StepRunner(model: model, installation: installation, optimizer: optimizer, seed: 1)
-        let schedule = LearningRateSchedule(rawValue: try settings.string("lr_scheduler_type")) ?? .constant
+        let schedule = LearningRateSchedule(.init(rawValue: try settings.string("lr_scheduler_type")) ?? .constant)
         let (rate, warmup) = (try settings.number("learning_rate"), try settings.integer("warmup_steps"))
         let groups = try batches(
             size: settings.integer("per_device_train_batch_size"),

@@ -42,16 +42,20 @@ public struct BestSettings: Sendable, Hashable {
         }
     }
 
+    /// Those of its keys that need evaluations, as far as they are set.
+    func evaluatingKeys(_ section: ConfigSection) -> [String] {
+        let keys: [(key: String, isSet: Bool)] = [
+            ("load_best_model_at_end", isDelivered), (Self.patienceKey, patience != nil),
+            (Self.metricKey, section.has(Self.metricKey)), ("eval_on_start", evaluatesOnStart),
+        ]
+        return keys.filter(\.isSet).map { $0.key }
+    }
+
     /// Throws `Problems` where there is nothing to evaluate on, or the measure is none of `names`.
     func check(_ section: ConfigSection, hasValidation: Bool, measures names: [String]) throws {
         if !hasValidation {
-            let asking: [(key: String, isSet: Bool)] = [
-                ("load_best_model_at_end", isDelivered), (Self.patienceKey, patience != nil),
-                (Self.metricKey, section.has(Self.metricKey)), ("eval_on_start", evaluatesOnStart),
-            ]
-            let problems = asking.filter(\.isSet).map {
-                section.problem(
-                    "needs data to evaluate on: give data.validation or data.validation_fraction", at: $0.key)
+            let problems = evaluatingKeys(section).map {
+                section.problem("needs data to evaluate on: give data.validation or data.validation_fraction", at: $0)
             }
             if !problems.isEmpty { throw Problems(problems) }
         }
