@@ -22,6 +22,7 @@ struct Peft: ParsableCommand {
               peft doctor runs/demo
               peft verify runs/demo
               peft compare --config configs/demo.yaml --methods lora,full --output runs/compare
+              peft schema > peft-schema.json
 
             EXIT STATUS:
                0  success
@@ -47,6 +48,7 @@ struct Peft: ParsableCommand {
             DoctorCommand.self,
             VerifyCommand.self,
             CompareCommand.self,
+            SchemaCommand.self,
         ])
 }
 

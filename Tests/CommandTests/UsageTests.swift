@@ -3,7 +3,9 @@ import Testing
 
 @Suite("Usage")
 struct UsageTests {
-    static let commands = ["train", "eval", "generate", "merge", "inspect", "doctor", "compare", "convert", "quantize"]
+    static let commands = [
+        "train", "eval", "generate", "merge", "inspect", "doctor", "compare", "convert", "quantize", "schema",
+    ]
 
     @Test("the tool's help goes to stdout and names every command")
     func helpOfTheTool() throws {
