@@ -160,13 +160,14 @@ package enum BlockProduct {
         }
     }
 
-    /// How C is shared out among the threads: columns enough that reading A again for others doesn't show, and as many
-    /// rows as there are, so that B is copied once, unless threads had nothing to do. No element's bits depend on it.
+    /// How C is shared out, by its shape alone, for a handful of threads: columns enough that reading A again for others
+    /// doesn't show, and as many rows as there are, so that B is copied once, unless threads had nothing to do. What is done
+    /// with a finished tile may have other bits in another one, so that the number of threads has no say.
     ///
     /// - Parameter unit: What the parts' columns are multiples of.
     private static func cut(rows: Int, columns: Int, depth: Int, unit: Int) -> (rows: Int, columns: Int) {
         if Double(rows) * Double(columns) * Double(depth) < 0x1p17 { return (rows, columns) }
-        let threads = WorkerPool.shared.threadCount
+        let threads = TileGrid.enough
         let least = (rows + 1023) / 1024
         var best = (rows: rows, columns: unit, cost: Double.infinity)
         for width in stride(from: widest / unit * unit, through: unit, by: -unit) {

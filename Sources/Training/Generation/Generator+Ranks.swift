@@ -37,11 +37,11 @@ extension [Generation] {
 
     /// Of each the stop, the score or NaN, the number of tokens and the tokens; without the alternatives.
     fileprivate var numbers: [Double] {
-        flatMap { generation in
-            [
-                Double(Self.stops.firstIndex(of: generation.stop) ?? 0), generation.score.map(Double.init) ?? .nan,
-                Double(generation.tokens.count),
-            ] + generation.tokens.map(Double.init)
+        flatMap { generation -> [Double] in
+            let stop = Double(Self.stops.firstIndex(of: generation.stop) ?? 0)
+            let score = generation.score.map { Double($0) } ?? Double.nan
+            let head: [Double] = [stop, score, Double(generation.tokens.count)]
+            return head + generation.tokens.map { Double($0) }
         }
     }
 
