@@ -177,7 +177,7 @@ import Testing
             start + rest
                 == attend(KeyValueCache(layerCount: 1, sequences: 1, capacity: 40, width: 8), whole, lengths: [40]))
 
-        let cache = KeyValueCache(continuing: [beginning, beginning.prefix(17)], capacities: [4, 9])
+        let cache = KeyValueCache(continuing: [beginning, beginning.prefix(17)], capacities: [4, 10])
         #expect(cache.lengths == [30, 17])
         cache.read([33, 26], behind: 0)
         let found = attend(cache, others[0] + others[1], lengths: [3, 9])
