@@ -3,6 +3,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <sched.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -17,6 +18,8 @@ __attribute__((constructor)) static void keep_arguments(int count, char **argume
     argument_count = count;
     argument_values = arguments;
 }
+
+void peft_release_heap(void) { malloc_trim(0); }
 
 int peft_argument_count(void) { return argument_count; }
 

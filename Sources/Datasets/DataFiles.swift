@@ -5,15 +5,18 @@ import Files
 struct DataFiles {
     /// In the order of the configuration, those of a pattern sorted.
     private(set) var files: [WeightedPath] = []
+    /// Whether the key is absent or names none, rather than something that can't be read.
+    private(set) var isMissing: Bool
 
     /// Reads a key. Where `areNeeded`, a pattern that nothing matches is recorded as a problem; otherwise it stays as it is
     /// written, as a file that isn't there does.
     init(_ section: ConfigSection, _ key: String, areNeeded: Bool) {
         let paths =
             key == Self.weighted
-            ? section.optionalWeightedPaths(key) ?? []
-            : (section.optionalPaths(key) ?? []).map { WeightedPath(path: $0, weight: 1) }
-        for path in paths {
+            ? section.optionalWeightedPaths(key)
+            : section.optionalPaths(key)?.map { WeightedPath(path: $0, weight: 1) }
+        isMissing = paths?.isEmpty ?? !section.has(key)
+        for path in paths ?? [] {
             guard FileSystem.isPattern(path.path), !FileSystem.exists(path.path) else {
                 files.append(path)
                 continue

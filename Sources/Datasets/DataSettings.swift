@@ -33,9 +33,9 @@ public struct DataSettings: Sendable, Hashable {
     ///
     /// - Parameter task: nil where it isn't known, so that which keys belong to it can't be told.
     public init(_ section: ConfigSection, task: LearningTask? = .causalLM, needsTrainingFiles: Bool) {
-        let trained = DataFiles(section, DataFiles.weighted, areNeeded: needsTrainingFiles).files
-        train = trained.map(\.path)
-        weights = trained.map(\.weight)
+        let trained = DataFiles(section, DataFiles.weighted, areNeeded: needsTrainingFiles)
+        train = trained.files.map(\.path)
+        weights = trained.files.map(\.weight)
         validation = DataFiles(section, "validation", areNeeded: needsTrainingFiles).files.map(\.path)
         validationFraction = section.optionalDouble("validation_fraction", in: Above(0))
         if let validationFraction, validationFraction >= 1 {
@@ -73,7 +73,7 @@ public struct DataSettings: Sendable, Hashable {
             section.record(
                 "weights are those of a file's records, and a block may be made of several files'", at: "train")
         }
-        if needsTrainingFiles, train.isEmpty { section.record("missing: name the file to train on", at: "train") }
+        if needsTrainingFiles, trained.isMissing { section.record("missing: name the file to train on", at: "train") }
         guard let task else { return }
         defer {
             if groupsByPrompt, task == .sequenceClassification {

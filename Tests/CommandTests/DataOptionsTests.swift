@@ -99,7 +99,7 @@ import Testing
     func fraction() throws {
         let changes = [
             "data.train=\(folder.path)/parts/*.jsonl", "data.validation=null", "data.validation_fraction=0.2",
-            "training.eval_steps=3",
+            "training.eval_steps=3", "model={path: \(try run.trainedModel())}",
         ]
         let outcome = try train(changes)
         #expect(outcome.status == 0, "\(outcome.errors)")
@@ -185,6 +185,7 @@ import Testing
                 ["data.train=[{weight: 1}]"], 65,
                 "--set data.train=[{weight: 1}]: error: data.train: names no file: a path is missing beside the weight\n"
             ),
+            (["data.train=[]"], 65, "--set data.train=[]: error: data.train: missing: name the file to train on\n"),
             (
                 ["data.validation=\"-\""], 65,
                 "--set data.validation=\"-\": error: data.validation: stdin can be the training data alone: name a file\n"

@@ -1,6 +1,7 @@
 import Foundation
 import JSONText
 import TestSupport
+import Testing
 
 /// A run of six steps on a two-layer GPT-2 over single bytes, in a folder of its own.
 struct TinyRun {
@@ -34,6 +35,15 @@ struct TinyRun {
 
             """, to: "run.yaml"
         ).path(percentEncoded: false)
+    }
+
+    /// The folder of the model with weights, as it is after a step, for commands that begin no run.
+    func trainedModel() throws -> String {
+        let place = "\(folder.path)/weights"
+        let changes = ["peft={method: full}", "training.max_steps=1", "training.output_dir=\(place)"]
+        let outcome = try RunningTool(arguments + changes.flatMap { ["--set", $0] }).outcome()
+        try #require(outcome.status == 0, "\(outcome.errors)")
+        return place
     }
 
     private static func makeModel(in folder: TemporaryFolder) throws {

@@ -27,4 +27,7 @@ int peft_reachable_processors(void);
 /// The path of the shared library that a function is from; NULL where it isn't known.
 const char *_Nullable peft_library_path(const void *_Nonnull symbol);
 
+/// Gives the kernel the pages back that wait in the heap to be used again.
+void peft_release_heap(void);
+
 #endif

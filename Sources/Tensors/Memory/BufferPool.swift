@@ -1,5 +1,6 @@
 import Diagnostics
 import Glibc
+import Host
 import Synchronization
 
 /// Keeps the memory of released tensors for the next ones, so that a training step neither asks the kernel for pages nor
@@ -79,6 +80,14 @@ package final class BufferPool: Sendable {
     }
 
     package init() {}
+
+    /// Gives back what is kept for reuse, and to the kernel what can be of it.
+    package func releaseUnused() {
+        state.withLock { state in
+            while let buffer = state.unused.remove(.max) { Self.release(buffer.address, buffer.size) }
+        }
+        releaseHeap()
+    }
 
     /// The bytes kept for reuse.
     package var unusedBytes: Int { state.withLock(\.unused.bytes) }

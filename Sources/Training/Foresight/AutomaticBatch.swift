@@ -3,6 +3,7 @@ import Configuration
 import Datasets
 import Diagnostics
 public import Ranks
+import Tensors
 
 /// The largest batch that memory allows, by the same reckoning as a dry run's, and without trying any that is too large.
 struct AutomaticBatch {
@@ -35,15 +36,17 @@ struct AutomaticBatch {
             ])
         }
         if least > budget { throw tooMuch(least) }
-        let finding = MemoryProbe(trial).find(sample, isScalable: true, trains: true)
+        try trial.decideSharing()
+        let probe = MemoryProbe(trial)
+        let kept = trial.hiddenStatePlan?.ordinaryBytes ?? 0
+        let finding = probe.find(sample, isScalable: true, trains: true)
         func peak(_ size: Int) throws -> Int {
             var configuration = trial.configuration
             configuration.setBatchSize(size)
             let batches = BatchSequence(dataset: dataset, try configuration.batchPlan(for: dataset, rankCount: 1))
             let shapes = try RunShapes(
                 batches, steps: settings.stepCount(batches: batches.count), accumulation: settings.accumulation)
-            return finding.peak(
-                BatchShape(try batches.examples(epoch: shapes.largest.epoch, index: shapes.largest.index)))
+            return kept + finding.peak(probe.shape(try probe.largest(shapes, of: batches), trains: true))
         }
         var low = 1
         var known = try peak(low)
@@ -101,6 +104,8 @@ extension Trainer {
         if existing == .resume, let size = RunFolder.batchSize(in: configuration.training.outputFolder) {
             return (size, "per_device_train_batch_size auto: \(size), as the run began")
         }
+        // What the trial leaves lies scattered, and the run's tensors would find little of it that fits.
+        defer { BufferPool.shared.releaseUnused() }
         let found = try AutomaticBatch(
             Trainer(configuration, accepting: accepted, ranks: nil, observer: SilentObserver()))
         return (found.size, found.note)

@@ -19,6 +19,13 @@ struct BatchShape: Hashable {
             self.examples += 1
         }
     }
+
+    /// Of what is computed of the examples: rows that several begin with are there once.
+    init(_ examples: [Example], as batch: TokenBatch) {
+        self.init(examples)
+        if batch.computedCount == batch.tokenCount { return }
+        (tokens, labels) = (batch.computedCount, batch.labelledRows.count)
+    }
 }
 
 extension Example {

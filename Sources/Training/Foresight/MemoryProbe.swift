@@ -36,19 +36,20 @@ struct MemoryProbe {
     ///   - isScalable: Whether larger batches will be asked for; otherwise a small one is tried as it is.
     ///   - trains: Whether the pass goes back too.
     func find(_ examples: [Example], isScalable: Bool, trains: Bool) -> Finding {
-        let whole = BatchShape(examples)
+        let whole = shape(examples, trains: trains)
         if whole.tokens <= Self.fewRows, !isScalable {
-            let (before, trace) = self.trace(examples, trains)
+            let (before, trace) = self.trace(batch(examples, trains), trains)
             return finding(
                 StepMemory(
                     before: before, .init(units: 1, labels: whole.labels, trace: trace), nil,
                     vocabulary: trainer.base.model.head.base.outputSize), unit: whole)
         }
-        let unit = typical(of: examples, whole).shortened(to: Self.fewRows / 2)
+        let unit = typical(of: examples, BatchShape(examples)).shortened(to: Self.fewRows / 2)
         let shape = BatchShape([unit])
         let count = max(1, (Self.trialRows + shape.tokens - 1) / shape.tokens)
         func observation(_ units: Int) -> (Int, StepMemory.Observation) {
-            let (before, trace) = self.trace(Array(repeating: unit, count: units), trains)
+            let (before, trace) = self.trace(
+                trainer.base.model.batch(Array(repeating: unit, count: units)), trains)
             return (before, .init(units: units, labels: units * shape.labels, trace: trace))
         }
         let (_, first) = observation(count)
@@ -56,6 +57,27 @@ struct MemoryProbe {
         return finding(
             StepMemory(
                 before: before, first, second, vocabulary: trainer.base.model.head.base.outputSize), unit: shape)
+    }
+
+    /// What the run computes of these examples in a pass.
+    func shape(_ examples: [Example], trains: Bool) -> BatchShape {
+        BatchShape(examples, as: batch(examples, trains))
+    }
+
+    /// The batch of which most is computed, among those with the most tokens.
+    func largest(_ shapes: RunShapes, of batches: BatchSequence) throws -> [Example] {
+        var (found, most) = ([Example](), -1)
+        for place in shapes.largest {
+            let examples = try batches.examples(epoch: place.epoch, index: place.index)
+            let tokens = shape(examples, trains: true).tokens
+            if tokens > most { (found, most) = (examples, tokens) }
+        }
+        return found
+    }
+
+    private func batch(_ examples: [Example], _ trains: Bool) -> TokenBatch {
+        trainer.base.model.batch(
+            examples, sharingPrompts: trains ? trainer.sharing.isShared : trainer.settings.sharesInEvaluation)
     }
 
     private func finding(_ memory: StepMemory, unit: BatchShape) -> Finding {
@@ -77,9 +99,8 @@ struct MemoryProbe {
     }
 
     /// What one pass takes beyond what tensors have before it.
-    private func trace(_ examples: [Example], _ trains: Bool) -> (before: Int, AllocationTrace) {
+    private func trace(_ batch: TokenBatch, _ trains: Bool) -> (before: Int, AllocationTrace) {
         let model = trainer.base.model
-        let batch = model.batch(examples)
         guard trains else {
             let before = BufferPool.shared.liveBytes
             return (
@@ -97,7 +118,7 @@ struct MemoryProbe {
         }
         defer { trainer.optimizer.clearGradients() }
         // From the second micro-batch of a step on the gradients of the first are there.
-        if min(trainer.settings.accumulation, trainer.batches.count) > 1 { pass(model.batch([examples[0]])) }
+        if min(trainer.settings.accumulation, trainer.batches.count) > 1 { pass(batch) }
         let before = BufferPool.shared.liveBytes
         return (
             before,

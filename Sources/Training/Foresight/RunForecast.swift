@@ -30,6 +30,7 @@ extension Trainer {
     /// numbers that didn't change; the trainer can't run then.
     public func forecast() throws -> RunForecast {
         let counts = batches.dataset.counts
+        try decideSharing()
         let shapes = try RunShapes(batches, steps: stepCount, accumulation: settings.accumulation)
         let available = [ProcessMemory.bytes, settings.memoryLimit].compactMap { $0 }.min()
         var peak = try peakBytes(shapes, available: available)
@@ -48,12 +49,13 @@ extension Trainer {
         let least = trainableBytes + optimizer.state.byteCount + ProcessMemory.residentBytes
         if let available, least > available { return least }
         let probe = MemoryProbe(self)
-        let examples = try batches.examples(epoch: shapes.largest.epoch, index: shapes.largest.index)
+        let examples = try probe.largest(shapes, of: batches)
         let training = probe.find(examples, isScalable: false, trains: true)
-        var peak = training.peak(BatchShape(examples))
+        var peak = training.peak(probe.shape(examples, trains: true))
         if let validation {
             let pass = try validation.largestPass(of: settings.evaluationBatchSize)
-            peak = max(peak, probe.find(pass, isScalable: false, trains: false).peak(BatchShape(pass)))
+            let evaluation = probe.find(pass, isScalable: false, trains: false)
+            peak = max(peak, evaluation.peak(probe.shape(pass, trains: false)))
         }
         return peak
     }
@@ -79,8 +81,9 @@ extension Dataset {
 struct RunShapes {
     /// Of all steps.
     private(set) var tokens = 0
-    /// The batch with the most tokens.
-    private(set) var largest = (epoch: 0, index: 0, tokens: -1)
+    /// The batches with the most tokens, some of them; of which most is computed depends on what their records share.
+    private(set) var largest: [(epoch: Int, index: Int, tokens: Int)] = []
+    private static let mostLargest = 16
 
     /// More places than this aren't gone through one by one; later epochs are taken to be like the first ones.
     private static let mostPlaces = 20_000_000
@@ -95,12 +98,20 @@ struct RunShapes {
             for index in 0..<min(batches.count, stepsHere.multipliedClamping(by: accumulation)) {
                 let sum = all[index].reduce(0) { $0 + Int(lengths[Int($1)]) }
                 seen += sum
-                if sum > largest.tokens { largest = (epoch, index, sum) }
+                note((epoch, index, sum))
             }
             places += max(1, all.indices.count)
             step += stepsHere
             epoch += 1
         }
         tokens = step < steps ? Int(clamping: Double(seen) / Double(step) * Double(steps)) : seen
+    }
+
+    private mutating func note(_ place: (epoch: Int, index: Int, tokens: Int)) {
+        if largest.count == Self.mostLargest {
+            if place.tokens <= largest[largest.count - 1].tokens { return }
+            largest.removeLast()
+        }
+        largest.insert(place, at: largest.firstIndex { $0.tokens < place.tokens } ?? largest.count)
     }
 }

@@ -28,7 +28,9 @@ struct StepTiming {
             let passes = (validation.count - 1) / size + 1
             let perToken = try timed(count: passes) { pass in
                 let end = min(validation.count, (pass * size).addingClamping(size))
-                let batch = model.batch(try (pass * size..<end).map { try validation.example($0) })
+                let batch = model.batch(
+                    try (pass * size..<end).map { try validation.example($0) },
+                    sharingPrompts: trainer.settings.sharesInEvaluation)
                 withoutGradients { _ = model.loss(batch, scale: 1, .inference()) }
                 return batch.tokenCount
             }

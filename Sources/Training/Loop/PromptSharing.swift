@@ -33,13 +33,19 @@ struct SharingState {
     var savedShare: Double? { computed < tokens ? 1 - Double(computed) / Double(tokens) : nil }
 }
 
+extension TrainingSettings {
+    /// Whether evaluations on the way share prompts, in which nothing is random.
+    var sharesInEvaluation: Bool { promptSharing != .off }
+}
+
 extension Trainer {
     /// Finds out whether prompts are shared.
     ///
     /// - Throws: A `Problem` with file and line where a record can't be used any more.
     func decideSharing() throws {
         // What is kept of a record is kept for all of its rows.
-        if batches.batchSize == 1 || hiddenStatePlan?.keepsTraining == true { return }
+        let isSingle = batches.batchSize == 1 && !settings.isBatchAutomatic
+        if isSingle || hiddenStatePlan?.keepsTraining == true { return }
         let shared = "shared prompts: what records of a batch begin with in common is computed once"
         let random = settings.noiseAlpha > 0 ? "noise" : "dropout"
         let apart =

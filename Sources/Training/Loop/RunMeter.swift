@@ -6,12 +6,14 @@ package struct RunMeter {
     private struct Interludes {
         var count = 0
         var seconds = 0.0
+        var longest: Double?
 
         var mean: Double? { count > 0 ? seconds / Double(count) : nil }
 
         mutating func add(_ seconds: Double) {
             count += 1
             self.seconds += seconds
+            longest = max(longest ?? 0, seconds)
         }
     }
 
@@ -68,19 +70,22 @@ package struct RunMeter {
     package func secondsLeft(
         after step: Int, steps: Int, tokens: Int, evaluations count: Int, evaluationTokens: Int, checkpoints saves: Int
     ) -> Double {
-        // A step goes forwards and backwards, an evaluation forwards alone.
-        let evaluation = evaluations.mean ?? Double(evaluationTokens) / max(1, 2.5 * rate(tokens))
+        let evaluation = evaluations.mean ?? secondsOfEvaluation(evaluationTokens, tokens)
         return ofSteps / Double(max(1, step - firstStep)) * Double(steps) + Double(count) * evaluation
             + Double(saves) * (checkpoints.mean ?? 0)
     }
 
-    /// The time of another step, and of an evaluation (where `evaluationTokens` are given) and a checkpoint behind it; 0 where no
-    /// step was clocked.
-    package func secondsOfStep(after step: Int, tokens: Int, evaluationTokens: Int?) -> Double {
-        if step <= firstStep { return 0 }
-        return secondsLeft(
-            after: step, steps: 1, tokens: tokens, evaluations: evaluationTokens == nil ? 0 : 1,
-            evaluationTokens: evaluationTokens ?? 0, checkpoints: 1)
+    /// The time of another step, and of an evaluation (where `evaluationTokens` are given) and a checkpoint behind it, as long
+    /// as the longest ones; nil where no step was clocked.
+    package func secondsOfStep(after step: Int, tokens: Int, evaluationTokens: Int?) -> Double? {
+        if step <= firstStep { return nil }
+        let evaluation = evaluationTokens.map { evaluations.longest ?? secondsOfEvaluation($0, tokens) } ?? 0
+        return ofSteps / Double(step - firstStep) + evaluation + (checkpoints.longest ?? 0)
+    }
+
+    /// A step goes forwards and backwards, an evaluation forwards alone.
+    private func secondsOfEvaluation(_ evaluationTokens: Int, _ tokens: Int) -> Double {
+        Double(evaluationTokens) / max(1, 2.5 * rate(tokens))
     }
 
     /// Tokens a second since the last call.

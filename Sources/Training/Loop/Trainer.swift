@@ -231,6 +231,7 @@ public final class Trainer {
             progress.elapsedSeconds = meter.elapsed
             // Where a run ends early, a later one goes on from there, or finds that it has nothing to do.
             let endsEarly = isLast && progress.step < stepCount
+            progress.exhaustedSeconds = endsEarly && !isOutOfPatience(progress) ? settings.maximumSeconds : nil
             if isStopping || endsEarly || isBest(progress) || isSavingDue(progress.step) {
                 let start = meter.elapsed
                 try save(progress, folder, log, data)
@@ -336,6 +337,7 @@ public final class Trainer {
         guard let limit = settings.maximumSeconds, progress.step > 0 else { return false }
         let needed = meter.secondsOfStep(
             after: progress.step, tokens: progress.tokens, evaluationTokens: validation?.counts.tokens)
+        guard let needed else { return ranks.any(max(meter.elapsed, progress.exhaustedSeconds ?? 0) >= limit) }
         return ranks.any(meter.elapsed + needed >= limit)
     }
 
@@ -567,14 +569,14 @@ public final class Trainer {
         guard let labels = base.labels else {
             let loss = try measureLoss(
                 of: base.model, on: validation, rowsPerPass: .max, examplesPerPass: batchSize,
-                sharingPrompts: settings.promptSharing != .off, ranks: ranks, sharesBeginnings: false,
+                sharingPrompts: settings.sharesInEvaluation, ranks: ranks, sharesBeginnings: false,
                 startingFrom: hiddenStates?.evaluation(), labelSmoothing: settings.labelSmoothing,
                 onProgress: progressed)
             return (loss.loss, loss.tokens, [])
         }
         let answers = try measureLabels(
             of: base.model, on: validation, rowsPerPass: .max, examplesPerPass: batchSize,
-            sharingPrompts: settings.promptSharing != .off, ranks: ranks, startingFrom: hiddenStates?.evaluation(),
+            sharingPrompts: settings.sharesInEvaluation, ranks: ranks, startingFrom: hiddenStates?.evaluation(),
             labelSmoothing: settings.labelSmoothing, onProgress: progressed)
         return (answers.loss, answers.count, answers.scores(labels))
     }

@@ -13,6 +13,8 @@ struct TrainingProgress: Equatable {
     var step = 0
     var tokens = 0
     var elapsedSeconds = 0.0
+    /// The time in which no other step fitted, where the run ended by that.
+    var exhaustedSeconds: Double?
     /// The sums of the steps since the last logged one.
     var pendingLossSum = 0.0
     var pendingTargets = 0
@@ -29,6 +31,7 @@ struct TrainingProgress: Equatable {
 /// needs to go on bit for bit. Batches and random choices follow from the seed and the step, so none are stored.
 enum TrainingCheckpoint {
     static let stateName = "training_state.json"
+    private static let exhaustedKey = "exhausted_seconds"
     static let tensorsName = "training_state.safetensors"
 
     static func folder(_ outputFolder: String) -> String { FileSystem.join(outputFolder, "checkpoints") }
@@ -206,6 +209,9 @@ enum TrainingCheckpoint {
         }
         progress.tokens = try counter("tokens")
         progress.elapsedSeconds = try measure("elapsed_seconds", atLeast: 0)
+        if try state.optional(exhaustedKey) != nil {
+            progress.exhaustedSeconds = try measure(exhaustedKey, atLeast: 0)
+        }
         progress.pendingLossSum = try measure("pending_loss_sum", atLeast: -Double(largest))
         progress.pendingTargets = try counter("pending_targets")
         progress.exampleCount = try state.optionalInteger("examples")
@@ -294,6 +300,7 @@ enum TrainingCheckpoint {
             .init("pending_targets", .integer(progress.pendingTargets)),
             .init("examples", progress.exampleCount.map(JSONValue.integer) ?? nil),
         ]
+        if let seconds = progress.exhaustedSeconds { members.append(.init(exhaustedKey, .number(seconds))) }
         if progress.rankCount > 1 { members.append(.init("ranks", .integer(progress.rankCount))) }
         if let plateau = progress.plateau {
             members += [

@@ -27,6 +27,22 @@ import Training
         #expect(left(after: 12, tokens: 1200, evaluations: 2) == 8 * 2 + 2 * 10 + 3)
     }
 
+    @Test("reckons another step, evaluation and checkpoint as long as the longest so far, so that a time is kept to")
+    func longest() {
+        let clock = Clock()
+        var meter = RunMeter(step: 10, tokens: 1000, elapsed: 5) { clock.seconds }
+        func needed(after step: Int, _ evaluationTokens: Int?) -> Double? {
+            meter.secondsOfStep(after: step, tokens: 1200, evaluationTokens: evaluationTokens)
+        }
+        #expect(needed(after: 10, 5000) == nil)
+        clock.seconds = 4
+        #expect(needed(after: 12, 5000) == 2 + 40 && needed(after: 12, nil) == 2)
+        clock.seconds = 24
+        for seconds in [3.0, 10] { meter.evaluated(seconds) }
+        for seconds in [6.0, 1] { meter.saved(seconds) }
+        #expect(needed(after: 12, 5000) == 2.0 + 10 + 6)
+    }
+
     @Test("tells the tokens a second since it was last asked, without what came in between")
     func lap() {
         let clock = Clock()
