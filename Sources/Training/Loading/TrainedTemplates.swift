@@ -56,7 +56,9 @@ public enum TrainedTemplates {
         "# What this was trained with: peft eval, and peft generate --as-trained, read the templates here.\n"
 
     /// Files of one machine, and what belongs to the course of a training.
-    private static let leftOut: Set<String> = ["train", "validation", "shuffle"]
+    private static let leftOut: Set<String> = [
+        "train", "validation", "validation_fraction", "shuffle", "group_by_prompt",
+    ]
 
     /// The sections that tell templates; nil where a folder has none.
     private static func text(_ folder: String) throws -> String? {

@@ -306,6 +306,7 @@ import Training
         let changes = [
             "model.init=pretrained", "model.load_in_4bit=true", "model.bnb_4bit_use_double_quant=true", "peft.r=2",
             "peft.lora_alpha=3", "peft.init_lora_weights=loftq", "peft.loftq_config.loftq_iter=2",
+            "training.share_prompts=off",
         ]
         let whole = try training.run(changes, into: "whole", model: training.scratch("base"))
         #expect(whole.plan?.notes.count == 1 && whole.plan?.warnings.contains { $0.key == "peft.lora_alpha" } == true)
