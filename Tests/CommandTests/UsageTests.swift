@@ -4,7 +4,7 @@ import Testing
 @Suite("Usage")
 struct UsageTests {
     static let commands = [
-        "train", "eval", "generate", "merge", "inspect", "doctor", "compare", "convert", "quantize", "schema",
+        "train", "eval", "generate", "merge", "inspect", "doctor", "compare", "convert", "quantize", "schema", "verify",
     ]
 
     @Test("the tool's help goes to stdout and names every command")
