@@ -92,6 +92,10 @@ struct WrittenAdapterTests {
                     base: Self.base,
                     adapters: names.map { .init(path: fixture("adapters/\($0)").path(), weight: 0.7) },
                     output: scratch("\(index)"), type: type, density: 0.6), warn: { _ in })
+            let base = try BaseModel.quietly(Self.base)
+            let installation = try base.install(adapter: scratch("\(index)"))
+            try Self.writeLogits(of: base, to: scratch, "\(index)")
+            installation.remove()
         }
         try Self.check("check_adapter.py", by: try #require(referencePython), scratch, mixes.indices.map { "\($0)" })
     }
@@ -256,6 +260,13 @@ struct WrittenAdapterTests {
         try AdapterFolder.write(
             configuration: configuration, tensors: tensors.map { OutgoingTensor($0.name, $0.tensor, as: .float32) },
             to: scratch(folder))
+        try writeLogits(of: base, warning: acceptedWarning(name, settings), to: scratch, folder)
+    }
+
+    /// What a model computes, beside an adapter of it.
+    private static func writeLogits(
+        of base: BaseModel, warning: String? = nil, to scratch: Scratch, _ folder: String
+    ) throws {
         let vocabulary = base.model.vocabularySize
         let longest = (0..<min(40, base.model.maximumLength)).map { $0 * 4 % vocabulary }
         let sequences: [JSONValue] = [[5, 1, 90, 33, 96, 2].map { $0 % vocabulary }, longest].map { ids in
@@ -269,7 +280,7 @@ struct WrittenAdapterTests {
                 read + [.init("ids", .array(ids.map(JSONValue.integer))), .init("logits", .array(rows))])
         }
         var members = [JSONValue.Member("sequences", .array(sequences))]
-        if let warning = acceptedWarning(name, settings) { members.append(.init("accepted_warning", .string(warning))) }
+        if let warning { members.append(.init("accepted_warning", .string(warning))) }
         try scratch.write(JSONValue.object(members).text(.compact), to: "\(folder)/logits.json")
     }
 
