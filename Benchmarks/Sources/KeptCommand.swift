@@ -2,6 +2,7 @@ import ArgumentParser
 import Configuration
 import Diagnostics
 import Files
+import FoundationEssentials
 import Glibc
 import JSONText
 import Tensors
@@ -67,7 +68,7 @@ struct KeptCommand: ParsableCommand {
 
     func run() throws {
         size.apply()
-        let folder = "/tmp/peft-bench-kept-\(getpid())"
+        let folder = FileManager.default.temporaryDirectory.appending(path: "peft-bench-kept-\(getpid())").path()
         try FileSystem.createFolder(folder)
         defer { try? FileSystem.remove(folder) }
         let layers = try prepare(folder)

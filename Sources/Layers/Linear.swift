@@ -39,14 +39,22 @@ public final class Linear {
         return weight.value.weight(isInputByOutput: isInputByOutput)
     }
 
-    /// The same for one pass: generation's second packs the weight, so that the first token doesn't wait for it.
-    func base(in context: ForwardContext) -> any BaseWeight {
+    /// The same for a pass of so many rows: generation's second packs the weight, so that the first token doesn't wait for
+    /// it, but one of a long prompt, which gains little from that, only when several have come.
+    func base(in context: ForwardContext, rows: Int) -> any BaseWeight {
         let base = base
         guard context.cache != nil, packed == nil, weight.value.isMapped else { return base }
         uses += 1
-        if uses == 2 { packed = PackedWeight(weight.value, isInputByOutput: isInputByOutput) }
+        if uses >= (rows <= Self.fewRows ? 2 : Self.longUses) {
+            packed = PackedWeight(weight.value, isInputByOutput: isInputByOutput)
+        }
         return packed ?? base
     }
+
+    /// Up to so many rows a product spends a quarter of its time and more on copying the weight.
+    private static let fewRows = 64
+    /// After so many passes of more rows packing has paid for itself.
+    private static let longUses = 8
 
     /// x [rows, inputs] → y [rows, outputs].
     ///

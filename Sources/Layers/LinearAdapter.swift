@@ -42,13 +42,16 @@ public struct LinearProduct {
     /// The same for another x [rows, inputs].
     public func completed(input: Tensor, adding term: LowRankTerm?) -> Tensor {
         linear(
-            input, layer.base(in: context), bias: layer.bias?.tensor, lowRank: term, activation: activation,
+            input, layer.base(in: context, rows: input.rowCount), bias: layer.bias?.tensor, lowRank: term,
+            activation: activation,
             omitsValue: omitsValue, byRow: byRow)
     }
 
     /// act(x · Wᵀ + u · Bᵀ + c) with c [outputs] in place of the layer's bias.
     public func completed(adding term: LowRankTerm?, bias: Tensor) -> Tensor {
-        linear(input, layer.base(in: context), bias: bias, lowRank: term, activation: activation, byRow: byRow)
+        linear(
+            input, layer.base(in: context, rows: input.rowCount), bias: bias, lowRank: term, activation: activation,
+            byRow: byRow)
     }
 
     /// act(x · (W + Δ)ᵀ + b) with Δ in the layout of the layer's weight. A weight in few bits has a product of its own, so that
@@ -68,12 +71,16 @@ public struct LinearProduct {
 
     /// x · Wᵀ + u · Bᵀ, without bias and activation, to be `finished`.
     public func product(of input: Tensor, adding term: LowRankTerm?) -> Tensor {
-        linear(input, layer.base(in: context), bias: nil, lowRank: term, activation: nil, byRow: byRow)
+        linear(
+            input, layer.base(in: context, rows: input.rowCount), bias: nil, lowRank: term, activation: nil,
+            byRow: byRow)
     }
 
     /// x · Wᵀ + b, without activation, to be `finished`.
     public func biasedProduct(of input: Tensor) -> Tensor {
-        linear(input, layer.base(in: context), bias: layer.bias?.tensor, lowRank: nil, activation: nil, byRow: byRow)
+        linear(
+            input, layer.base(in: context, rows: input.rowCount), bias: layer.bias?.tensor, lowRank: nil,
+            activation: nil, byRow: byRow)
     }
 
     /// act(z), for a z that holds the bias already.

@@ -62,6 +62,13 @@ import Testing
                 #expect(layer(x, context).values == [6, 15, -1, 2])
                 #expect(layer.base is PackedWeight == (pass > 0) && (lender.releases > 0) == (pass > 0))
             }
+            // A long prompt's pass gains too little to wait for that.
+            let read = Linear(path: "fc", weight: weight, bias: nil, isInputByOutput: false)
+            let many = Tensor(Array(repeating: 1, count: 65 * 3), shape: [65, 3])
+            for pass in 1...8 {
+                _ = read(many, context)
+                #expect(read.base is PackedWeight == (pass == 8))
+            }
             weight.takeOver(tracking: true)
             #expect(layer.base.trainable === weight.tensor)
             weight.tensor.data[0] = 2
