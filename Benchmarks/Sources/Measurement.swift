@@ -80,7 +80,12 @@ extension Measurement {
             step("all-linear", part: "steps", .allLinear, dense, rounds: 2),
             step("bias", part: "steps", .bias, dense, rounds: 2),
             step("full", part: "steps", .full, dense),
-            step("autocast", part: "steps", .lora, dense, inReference: ["--autocast"], rounds: 1),
+            step(
+                "autocast", part: "steps", .lora, dense, extra: ["--set", "training.bf16=true"],
+                inReference: ["--autocast"], rounds: 2),
+            step(
+                "autocast-records", part: "steps", .records, records, extra: ["--set", "training.bf16=true"],
+                inReference: ["--autocast"], rounds: 1),
             step("records", part: "steps", .records, records),
             step("grouped", part: "shared", .grouped, sharing, reference: false),
             step("shared", part: "shared", .shared, sharing, reference: false, isPaired: true),
@@ -151,6 +156,7 @@ extension Measurement {
             ("ceiling", ["--ceiling"]),
             ("long", ["--other-batch", "1", "--other-length", "\(batch * length)"]),
             ("checkpointing", ["--other-set", "training.gradient_checkpointing=true"]),
+            ("rounded", ["--other-set", "training.bf16=true"]),
         ]
         if let halfModel = paths.halfModel { variants.append(("bfloat16", ["--other-model", halfModel])) }
         return variants.map { id, variant in

@@ -5,6 +5,7 @@ import Configuration
 import Datasets
 import Diagnostics
 import JSONText
+import Layers
 import Methods
 import Models
 import Tensors
@@ -83,6 +84,7 @@ struct PreparedWorkload {
         let base = try BaseModel.load(
             model, randomSeed: run.start == .random ? 1 : nil, labels: nil, headSeed: 0, quantization: run.quantization,
             warn: { _ in })
+        if run.training.roundsProducts { base.model.roundProducts() }
         weightBytes = base.weights?.shards.reduce(0) { $0 + $1.byteCount } ?? 0
         let installation = try run.method.install(
             into: base.model, InstallationContext(seed: 1, basePath: model, isTraining: true))

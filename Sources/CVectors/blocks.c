@@ -142,6 +142,10 @@ PEFT_COPY void peft_copy(const struct peft_block *block, long column, long colum
     }
 }
 
+void peft_copy_panels(const struct peft_block *block, long column, long columns, float *to, long to_stride) {
+    peft_copy(block, column, columns, to, to_stride);
+}
+
 /// What will be read after the panels at `column`: those `further` columns on, or the first of the depth that follows.
 static struct peft_lines peft_coming(const struct peft_block *block, long column, long further) {
     const long bytes = peft_bytes(block->b_format);

@@ -1,4 +1,6 @@
 #include "CVectors.h"
+#include <stdlib.h>
+#include <string.h>
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -70,13 +72,18 @@ int peft_has_wide_vectors(void) { return 0; }
 
 #endif
 
+int peft_is_kept_narrow(void) {
+    const char *kernels = getenv("PEFT_KERNELS");
+    return kernels != NULL && strcmp(kernels, "avx2") == 0;
+}
+
 /// 1 where they are to be used, -1 as long as nobody asked.
 static int wide = -1;
 
 int peft_uses_wide_vectors(void) {
     int value = __atomic_load_n(&wide, __ATOMIC_RELAXED);
     if (value < 0) {
-        value = peft_has_wide_vectors();
+        value = peft_has_wide_vectors() && !peft_is_kept_narrow();
         __atomic_store_n(&wide, value, __ATOMIC_RELAXED);
     }
     return value;

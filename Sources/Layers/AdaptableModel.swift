@@ -105,3 +105,12 @@ extension AdaptableModel {
         parameters.filter { $0.name.hasPrefix(path + ".") }
     }
 }
+
+extension AdaptableModel {
+    /// Has all linear layers multiply numbers rounded to BF16, where the processor has such products.
+    public func roundProducts() {
+        for module in modules {
+            if case .linear(let layer) = module.kind { layer.roundsProducts = true }
+        }
+    }
+}

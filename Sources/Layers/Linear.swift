@@ -10,6 +10,8 @@ public final class Linear {
     /// Whether the weight is kept as [inputs, outputs].
     public let isInputByOutput: Bool
     public var adapter: (any LinearAdapter)?
+    /// Whether products with the weight take numbers rounded to BF16, where the processor has such (`RoundedWeight`).
+    public var roundsProducts = false
     private var packed: PackedWeight?
     /// Products that generation had of the weight as it is.
     private var uses = 0
@@ -36,14 +38,19 @@ public final class Linear {
             if packed.source === weight.value { return packed }
             (self.packed, uses) = (nil, 0)
         }
-        return weight.value.weight(isInputByOutput: isInputByOutput)
+        return product(with: weight.value.weight(isInputByOutput: isInputByOutput))
+    }
+
+    /// A weight as this layer multiplies by it.
+    func product(with weight: any BaseWeight) -> any BaseWeight {
+        roundsProducts ? RoundedWeight.rounding(weight) : weight
     }
 
     /// The same for a pass of so many rows: generation's second packs the weight, so that the first token doesn't wait for
     /// it, but one of a long prompt, which gains little from that, only when several have come.
     func base(in context: ForwardContext, rows: Int) -> any BaseWeight {
         let base = base
-        guard context.cache != nil, packed == nil, weight.value.isMapped else { return base }
+        guard context.cache != nil, packed == nil, !roundsProducts, weight.value.isMapped else { return base }
         uses += 1
         if uses >= (rows <= Self.fewRows ? 2 : Self.longUses) {
             packed = PackedWeight(weight.value, isInputByOutput: isInputByOutput)

@@ -59,7 +59,9 @@ public struct LinearProduct {
     public func completed(addingToWeight change: Tensor) -> Tensor {
         require(
             change.shape == layer.weight.shape, "LinearProduct: a change \(change.shape) of \(layer.weight.shape)")
-        func dense(_ weight: Tensor) -> DenseWeight { DenseWeight(weight, isInputByOutput: layer.isInputByOutput) }
+        func dense(_ weight: Tensor) -> any BaseWeight {
+            layer.product(with: DenseWeight(weight, isInputByOutput: layer.isInputByOutput))
+        }
         guard layer.weight.value is QuantizedTensor else {
             return linear(
                 input, dense(addResidual(layer.weight.tensor, change, dropout: nil)), bias: layer.bias?.tensor,

@@ -19,6 +19,9 @@ public enum Processor {
     /// Keeps the kernels to vectors of 256 bits where there are wider ones too; no result depends on it.
     package static func useNarrowVectors(_ isNarrow: Bool) { peft_use_narrow_vectors(isNarrow ? 1 : 0) }
 
+    /// Whether it multiplies numbers of BF16 (AVX512-BF16: Intel since Cooper Lake, AMD since Zen 4).
+    public static var hasBFloat16Products: Bool { peft_has_half_products() != 0 }
+
     /// What computes products, on which the last bits of results depend: OpenBLAS with its kernels for the processor, and which
     /// products are our own kernels'.
     public static var productKernels: String {

@@ -302,8 +302,8 @@ private func kindsAndText(_ node: ConfigNode) -> (kinds: Set<String>, text: Stri
 
     static let mistakes = [
         (
-            ["training.bf16=true"],
-            "--set training.bf16=true: error: training.bf16: leave it out: computing is in floats of 32 bits; a base in 16 bits stays so in "
+            ["training.fp16=true"],
+            "--set training.fp16=true: error: training.fp16: leave it out, or give training.bf16: computing is in floats of 32 bits otherwise; a base in 16 bits stays so in "
                 + "memory, and model.load_in_4bit or load_in_8bit makes it smaller"
         ),
         (

@@ -47,12 +47,14 @@ struct ThreadTests {
     func blockProducts(m: Int, n: Int, k: Int) {
         let (a, b) = (Tensor(noise(m * k), shape: [m, k]), Tensor(noise(k * n, seed: 2), shape: [k, n]))
         let same = isIndependentOfThreads {
-            let c = Tensor(uninitialized: [m, n])
-            BlockProduct.run(
-                Matrix(a.data, rows: m, columns: k),
-                BlockOperand(b.data, nil, .byRows, rows: k, columns: n, stride: n), into: c.data, stride: n,
-                adding: false, epilogue: nil)
-            return [c.values]
+            [false, true].filter { !$0 || Processor.hasBFloat16Products }.map { isRounding in
+                let c = Tensor(uninitialized: [m, n])
+                BlockProduct.run(
+                    Matrix(a.data, rows: m, columns: k),
+                    BlockOperand(b.data, nil, .byRows, rows: k, columns: n, stride: n), into: c.data, stride: n,
+                    adding: false, isRounding: isRounding, epilogue: nil)
+                return c.values
+            }
         }
         #expect(same)
     }

@@ -45,4 +45,7 @@ int peft_block_product(const struct peft_block *block);
 /// B [depth, columns], by depth or by columns, in panels `16 * depth` elements apart, in its own format.
 void peft_pack_panels(const void *b, long b_stride, int b_format, int b_layout, long depth, long columns, void *panels);
 
+/// Some columns of a block's B, from `column` on, as panels of floats `to_stride` elements apart.
+void peft_copy_panels(const struct peft_block *block, long column, long columns, float *to, long to_stride);
+
 #endif

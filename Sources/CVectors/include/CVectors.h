@@ -2,6 +2,7 @@
 #define PEFT_VECTORS_H
 
 #include "CBlocks.h"
+#include "CHalves.h"
 #include "CProducts.h"
 #include "CQuantized.h"
 #include "CSoftmax.h"
@@ -92,6 +93,9 @@ int peft_has_wide_vectors(void);
 
 /// Whether kernels take them.
 int peft_uses_wide_vectors(void);
+
+/// Whether the environment asks for the kernels of a processor without them (`PEFT_KERNELS=avx2`), to compare both kinds.
+int peft_is_kept_narrow(void);
 
 /// Keeps kernels to vectors of 256 bits on processors with wider ones too; no result depends on it.
 void peft_use_narrow_vectors(int narrow);

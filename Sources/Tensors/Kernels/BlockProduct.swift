@@ -91,10 +91,11 @@ package struct BlockOperand {
 /// threads work.
 package enum BlockProduct {
     /// Whether large products run here instead of in OpenBLAS's kernels: on processors with vectors of eight floats, where
-    /// they are ahead by 7 % and more. `PEFT_KERNELS=own` or `blas` chooses by hand, to compare them.
+    /// they are ahead by 7 % and more. `PEFT_KERNELS=own` or `blas` chooses by hand, to compare them; `avx2` has all kernels
+    /// take vectors of eight floats, as where there are no wider ones.
     package static let isPreferred: Bool = {
         switch getenv("PEFT_KERNELS").map({ String(cString: $0) }) {
-        case "own": return true
+        case "own", "avx2": return true
         case "blas": return false
         default:
             #if arch(x86_64)
@@ -114,9 +115,12 @@ package enum BlockProduct {
     private static let highest = 96
 
     /// C ← A · B, or C + A · B where `adding`; `epilogue` as in `multiply`.
+    ///
+    /// - Parameter isRounding: Whether A's and B's elements are rounded to BF16 first, which needs
+    ///   `Processor.hasBFloat16Products`.
     package static func run(
         _ a: Matrix, _ b: BlockOperand, into c: UnsafeMutablePointer<Float>, stride: Int, adding: Bool,
-        epilogue: ((Tile) -> Void)?
+        isRounding: Bool = false, epilogue: ((Tile) -> Void)?
     ) {
         require(
             a.columns == b.rows,
@@ -127,7 +131,9 @@ package enum BlockProduct {
         let step = k == 0 ? 16 : TileGrid.share(k, atMost: deepest, multiple: isCoded ? 64 : 16)
         let cut =
             a.isTransposed
-            ? cutCopyingBoth(rows: m, columns: n) : cut(rows: m, columns: n, depth: k, unit: isCoded ? 64 : 48)
+            ? cutCopyingBoth(rows: m, columns: n)
+            : cut(
+                rows: m, columns: n, depth: k, unit: isCoded ? 64 : 48, widest: isRounding ? 2 * widest : widest)
         let across = (n + cut.columns - 1) / cut.columns
         WorkerPool.shared.run((m + cut.rows - 1) / cut.rows * across) { index in
             let (row, column) = (index / across * cut.rows, index % across * cut.columns)
@@ -150,8 +156,8 @@ package enum BlockProduct {
                         b_layout: b.layoutCode, c: c + start * stride + column, c_stride: stride, rows: tile.rows.count,
                         columns: columns.count, depth: depth, depth_after: k - first - depth,
                         adds: adding || first > 0 ? 1 : 0, copies: start == rows.lowerBound ? 1 : 0)
-                    if let panels { block.takePanels(panels.base) }
-                    let isDone = peft_block_product(&block) != 0
+                    if let panels { block.takePanels(panels.base, isCopying: isRounding && start == rows.lowerBound) }
+                    let isDone = (isRounding ? peft_half_block_product(&block) : peft_block_product(&block)) != 0
                     if !isDone { endWithoutMemory("the copy of a product's operand") }
                     if first + depth == k { epilogue?(tile) }
                 }
@@ -165,7 +171,9 @@ package enum BlockProduct {
     /// with a finished tile may have other bits in another one, so that the number of threads has no say.
     ///
     /// - Parameter unit: What the parts' columns are multiples of.
-    private static func cut(rows: Int, columns: Int, depth: Int, unit: Int) -> (rows: Int, columns: Int) {
+    private static func cut(
+        rows: Int, columns: Int, depth: Int, unit: Int, widest: Int
+    ) -> (rows: Int, columns: Int) {
         if Double(rows) * Double(columns) * Double(depth) < 0x1p17 { return (rows, columns) }
         let threads = TileGrid.enough
         let least = (rows + 1023) / 1024
@@ -183,7 +191,8 @@ package enum BlockProduct {
         return (best.rows, best.columns)
     }
 
-    /// A block of B of so many columns leaves room for one of A in the second level of cache.
+    /// A block of B of so many columns leaves room for one of A in the second level of cache; of half the bytes, of twice as
+    /// many.
     private static let widest = 192
     /// What copying B costs for each part, in rows, and reading A, in columns.
     private static let (copyingRows, readingColumns) = (30, 8)
@@ -214,8 +223,8 @@ extension BlockOperand {
 
 extension peft_block {
     /// Reads the right operand from panels of floats as high as the block is deep.
-    mutating func takePanels(_ panels: UnsafePointer<Float>) {
-        (b, b_stride, copies) = (UnsafeRawPointer(panels), 16 * depth, 0)
+    mutating func takePanels(_ panels: UnsafePointer<Float>, isCopying: Bool) {
+        (b, b_stride, copies) = (UnsafeRawPointer(panels), 16 * depth, isCopying ? 1 : 0)
         (b_format, b_layout) = (Int32(PEFT_FLOAT), Int32(PEFT_IN_PANELS))
     }
 }

@@ -134,10 +134,14 @@ func weightGradient(_ x: Tensor, _ dz: Tensor, _ weight: any BaseWeight, _ gradi
         tensor.shape == [left.columnCount, right.columnCount],
         "weightGradient: x \(x.shape), dz \(dz.shape) for a weight \(tensor.shape)")
     let (target, isFresh) = gradient.accumulator(shape: tensor.shape)
-    multiply(
-        Matrix(left.data, rows: left.columnCount, columns: left.rowCount, isTransposed: true),
-        Matrix(right.data, rows: right.rowCount, columns: right.columnCount), into: target.data,
-        stride: right.columnCount, alpha: 1, beta: isFresh ? 0 : 1)
+    let a = Matrix(left.data, rows: left.columnCount, columns: left.rowCount, isTransposed: true)
+    let b = Matrix(right.data, rows: right.rowCount, columns: right.columnCount)
+    if weight is RoundedWeight {
+        return BlockProduct.run(
+            a, BlockOperand(b), into: target.data, stride: right.columnCount, adding: !isFresh, isRounding: true,
+            epilogue: nil)
+    }
+    multiply(a, b, into: target.data, stride: right.columnCount, alpha: 1, beta: isFresh ? 0 : 1)
 }
 
 /// db = the sum of dz over the rows.

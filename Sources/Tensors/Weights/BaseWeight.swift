@@ -21,8 +21,14 @@ public protocol BaseWeight: AnyObject {
         _ dy: UnsafePointer<Float>, rows: Int, into dx: UnsafeMutablePointer<Float>, beta: Float)
 }
 
+/// A weight that our own kernels read as it is kept.
+protocol BlockOperandSource: BaseWeight {
+    /// W [outputs, inputs], or Wᵀ.
+    func operand(isTransposed: Bool) -> BlockOperand
+}
+
 /// A weight of 32-bit floats in the layout of its file, read where it lies.
-public final class DenseWeight: BaseWeight {
+public final class DenseWeight: BaseWeight, BlockOperandSource {
     /// [inputs, outputs] or [outputs, inputs].
     public var tensor: Tensor
     public let isInputByOutput: Bool
@@ -60,6 +66,8 @@ public final class DenseWeight: BaseWeight {
         }
         Tensors.multiply(dy, w, into: dx, stride: inputSize, alpha: 1, beta: beta, byRow: false)
     }
+
+    func operand(isTransposed: Bool) -> BlockOperand { BlockOperand(logical(isTransposed: isTransposed)) }
 
     /// W [outputs, inputs], or Wᵀ.
     private func logical(isTransposed: Bool) -> Matrix {

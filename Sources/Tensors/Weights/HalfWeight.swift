@@ -6,7 +6,7 @@ import Diagnostics
 /// once a product and gives the bits of the same weight kept as floats. One that is too large for that, such as an
 /// output layer over a vocabulary, is converted block by block by the threads that multiply with it, and our own kernels
 /// convert every weight so.
-public final class HalfWeight: BaseWeight {
+public final class HalfWeight: BaseWeight, BlockOperandSource {
     /// [inputs, outputs] or [outputs, inputs].
     public let tensor: HalfTensor
     public let isInputByOutput: Bool
@@ -21,8 +21,7 @@ public final class HalfWeight: BaseWeight {
     public var outputSize: Int { tensor.shape[isInputByOutput ? 1 : 0] }
     public var trainable: Tensor? { nil }
 
-    /// W [outputs, inputs], or Wᵀ.
-    private func operand(isTransposed: Bool) -> BlockOperand {
+    func operand(isTransposed: Bool) -> BlockOperand {
         BlockOperand(
             tensor.data, tensor.format, isTransposed != isInputByOutput ? .byColumns : .byRows,
             rows: isTransposed ? inputSize : outputSize, columns: isTransposed ? outputSize : inputSize,

@@ -6,7 +6,7 @@ import Diagnostics
 ///
 /// Element (o, i) lies at `o / 16 * (16 · inputs) + i * 16 + o % 16`, the last panel filled up with zeros. All results have
 /// the bits that they have with the tensor that was copied.
-public final class PackedWeight: BaseWeight {
+public final class PackedWeight: BaseWeight, BlockOperandSource {
     /// What was copied, [inputs, outputs] or [outputs, inputs].
     public let source: any StoredTensor
     public let isInputByOutput: Bool
@@ -62,9 +62,8 @@ public final class PackedWeight: BaseWeight {
         let (inputs, outputs) = (inputSize, outputSize)
         require(beta == 0 || beta == 1, "PackedWeight: β = \(beta)")
         BlockProduct.run(
-            Matrix(x, rows: rows, columns: inputs),
-            BlockOperand(panels.base, format, .inPanels, rows: inputs, columns: outputs, stride: 16 * inputs), into: y,
-            stride: outputs, adding: beta == 1, epilogue: epilogue)
+            Matrix(x, rows: rows, columns: inputs), operand(isTransposed: true), into: y, stride: outputs,
+            adding: beta == 1, epilogue: epilogue)
     }
 
     public func multiplyTransposed(
@@ -73,8 +72,14 @@ public final class PackedWeight: BaseWeight {
         let (inputs, outputs) = (inputSize, outputSize)
         require(beta == 0 || beta == 1, "PackedWeight: β = \(beta)")
         BlockProduct.run(
-            Matrix(dy, rows: rows, columns: outputs),
-            BlockOperand(panels.base, format, .acrossPanels, rows: outputs, columns: inputs, stride: 16 * inputs),
-            into: dx, stride: inputs, adding: beta == 1, epilogue: nil)
+            Matrix(dy, rows: rows, columns: outputs), operand(isTransposed: false), into: dx, stride: inputs,
+            adding: beta == 1, epilogue: nil)
+    }
+
+    func operand(isTransposed: Bool) -> BlockOperand {
+        let (inputs, outputs) = (inputSize, outputSize)
+        return BlockOperand(
+            panels.base, format, isTransposed ? .inPanels : .acrossPanels, rows: isTransposed ? inputs : outputs,
+            columns: isTransposed ? outputs : inputs, stride: 16 * inputs)
     }
 }

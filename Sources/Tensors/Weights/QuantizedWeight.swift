@@ -5,7 +5,7 @@ import Diagnostics
 ///
 /// While training, codes are multiplied by their scales as they are unpacked. Where `byRow`, products of codes in panels
 /// are summed chunk by chunk before the scale, for one row straight from the codes, and with the same bits for several.
-public final class QuantizedWeight: BaseWeight {
+public final class QuantizedWeight: BaseWeight, BlockOperandSource {
     public let tensor: QuantizedTensor
 
     public init(_ tensor: QuantizedTensor) { self.tensor = tensor }
@@ -14,6 +14,8 @@ public final class QuantizedWeight: BaseWeight {
     public var outputSize: Int { tensor.outputSize }
     public var isInputByOutput: Bool { tensor.isInputByOutput }
     public var trainable: Tensor? { nil }
+
+    func operand(isTransposed: Bool) -> BlockOperand { BlockOperand(tensor.codes, isTransposed: isTransposed) }
 
     public func multiply(
         _ x: UnsafePointer<Float>, rows: Int, into y: UnsafeMutablePointer<Float>, beta: Float,
@@ -24,7 +26,7 @@ public final class QuantizedWeight: BaseWeight {
             return multiplyByRow(x, rows: rows, into: y, adding: beta == 1, epilogue: epilogue)
         }
         BlockProduct.run(
-            Matrix(x, rows: rows, columns: inputSize), BlockOperand(tensor.codes, isTransposed: true), into: y,
+            Matrix(x, rows: rows, columns: inputSize), operand(isTransposed: true), into: y,
             stride: outputSize, adding: beta == 1, epilogue: epilogue)
     }
 
@@ -33,7 +35,7 @@ public final class QuantizedWeight: BaseWeight {
     ) {
         require(beta == 0 || beta == 1, "QuantizedWeight: β = \(beta)")
         BlockProduct.run(
-            Matrix(dy, rows: rows, columns: outputSize), BlockOperand(tensor.codes, isTransposed: false), into: dx,
+            Matrix(dy, rows: rows, columns: outputSize), operand(isTransposed: false), into: dx,
             stride: inputSize, adding: beta == 1, epilogue: nil)
     }
 
@@ -58,7 +60,7 @@ public final class QuantizedWeight: BaseWeight {
         }
         let height = TileGrid.share(rows, atMost: Self.rowsOfPart, multiple: 6)
         let across = (outputs + 63) / 64
-        let operand = BlockOperand(tensor.codes, isTransposed: true)
+        let operand = operand(isTransposed: true)
         WorkerPool.shared.run((rows + height - 1) / height * across) { index in
             let (row, panel) = (index / across * height, index % across)
             let columns = panel * 64..<min(outputs, panel * 64 + 64)
@@ -78,7 +80,7 @@ public final class QuantizedWeight: BaseWeight {
                         a: x + start * inputs + first, a_stride: inputs, a_by_columns: 0, b: values.base, b_stride: 0,
                         b_format: 0, b_layout: 0, c: sums.base, c_stride: 64, rows: count, columns: columns.count,
                         depth: depth, depth_after: 0, adds: 0, copies: 0)
-                    block.takePanels(values.base)
+                    block.takePanels(values.base, isCopying: false)
                     let isDone = peft_block_product(&block) != 0
                     if !isDone { endWithoutMemory("the copy of a product's operand") }
                     peft_add_scaled(

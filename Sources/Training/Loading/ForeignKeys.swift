@@ -136,16 +136,11 @@ public enum ForeignKeys {
 
     private static let precision: [ForeignKey] = [
         training(
-            "bf16",
-            .answer(
-                "leave it out: computing is in floats of 32 bits; a base in 16 bits stays so in memory, and model.load_in_4bit or load_in_8bit makes it smaller",
-                harmless: off + ["auto"])),
-        training(
             "fp16",
             .answer(
-                "leave it out: computing is in floats of 32 bits; a base in 16 bits stays so in memory, and model.load_in_4bit or load_in_8bit makes it smaller",
+                "leave it out, or give training.bf16: computing is in floats of 32 bits otherwise; a base in 16 bits stays so in memory, and model.load_in_4bit or load_in_8bit makes it smaller",
                 harmless: off + ["auto"])),
-        training("bf16_full_eval", .answer("leave it out: evaluation is in floats of 32 bits", harmless: off)),
+        training("bf16_full_eval", .answer("leave it out: evaluation computes as training does", harmless: off)),
         training("fp16_full_eval", .answer("leave it out: evaluation is in floats of 32 bits", harmless: off)),
         training("fp16_opt_level", .nothing(gpu)), training("half_precision_backend", .nothing(gpu)),
         training("tf32", .nothing(gpu)),
@@ -298,7 +293,8 @@ public enum ForeignKeys {
             ("warmup_ratio", "training.warmup_ratio"), ("optimizer", "training.optim"),
             ("weight_decay", "training.weight_decay"), ("logging_steps", "training.logging_steps"),
             ("save_steps", "training.save_steps"), ("eval_steps", "training.eval_steps"),
-            ("gradient_checkpointing", "training.gradient_checkpointing"), ("seed", "training.seed"),
+            ("gradient_checkpointing", "training.gradient_checkpointing"), ("bf16", "training.bf16"),
+            ("seed", "training.seed"),
             ("loraplus_lr_ratio", "training.loraplus_lr_ratio"),
             ("loraplus_lr_embedding", "training.loraplus_lr_embedding"),
         ].map { ForeignKey("", $0.0, .same(as: $0.1)) } + [
@@ -341,8 +337,6 @@ public enum ForeignKeys {
                 .answer(
                     "give data.validation_fraction, the part of the examples that is left for it, or files of their own: data.validation",
                     harmless: off)),
-            ForeignKey(
-                "", "bf16", .answer("leave it out: computing is in floats of 32 bits", harmless: off + ["auto"])),
             ForeignKey(
                 "", "fp16", .answer("leave it out: computing is in floats of 32 bits", harmless: off + ["auto"])),
             ForeignKey(

@@ -155,6 +155,8 @@ enum KeyDescriptions {
             "micro-batches of an optimizer step; the loss is the mean over all their target tokens",
         "training.gradient_checkpointing":
             "computes each block again on the way back instead of keeping what that needs: far less memory, about a quarter more time, the same result",
+        "training.bf16":
+            "products with weights take numbers rounded to 16 bits and add them up as 32-bit floats, where the processor multiplies such (AVX512-BF16), see products of 16 bits",
         "training.keep_hidden_states":
             "whether the hidden states below what trains are computed once and kept, see kept states",
         "training.hidden_states_memory":

@@ -2,6 +2,7 @@ import Datasets
 import Diagnostics
 import Host
 import JSONText
+import Layers
 import Synchronization
 import Tensors
 
@@ -15,10 +16,13 @@ struct RunFingerprints {
     var kernels: String?
 
     init(_ base: BaseModel, data: String?) {
+        let isRounding = base.model.modules.contains { module in
+            if case .linear(let layer) = module.kind { layer.roundsProducts } else { false }
+        }
         self.base = base.fingerprint
         tokenizer = base.tokenizer.map(TokenizerFingerprint.init)
         self.data = data
-        kernels = Processor.productKernels
+        kernels = Processor.productKernels + (isRounding ? ", of 16 bits" : "")
     }
 
     /// Reads those of a checkpoint's state; nothing where it has none.

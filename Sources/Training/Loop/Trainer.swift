@@ -73,6 +73,7 @@ public final class Trainer {
             headSeed: settings.seed, quantization: configuration.quantization, warn: observer.warned)
         if accepted.contains(.base) { base.otherBaseWarning = observer.warned }
         self.base = base
+        if settings.roundsProducts { base.model.roundProducts() }
         let labels = base.labels
         if labels != nil, configuration.task == .causalLM {
             throw Problem(

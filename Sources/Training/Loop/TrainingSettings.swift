@@ -1,5 +1,6 @@
 import Configuration
 import Diagnostics
+import Tensors
 
 /// The `training` section of a configuration, by the names of `transformers`' `TrainingArguments`.
 public struct TrainingSettings: Sendable, Hashable {
@@ -20,6 +21,8 @@ public struct TrainingSettings: Sendable, Hashable {
     public var accumulation: Int
     /// Whether blocks are computed again on the way back instead of keeping what that needs.
     public var isCheckpointing: Bool
+    /// Whether products with weights take numbers rounded to BF16, and add them up as 32-bit floats.
+    public var roundsProducts: Bool
     public var hiddenStates: HiddenStateSettings
     /// Whether what the records of a batch begin with in common is computed once.
     public var promptSharing: PromptSharing
@@ -77,6 +80,13 @@ public struct TrainingSettings: Sendable, Hashable {
         evaluationBatchSize = section.int("per_device_eval_batch_size", default: 8, in: 1...Self.largest)
         accumulation = section.int("gradient_accumulation_steps", default: 1, in: 1...Self.largest)
         isCheckpointing = section.bool("gradient_checkpointing", default: false)
+        roundsProducts = section.bool("bf16", default: false)
+        if roundsProducts, !Processor.hasBFloat16Products {
+            section.warn(
+                "has no effect: this processor doesn't multiply numbers of 16 bits (AVX512-BF16), so products are of 32 bits",
+                at: "bf16")
+            roundsProducts = false
+        }
         hiddenStates = HiddenStateSettings(section)
         promptSharing = section.choice("share_prompts", default: PromptSharing.auto)
         learningRate = section.double("learning_rate", dependentDefault: rate, in: 0...)

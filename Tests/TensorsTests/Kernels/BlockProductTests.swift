@@ -47,7 +47,8 @@ import Testing
 
     private static func product(
         _ test: Case, rows: Range<Int>? = nil, _ layout: BlockOperand.Layout, _ format: HalfFormat? = nil,
-        start: Float = .nan, adding: Bool = false, byColumns: Bool = false, epilogue: ((Tile) -> Void)? = nil
+        start: Float = .nan, adding: Bool = false, byColumns: Bool = false, isRounding: Bool = false,
+        epilogue: ((Tile) -> Void)? = nil
     ) -> [Float] {
         let rows = rows ?? 0..<test.rows
         let stride = test.columns + Case.gap
@@ -68,7 +69,8 @@ import Testing
                             stride: byColumns ? test.rows : test.depth, isTransposed: byColumns),
                         BlockOperand(
                             format == nil ? floats : halves, format, layout, rows: test.depth, columns: test.columns,
-                            stride: distance), into: c.data, stride: stride, adding: adding, epilogue: epilogue)
+                            stride: distance), into: c.data, stride: stride, adding: adding,
+                        isRounding: isRounding, epilogue: epilogue)
                 }
             }
         }
@@ -79,13 +81,16 @@ import Testing
     }
 
     /// c = a · b with the elements of `b` as a format has them.
-    private static func expected(_ test: Case, _ format: HalfFormat?, start: Double) -> [Double] {
-        let a = test.left.map(Double.init)
+    private static func expected(
+        _ test: Case, _ format: HalfFormat?, start: Double, isRounding: Bool = false
+    ) -> [Double] {
+        func taken(_ value: Float) -> Double { Double(isRounding ? Self.rounded(value) : value) }
+        let a = test.left.map(taken)
         let b: [Double] = test.right.map {
             switch format {
-            case nil: Double($0)
-            case .bfloat16: Double(Float(bitPattern: $0.bitPattern & 0xFFFF_0000))
-            case .float16: Double(Float16($0))
+            case nil: taken($0)
+            case .bfloat16: taken(Float(bitPattern: $0.bitPattern & 0xFFFF_0000))
+            case .float16: taken(Float(Float16($0)))
             }
         }
         var c = [Double](repeating: start, count: test.rows * test.columns)
@@ -117,6 +122,45 @@ import Testing
                 #expect(Self.product(test, layout, format) == first, "\(test), \(layout)")
                 #expect(Self.product(test, layout, format, byColumns: true) == first, "\(test), \(layout)")
             }
+        }
+    }
+
+    /// The nearest number of BF16, of two the even one.
+    private static func rounded(_ value: Float) -> Float {
+        let bits = value.bitPattern
+        return Float(bitPattern: (bits + 0x7FFF + (bits >> 16 & 1)) & 0xFFFF_0000)
+    }
+
+    private static let missing: Comment = "the processor doesn't multiply BF16"
+
+    @Test(
+        "take both sides rounded to BF16 where that is asked for, in every format",
+        .enabled(if: Processor.hasBFloat16Products, missing), arguments: cases.indices)
+    func roundedValues(index: Int) {
+        let test = Self.cases[index]
+        for format in [nil, HalfFormat.bfloat16, .float16] {
+            let found = Self.product(test, .byRows, format, start: 0.25, adding: true, isRounding: true)
+            let expected = Self.expected(test, format, start: 0.25, isRounding: true)
+            #expect(largestDifference(found.map(Double.init), expected) < 2e-6, "\(test)")
+        }
+    }
+
+    @Test(
+        "so rounded have the same bits from every layout, and for some rows those among all",
+        .enabled(if: Processor.hasBFloat16Products, missing), arguments: cases.indices)
+    func roundedLayouts(index: Int) {
+        let test = Self.cases[index]
+        for format in [nil, HalfFormat.bfloat16, .float16] {
+            let first = Self.product(test, .byRows, format, isRounding: true)
+            for layout in BlockOperand.Layout.allCases {
+                #expect(Self.product(test, layout, format, isRounding: true) == first, "\(test), \(layout)")
+                #expect(
+                    Self.product(test, layout, format, byColumns: true, isRounding: true) == first,
+                    "\(test), \(layout)")
+            }
+            let rows = test.rows / 2..<test.rows
+            let some = Self.product(test, rows: rows, .byRows, format, isRounding: true)
+            #expect(some == Array(first[rows.lowerBound * test.columns..<rows.upperBound * test.columns]), "\(test)")
         }
     }
 
@@ -163,5 +207,8 @@ import Testing
     func empty() {
         #expect(Self.product(Case(rows: 2, depth: 0, columns: 3), .byRows, start: 5) == [0, 0, 0, 0, 0, 0])
         #expect(Self.product(Case(rows: 0, depth: 3, columns: 3), .byRows).isEmpty)
+        guard Processor.hasBFloat16Products else { return }
+        let none = Self.product(Case(rows: 2, depth: 0, columns: 3), .byRows, start: 5, isRounding: true)
+        #expect(none == [0, 0, 0, 0, 0, 0])
     }
 }
