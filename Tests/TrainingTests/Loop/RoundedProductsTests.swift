@@ -60,8 +60,8 @@ import Training
         #expect(!configuration.training.roundsProducts)
         #expect(
             warnings == [
-                "warning: --set training.bf16: has no effect: this processor doesn't multiply numbers of 16 bits "
-                    + "(AVX512-BF16), so products are of 32 bits"
+                "--set training.bf16=true: warning: training.bf16: has no effect: this processor doesn't multiply numbers "
+                    + "of 16 bits (AVX512-BF16), so products are of 32 bits"
             ])
     }
 }
