@@ -220,7 +220,7 @@ def run_records():
     with tempfile.TemporaryDirectory() as scratch:
         trainer = Trainer(model=model, train_dataset=records, data_collator=pad, callbacks=[clock],
                           args=TrainingArguments(
-                              output_dir=scratch, use_cpu=True, max_steps=steps, learning_rate=2e-4,
+                              output_dir=scratch, use_cpu=True, bf16=arguments.autocast, max_steps=steps, learning_rate=2e-4,
                               weight_decay=0.01, per_device_train_batch_size=arguments.batch, report_to="none",
                               save_strategy="no", logging_strategy="no", disable_tqdm=True,
                               remove_unused_columns=False, train_sampling_strategy="sequential"))
