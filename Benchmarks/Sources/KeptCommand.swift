@@ -141,11 +141,4 @@ private final class StepWatch: TrainingObserver {
         seconds.append(last.duration(to: .now) / .seconds(1))
         last = .now
     }
-    func logged(_ metrics: StepMetrics) {}
-    func evaluating(step: Int, examples: Int, of total: Int) {}
-    func evaluated(_ metrics: EvaluationMetrics) {}
-    func saved(step: Int, folder: String) {}
-    func warned(_ problem: Problem) {}
-    func finished(_ summary: TrainingSummary) {}
-    func foundFinished(_ summary: TrainingSummary) {}
 }

@@ -99,12 +99,10 @@ struct PreparedWorkload {
             let dataset = try run.data.dataset(
                 paths: run.data.train, codec: base.codec(), lengthLimit: base.model.maximumLength)
             let isGrouped = workload != .records
-            let batches =
-                isGrouped
-                ? BatchSequence(
-                    dataset: dataset,
-                    EqualBatches(try PromptOrder(dataset, batchSize: size, seed: 1), size: size))
-                : BatchSequence(dataset: dataset, batchSize: size, shuffles: false, seed: 1)
+            let order: any ExampleOrder =
+                try isGrouped
+                ? PromptOrder(dataset, batchSize: size, seed: 1) : FileOrder(count: dataset.count)
+            let batches = BatchSequence(dataset: dataset, EqualBatches(order, size: size))
             let model = base.model
             batch = {
                 model.batch(

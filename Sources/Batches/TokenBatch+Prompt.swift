@@ -26,8 +26,8 @@ extension TokenBatch {
             result.labels += labels[own]
             result.offsets.append(result.tokens.count)
         }
+        result.connect(parents)
         result.values = values
-        result.parents = parents
         result.wholeLength = wholeLength
         return (result, rows)
     }

@@ -27,6 +27,7 @@ extension TokenBatch {
         positions.removeAll(keepingCapacity: true)
         labels.removeAll(keepingCapacity: true)
         offsets = [0]
+        var connected: [Int?] = []
         func add(_ rows: Range<Int>, of example: Int, behind parent: Int?, count: Int) {
             let start = whole.offsets[example]
             let own = start + rows.lowerBound..<start + rows.upperBound
@@ -35,7 +36,7 @@ extension TokenBatch {
             labels += whole.labels[own]
             counts += repeatElement(count, count: own.count)
             offsets.append(tokens.count)
-            parents.append(parent)
+            connected.append(parent)
         }
         for segment in shared.segments {
             add(segment.rows, of: segment.example, behind: segment.parent, count: segment.count)
@@ -44,6 +45,7 @@ extension TokenBatch {
             let start = parent.map { shared.segments[$0].rows.upperBound } ?? 0
             add(start..<whole.offsets[example + 1] - whole.offsets[example], of: example, behind: parent, count: 1)
         }
+        connect(connected)
         savedCount = whole.rowCount - rowCount
     }
 }

@@ -30,7 +30,10 @@ public struct TokenBatch: Sendable, Hashable {
     public var source: SourceRows?
     /// For each sequence the one before it that it goes on from, whose rows it has in front of its own, and so on; empty
     /// where each stands alone, [sequences].
-    public var parents: [Int?] = []
+    public private(set) var parents: [Int?] = []
+    /// For each sequence those that it goes on from, the first one first, and itself; nil where each stands alone. Every
+    /// block of a model reads them.
+    public private(set) var chains: [[Int]]?
     /// For each row how many sequences have it, and what it must predict; empty where each is that of one, [rows].
     public var counts: [Int] = []
     /// How many more rows there would be if each sequence had all of its rows itself.
@@ -72,11 +75,15 @@ public struct TokenBatch: Sendable, Hashable {
         return zip(labels, counts).reduce(0) { $0 + ($1.0 == Self.ignored ? 0 : $1.1) }
     }
 
-    /// For each sequence those that it goes on from, the first one first, and itself; nil where each stands alone.
-    public var chains: [[Int]]? {
-        if parents.isEmpty { return nil }
+    /// Makes each sequence go on from its parent.
+    mutating func connect(_ parents: [Int?]) {
+        self.parents = parents
+        if parents.isEmpty {
+            chains = nil
+            return
+        }
         require(parents.count == sequenceCount, "TokenBatch: \(parents.count) parents of \(sequenceCount) sequences")
-        return parents.indices.reduce(into: [[Int]]()) { chains, sequence in
+        chains = parents.indices.reduce(into: [[Int]]()) { chains, sequence in
             let parent = parents[sequence]
             require(
                 parent.map { $0 >= 0 && $0 < sequence } ?? true,

@@ -202,7 +202,8 @@ extension ConfigSection {
                 }
                 return .failure(Mismatch(message: message, node: node))
             }
-            guard value.isFinite else {
+            // Numbers are computed with in 32 bits, in which a larger one is infinite.
+            guard Float(value).isFinite else {
                 return .failure(Mismatch(message: "the number \(text) is out of range", node: node))
             }
             return limited(value, limit, node)

@@ -26,16 +26,6 @@ public struct ForeignKey: Sendable, Hashable {
     /// The section's path and the key, joined by a point.
     public var path: String { section.isEmpty ? key : "\(section).\(key)" }
 
-    /// What is said of it, as in the documentation.
-    public var explanation: String {
-        switch meaning {
-        case .same(let path): "another name for `\(path)`"
-        case .nothing(let reason): "changes nothing: \(reason)"
-        case .answer(let text, let harmless):
-            harmless.isEmpty ? text : "\(text) (accepted: \(harmless.joined(separator: ", ")))"
-        }
-    }
-
     public func matches(_ name: String) -> Bool {
         key.hasSuffix("*") ? name.hasPrefix(key.dropLast()) : name == key
     }

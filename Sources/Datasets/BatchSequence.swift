@@ -20,13 +20,6 @@ public final class BatchSequence: Sendable {
         latest = Mutex(nil)
     }
 
-    /// Batches of `batchSize` examples in the order of the files, or shuffled by the seed and the epoch.
-    public convenience init(dataset: Dataset, batchSize: Int, shuffles: Bool, seed: UInt64) {
-        let order: any ExampleOrder =
-            shuffles ? RandomOrder(count: dataset.count, seed: seed) : FileOrder(count: dataset.count)
-        self.init(dataset: dataset, EqualBatches(order, size: batchSize))
-    }
-
     /// The number of batches of an epoch.
     public let count: Int
     /// The examples of a batch, on average where they have not all as many.

@@ -118,8 +118,10 @@ struct TrainCommand: RankedCommand {
                 configuration, existing, accepting: accepted, ranks: ranks, observer: display)
         }
         if dryRun {
-            let (plan, samples) = (trainer.plan(), try trainer.samples(json ? 8 : 2))
+            let samples = try trainer.samples(json ? 8 : 2)
             let forecast = try trainer.forecast()
+            // Only now it is known whether prompts are shared.
+            let plan = trainer.plan()
             display.show(plan, forecast)
             if json {
                 Console.line(Self.json(plan, forecast, samples).text(.indented))

@@ -11,7 +11,8 @@ struct VerifyCommand: ParsableCommand {
         discussion: """
             Steps are repeated from a checkpoint, or from the beginning, up to the newest checkpoint, whose numbers must \
             then be those that come out, as must the losses in metrics.jsonl on the way. Where they aren't, what is known to \
-            be different is told: the base model, the tokenizer, the data, settings, the kernels of the processor. Nothing in \
+            be different is told: the base model, the tokenizer, the data, settings, the kernels of the processor. A run \
+            without checkpoints is repeated from its beginning, and compared with its losses and its result. Nothing in \
             the run's folder is changed. The status is 0 for the same bits and 65 for others.
 
             EXAMPLES:

@@ -79,6 +79,28 @@ import Testing
         #expect(try checkpoints().count <= 2)
     }
 
+    @Test("is saved and kept each time where save_strategy is best, and a run that is resumed goes on so")
+    func saved() throws {
+        let best = ["training.save_strategy=best", "training.save_steps=null"]
+        let outcome = try train(best)
+        #expect(outcome.status == 0, "\(outcome.errors)")
+        var (least, steps) = (Double.infinity, [String]())
+        for (step, loss) in try evaluations() where loss < least { (least, steps) = (loss, steps + ["step-\(step)"]) }
+        #expect(try steps.count > 1 && Set(checkpoints()) == Set(steps))
+        // Delivered is the last model, as transformers does it.
+        #expect(try (adapter("run") == adapter("run/checkpoints/\(steps.last ?? "")")) == (steps.last == "step-12"))
+        let last = try adapter("run")
+        try FileManager.default.removeItem(atPath: folder.path + "/run/adapter_model.safetensors")
+        try FileManager.default.removeItem(atPath: folder.path + "/run/adapter_config.json")
+        let resumed = try train(best, into: "run", ["--resume"])
+        #expect(resumed.status == 0, "\(resumed.errors)")
+        #expect(try adapter("run") == last && Set(checkpoints()) == Set(steps))
+        let limited = try train(best + ["training.save_total_limit=1", "training.load_best_model_at_end=true"], into: "one")
+        #expect(limited.status == 0, "\(limited.errors)")
+        #expect(try checkpoints("one") == [steps.last ?? ""])
+        #expect(try adapter("one") == adapter("one/checkpoints/\(steps.last ?? "")"))
+    }
+
     @Test("ends a run when it was the best for so many evaluations, and a resumed one at the same step")
     func patience() throws {
         let settings = ["training.early_stopping_patience=2", "training.early_stopping_threshold=0.001"]
@@ -127,6 +149,10 @@ import Testing
             (
                 ["training.early_stopping_patience=2", "training.eval_strategy=no"],
                 "training.early_stopping_patience: needs evaluations, and with eval_strategy: no there are none\n"
+            ),
+            (
+                ["training.save_strategy=best", "training.save_steps=null", "data.validation=null"],
+                "training.save_strategy: needs data to evaluate on: give data.validation or data.validation_fraction\n"
             ),
             (
                 ["training.metric_for_best_model=accuracy"],

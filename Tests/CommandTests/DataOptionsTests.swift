@@ -95,6 +95,25 @@ import Testing
         #expect(try adapter("four") == adapter("three"))
     }
 
+    @Test("leaves out a part that nothing is evaluated on either, and warns of it")
+    func unusedFraction() throws {
+        let outcome = try train([
+            "data.train=\(folder.path)/parts/*.jsonl", "data.validation=null", "data.validation_fraction=0.2",
+            "training.eval_strategy=no", "training.max_steps=1",
+        ])
+        #expect(outcome.status == 0, "\(outcome.errors)")
+        #expect(
+            outcome.errors.contains(
+                "--set data.validation_fraction=0.2: warning: data.validation_fraction: takes 3 of 15 examples from what is "
+                    + "learned, and with training.eval_strategy: no nothing is evaluated on them: leave validation_fraction "
+                    + "out to learn from all, or eval_strategy to evaluate\n"), "\(outcome.errors)")
+        #expect(
+            outcome.errors.contains(
+                "\nvalidation_fraction 0.2: 3 records of data.train, drawn by the seed, are neither learned nor evaluated on; "
+                    + "validation_records.jsonl names them\n"))
+        #expect(try folder.text("run/validation_records.jsonl").split(separator: "\n").count == 3)
+    }
+
     @Test("leaves out a part to be evaluated on, and says which records these are")
     func fraction() throws {
         let changes = [
@@ -218,6 +237,16 @@ import Testing
                     "data.train=\(parts)/part-2.jsonl",
                 ], 65,
                 "\(parts)/part-2.jsonl:7:1: error: has 9 tokens, more than the 6 of a batch (training.train_batch_tokens)\n"
+            ),
+            (
+                ["training.train_sampling_strategy=random", "data.shuffle=false"], 65,
+                "--set training.train_sampling_strategy=random: error: training.train_sampling_strategy: random draws the "
+                    + "order of the records, and data.shuffle: false keeps it: give one of them\n"
+            ),
+            (
+                ["training.group_by_length=true", "data.shuffle=false"], 65,
+                "--set training.group_by_length=true: error: training.group_by_length: group_by_length draws the order of "
+                    + "the records, and data.shuffle: false keeps it: give one of them\n"
             ),
             (
                 ["training.train_sampling_strategy=sequential", "training.group_by_length=true"], 65,

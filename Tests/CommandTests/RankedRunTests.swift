@@ -46,6 +46,14 @@ struct RankedRunTests {
         ((try? FileManager.default.contentsOfDirectory(atPath: "\(folder.path)/\(path)")) ?? []).sorted()
     }
 
+    /// Makes a run that has far more steps one of so many, as if it had begun so.
+    private func end(_ output: String, after steps: Int) throws {
+        let name = "\(output)/training_config.yaml"
+        let text = try folder.text(name)
+        try #require(text.contains("max_steps: 100000000\n"))
+        try folder.write(text.replacing("max_steps: 100000000\n", with: "max_steps: \(steps)\n"), to: name)
+    }
+
     @Test("need an implementation of MPI, and this machine has one for the tests")
     func installed() { #expect(!MPI.installed.isEmpty, "install openmpi-bin and mpich") }
 
@@ -93,13 +101,14 @@ struct RankedRunTests {
         arguments: MPI.installed)
     func stopped(mpi: MPI) throws {
         let settings = [
-            "training.max_steps=1500", "peft.lora_dropout=0.1", "training.save_steps=5000", "training.eval_steps=500",
+            "peft.lora_dropout=0.1", "training.save_steps=1000000", "training.eval_steps=1000000",
+            "training.lr_scheduler_type=constant",
         ]
-        #expect(try mpi.run(2, arguments("whole", batch: 2, settings)).status == 0)
+        // More steps than can be taken before the signal comes, however fast they are.
+        let endless = settings + ["training.max_steps=100000000"]
         for (number, signal) in [SIGUSR1, SIGTERM].enumerated() {
             let output = "stopped-\(number)"
-            let own = arguments(output, batch: 2, settings)
-            let tool = try mpi.start(2, own)
+            let tool = try mpi.start(2, arguments(output, batch: 2, endless))
             var processes: [Int: pid_t] = [:]
             while processes.count < 2, !tool.hasEnded {
                 processes = ranks(of: "training.output_dir=\(folder.path)/\(output)")
@@ -115,7 +124,12 @@ struct RankedRunTests {
             let outcome = try tool.outcome()
             #expect(outcome.status == 130, "\(outcome.errors)")
             #expect(outcome.errors.contains("\ngo on with the same command and --resume\n"))
-            #expect(names("\(output)/checkpoints").count == 1)
+            let checkpoints = names("\(output)/checkpoints")
+            #expect(checkpoints.count == 1)
+            let step = try #require(checkpoints.first.flatMap { Int($0.dropFirst("step-".count)) })
+            let longer = settings + ["training.max_steps=\(step + 20)"]
+            let own = arguments(output, batch: 2, longer)
+            try end(output, after: step + 20)
             #expect(!names(output).contains("adapter_model.safetensors"))
             let other = try mpi.run(3, own + ["--resume"])
             #expect(other.status == 65)
@@ -125,8 +139,41 @@ struct RankedRunTests {
                         + "as many, give --overwrite to begin anew, or begin another run from there with peft.init_from: "
                 ))
             #expect(try mpi.run(2, own + ["--resume"]).status == 0)
-            #expect(try weights(output) == weights("whole"))
+            #expect(try mpi.run(2, arguments("whole-\(number)", batch: 2, longer)).status == 0)
+            #expect(try weights(output) == weights("whole-\(number)"))
         }
+    }
+
+    @Test("go on alike from an evaluation of which the log alone tells, as where they were killed behind it")
+    func evaluation() throws {
+        let mpi = try #require(MPI.installed.first)
+        let settings = [
+            "training.lr_scheduler_type=constant", "training.eval_steps=1", "training.save_steps=1000000",
+            "training.load_best_model_at_end=true",
+        ]
+        func own(_ steps: Int) -> [String] { arguments("told", batch: 2, settings + ["training.max_steps=\(steps)"]) }
+        var step = 0
+        // Stopped while they evaluate, but for a moment behind each evaluation.
+        for _ in 0..<5 where step == 0 {
+            let tool = try mpi.start(2, own(100_000_000) + ["--overwrite"])
+            while try !tool.errorsSoFar().contains("\nstep 5/"), !tool.hasEnded { usleep(1000) }
+            tool.send(SIGUSR1)
+            #expect(try tool.outcome().status == 130)
+            let newest = names("told/checkpoints").compactMap { Int($0.dropFirst("step-".count)) }.max() ?? 0
+            let isTold = try folder.text("told/metrics.jsonl").split(separator: "\n").contains { line in
+                let node = try JSONNode.parse(String(line))
+                return try node.integer("step") == newest && node.optionalNumber("eval_loss") != nil
+            }
+            if !isTold { step = newest }
+        }
+        try #require(step > 0)
+        let line = #"{"step":\#(step),"epoch":1,"eval_loss":0.0001,"eval_tokens":1,"elapsed_seconds":1}"#
+        try folder.write(folder.text("told/metrics.jsonl") + line + "\n", to: "told/metrics.jsonl")
+        try end("told", after: step + 3)
+        let resumed = try mpi.run(2, own(step + 3) + ["--resume"])
+        #expect(resumed.status == 0, "\(resumed.errors)")
+        #expect(
+            resumed.errors.contains("\nthe best model is that of step \(step), eval_loss 0.0001, which is delivered\n"))
     }
 
     @Test("all end where one is killed, with nothing half-written", arguments: MPI.installed)
@@ -164,6 +211,22 @@ struct RankedRunTests {
             2, arguments("d", batch: 2, ["training.learning_rate=1e30", "training.lr_scheduler_type=constant"]))
         #expect(diverged.status == 65)
         #expect(diverged.errors.components(separatedBy: "error: the loss or a gradient of step").count == 2)
+    }
+
+    @Test("fill batches with tokens where each of them has room for the longest record", arguments: MPI.installed)
+    func tokens(mpi: MPI) throws {
+        func train(_ tokens: Int) throws -> Outcome {
+            let settings = ["training.per_device_train_batch_size=null", "training.train_batch_tokens=\(tokens)"]
+            return try mpi.run(2, arguments("tokens-\(tokens)", batch: 2, settings))
+        }
+        // Only two of them together have room for it.
+        let outcome = try train(7)
+        #expect(outcome.status == 65)
+        #expect(
+            outcome.errors.contains(
+                "\(folder.path)/data.jsonl:4:1: error: has 8 tokens, more than the 7 of a batch "
+                    + "(training.train_batch_tokens) that each of the 2 processes may have\n"), "\(outcome.errors)")
+        #expect(try train(8).status == 0)
     }
 
     @Test("don't carry out what is the work of one", arguments: MPI.installed)

@@ -334,3 +334,15 @@ private func kindsAndText(_ node: ConfigNode) -> (kinds: Set<String>, text: Stri
         if let expected { #expect(found == expected) } else { #expect(found.contains("unknown key")) }
     }
 }
+
+extension ForeignKey {
+    /// What is said of it, as in the documentation.
+    fileprivate var explanation: String {
+        switch meaning {
+        case .same(let path): "another name for `\(path)`"
+        case .nothing(let reason): "changes nothing: \(reason)"
+        case .answer(let text, let harmless):
+            harmless.isEmpty ? text : "\(text) (accepted: \(harmless.joined(separator: ", ")))"
+        }
+    }
+}

@@ -71,11 +71,44 @@ import Testing
 
                 """)
         try FileManager.default.removeItem(atPath: place + "/checkpoints")
+        try folder.write("", to: "run/metrics.jsonl")
         let missing = try verify()
         #expect(missing.status == 65)
         #expect(
-            missing.errors
-                == "\(place): error: holds no checkpoint to repeat steps up to: a run keeps some with training.save_steps\n"
+            missing.errors == """
+                \(place): error: holds neither a checkpoint nor, in metrics.jsonl, the loss of a step, with which repeated ones \
+                could be compared: a run keeps checkpoints with training.save_steps
+
+                """)
+    }
+
+    private static let unverified =
+        "\n  not verified: the optimizer's state, and whether the data are what they were: only checkpoints tell, and the run "
+        + "has none"
+
+    @Test("repeats a run without checkpoints from its beginning, and says what can't be compared")
+    func withoutCheckpoints() throws {
+        try FileManager.default.removeItem(atPath: place + "/checkpoints")
+        let whole = try verify()
+        #expect(whole.status == 0, "\(whole.errors)")
+        #expect(
+            whole.output
+                == "\(place): from the beginning to step 6 the same bits: 4 tensors and 3 logged losses\(Self.unverified)\n")
+        let part = try verify("--steps", "5")
+        #expect(
+            part.output
+                == "\(place): from the beginning to step 5 the same bits: 0 tensors and 2 logged losses\(Self.unverified)"
+                + "\n  not verified: the result: it is that of step 6\n")
+        let json = try JSONNode.parse(verify("--steps", "5", "--json").output)
+        #expect(try json.boolean("same") && json.array("unverified").count == 2)
+        let records = try folder.text("data.jsonl")
+        try folder.write(records.replacing("\"a\": \"0", with: "\"a\": \"7"), to: "data.jsonl")
+        let other = try verify()
+        #expect(other.status == 65)
+        #expect(
+            other.output.hasPrefix("\(place): from the beginning to step 6 not the same bits, of 4 tensors and 3 logged losses")
         )
+        #expect(other.output.contains("\n  step 2: loss was ") && other.output.contains("lora_B.weight: "))
+        #expect(other.output.hasSuffix(Self.unverified + "\n"))
     }
 }

@@ -52,7 +52,7 @@ import Testing
 
     @Test("has the labels that transformers shifts itself")
     func labels() throws {
-        let batches = BatchSequence(dataset: dataset, batchSize: 1, shuffles: false, seed: 0)
+        let batches = BatchSequence(dataset: dataset, EqualBatches(FileOrder(count: dataset.count), size: 1))
         for (index, node) in try reference.expected.array("completion").enumerated() {
             let labels = try node.array("labels").map { Int32(try $0.asInteger()) }
             let expected = labels.dropFirst().map { $0 == -100 ? TokenBatch.ignored : $0 }
@@ -62,7 +62,7 @@ import Testing
 
     @Test("keeps the last partial batch and the order of the file where it isn't shuffled")
     func fileOrder() throws {
-        let batches = BatchSequence(dataset: dataset, batchSize: 3, shuffles: false, seed: 1)
+        let batches = BatchSequence(dataset: dataset, EqualBatches(FileOrder(count: dataset.count), size: 3))
         #expect(batches.count == 3)
         let examples = try reference.examples("completion")
         #expect(try batches.examples(epoch: 4, index: 2) == Array(examples[6...]))
@@ -71,7 +71,8 @@ import Testing
 
     @Test("visits every example once an epoch, in another order each, the same from any start")
     func shuffled() throws {
-        let batches = BatchSequence(dataset: dataset, batchSize: 3, shuffles: true, seed: 42)
+        let batches = BatchSequence(
+            dataset: dataset, EqualBatches(RandomOrder(count: dataset.count, seed: 42), size: 3))
         let epochs = (0..<3).map { epoch in (0..<3).flatMap { batches.indices(epoch: epoch, index: $0) } }
         for epoch in epochs { #expect(epoch.sorted() == Array(0..<8)) }
         #expect(Set(epochs).count == 3)
@@ -79,7 +80,7 @@ import Testing
         let resumed = BatchSequence(
             dataset: try Dataset(
                 paths: [reference.path("records.jsonl")], encoder: reference.encoder(reference.completion)),
-            batchSize: 3, shuffles: true, seed: 42)
+            EqualBatches(RandomOrder(count: 8, seed: 42), size: 3))
         #expect(try resumed.examples(epoch: 1, index: 2) == all[5])
         #expect(try resumed.examples(epoch: 2, index: 0) == all[6])
     }

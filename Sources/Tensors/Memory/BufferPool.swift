@@ -35,38 +35,36 @@ package final class BufferPool: Sendable {
     package func take(bytes: Int) -> UnsafeMutableRawPointer {
         require(bytes >= 0, "BufferPool: \(bytes) bytes")
         if bytes > Self.largest { endWithoutMemory("\(bytes) bytes for a tensor") }
-        let capacity = Self.capacity(bytes: bytes)
-        let buffer = takeUntraced(capacity: capacity)
-        let address = UInt(bitPattern: buffer)
-        state.withLock { state in
-            if state.trace != nil { state.trace?.take(address, bytes: bytes) }
-        }
+        let (kept, isTraced) = takeKept(capacity: Self.capacity(bytes: bytes))
+        let buffer = kept.flatMap { UnsafeMutableRawPointer(bitPattern: $0) } ?? Self.allocate(Self.capacity(bytes: bytes))
+        if isTraced { state.withLock { $0.trace?.take(UInt(bitPattern: buffer), bytes: bytes) } }
         return buffer
     }
 
-    private func takeUntraced(capacity: Int) -> UnsafeMutableRawPointer {
-        let kept: UInt? = state.withLock { state in
+    /// An unused buffer, where one serves, and whether what is taken is traced.
+    private func takeKept(capacity: Int) -> (UInt?, isTraced: Bool) {
+        state.withLock { state in
+            let isTraced = state.trace != nil
             state.liveBytes += capacity
             state.peakLiveBytes = max(state.peakLiveBytes, state.liveBytes)
-            if let buffer = state.unused.take(capacity) { return buffer }
+            if let buffer = state.unused.take(capacity) { return (buffer, isTraced) }
             var limit = state.peakLiveBytes - state.liveBytes
             if capacity >= Self.mappingThreshold {
                 // Pages that are there already need no clearing by the kernel.
                 if state.unused.bytes > limit,
                     let buffer = state.unused.takePart(capacity, leaving: Self.mappingThreshold)
                 {
-                    return buffer
+                    return (buffer, isTraced)
                 }
             } else {
                 // A large buffer isn't given up for less than a megabyte of small ones.
-                limit += Self.mappingThreshold
+                limit += Self.slack
             }
             while state.unused.bytes > limit, let buffer = state.unused.remove(state.unused.bytes - limit) {
                 Self.release(buffer.address, buffer.size)
             }
-            return nil
+            return (nil, isTraced)
         }
-        return kept.flatMap { UnsafeMutableRawPointer(bitPattern: $0) } ?? Self.allocate(capacity)
     }
 
     package func giveBack(_ buffer: UnsafeMutableRawPointer, bytes: Int) {
@@ -107,8 +105,11 @@ package final class BufferPool: Sendable {
         }
     }
 
-    /// From this size on memory comes from the kernel page by page, so that giving it back really does.
-    private static let mappingThreshold = 1 << 20
+    /// From this size on memory comes from the kernel page by page, so that giving it back really does: in the heap, holes
+    /// between others that stay would keep it.
+    private static let mappingThreshold = 1 << 17
+    /// How much of smaller buffers may wait beyond what was ever needed.
+    private static let slack = 1 << 20
 
     /// More than any processor can address, and far from where the sums of sizes here would overflow.
     static let largest = 1 << 57

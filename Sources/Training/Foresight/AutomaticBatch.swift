@@ -24,9 +24,7 @@ struct AutomaticBatch {
         let budget = settings.memoryLimit ?? free ?? .max
         let source = settings.memoryLimit == nil ? "that are free" : "that training.memory_limit allows"
         let dataset = trial.batches.dataset
-        let step = max(1, dataset.count / 256)
-        let sample = try stride(from: 0, to: dataset.count, by: step).map { try dataset.example($0) }
-        let least = trial.trainableBytes + trial.optimizer.state.byteCount + ProcessMemory.residentBytes
+        let memory = MemoryForecast(trial)
         func tooMuch(_ bytes: Int) -> Problems {
             Problems([
                 trial.configuration.trainingSection.problem(
@@ -35,18 +33,14 @@ struct AutomaticBatch {
                         + "method that trains less need less", at: "per_device_train_batch_size")
             ])
         }
-        if least > budget { throw tooMuch(least) }
-        try trial.decideSharing()
-        let probe = MemoryProbe(trial)
-        let kept = trial.hiddenStatePlan?.ordinaryBytes ?? 0
-        let finding = probe.find(sample, isScalable: true, trains: true)
+        if memory.least > budget { throw tooMuch(memory.least) }
         func peak(_ size: Int) throws -> Int {
             var configuration = trial.configuration
             configuration.setBatchSize(size)
             let batches = BatchSequence(dataset: dataset, try configuration.batchPlan(for: dataset, rankCount: 1))
             let shapes = try RunShapes(
                 batches, steps: settings.stepCount(batches: batches.count), accumulation: settings.accumulation)
-            return kept + finding.peak(probe.shape(try probe.largest(shapes, of: batches), trains: true))
+            return try memory.peak(shapes, of: batches)
         }
         var low = 1
         var known = try peak(low)
@@ -110,17 +104,4 @@ extension Trainer {
             Trainer(configuration, accepting: accepted, ranks: nil, observer: SilentObserver()))
         return (found.size, found.note)
     }
-}
-
-/// Is told what the run will be told again.
-private final class SilentObserver: TrainingObserver {
-    func started(_ plan: TrainingPlan) {}
-    func progressed(step: Int, of total: Int, loss: Double, tokensPerSecond: Double, secondsLeft: Double) {}
-    func logged(_ metrics: StepMetrics) {}
-    func evaluating(step: Int, examples: Int, of total: Int) {}
-    func evaluated(_ metrics: EvaluationMetrics) {}
-    func saved(step: Int, folder: String) {}
-    func warned(_ problem: Problem) {}
-    func finished(_ summary: TrainingSummary) {}
-    func foundFinished(_ summary: TrainingSummary) {}
 }

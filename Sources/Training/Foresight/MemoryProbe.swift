@@ -8,10 +8,25 @@ import Tensors
 /// Finds out what a run takes in memory, by passes of small batches forward and back, without a step: nothing is learned.
 struct MemoryProbe {
     private let trainer: Trainer
-    /// Rows of a batch that is itself tried.
-    private static let fewRows = 1024
+    /// Rows up to which a batch is itself tried.
+    static let fewRows = 1024
     /// Rows of the smaller of two batches that tell of larger ones: enough for products to go as they do in those.
     private static let trialRows = 400
+
+    /// What a pass is for.
+    enum Purpose {
+        /// - Parameters:
+        ///   - isShared: Whether what examples begin with in common is computed once.
+        ///   - accumulates: Whether gradients of other micro-batches of the step are there already.
+        case training(isShared: Bool, accumulates: Bool)
+        case evaluation(isShared: Bool)
+
+        var isShared: Bool {
+            switch self {
+            case .training(let isShared, _), .evaluation(let isShared): isShared
+            }
+        }
+    }
 
     /// What was found.
     struct Finding {
@@ -31,61 +46,46 @@ struct MemoryProbe {
 
     init(_ trainer: Trainer) { self.trainer = trainer }
 
-    /// - Parameters:
-    ///   - examples: Of the largest batch.
-    ///   - isScalable: Whether larger batches will be asked for; otherwise a small one is tried as it is.
-    ///   - trains: Whether the pass goes back too.
-    func find(_ examples: [Example], isScalable: Bool, trains: Bool) -> Finding {
-        let whole = shape(examples, trains: trains)
-        if whole.tokens <= Self.fewRows, !isScalable {
-            let (before, trace) = self.trace(batch(examples, trains), trains)
-            return finding(
-                StepMemory(
-                    before: before, .init(units: 1, labels: whole.labels, trace: trace), nil,
-                    vocabulary: trainer.base.model.head.base.outputSize), unit: whole)
-        }
+    /// Tries a small batch as it is.
+    func tried(_ examples: [Example], _ purpose: Purpose) -> Finding {
+        let batch = batch(examples, isShared: purpose.isShared)
+        let shape = BatchShape(examples, as: batch)
+        let (before, trace) = trace(batch, purpose)
+        return finding(
+            StepMemory(before: before, .init(units: 1, labels: shape.labels, trace: trace), nil, vocabulary: vocabulary),
+            unit: shape)
+    }
+
+    /// Tries two small batches of what is most like the average of some examples, which tell of batches of any size.
+    func scalable(_ examples: [Example], _ purpose: Purpose) -> Finding {
         let unit = typical(of: examples, BatchShape(examples)).shortened(to: Self.fewRows / 2)
         let shape = BatchShape([unit])
         let count = max(1, (Self.trialRows + shape.tokens - 1) / shape.tokens)
         func observation(_ units: Int) -> (Int, StepMemory.Observation) {
-            let (before, trace) = self.trace(
-                trainer.base.model.batch(Array(repeating: unit, count: units)), trains)
+            let (before, trace) = trace(batch(Array(repeating: unit, count: units), isShared: false), purpose)
             return (before, .init(units: units, labels: units * shape.labels, trace: trace))
         }
         let (_, first) = observation(count)
         let (before, second) = observation(2 * count)
-        return finding(
-            StepMemory(
-                before: before, first, second, vocabulary: trainer.base.model.head.base.outputSize), unit: shape)
+        return finding(StepMemory(before: before, first, second, vocabulary: vocabulary), unit: shape)
     }
 
-    /// What the run computes of these examples in a pass.
-    func shape(_ examples: [Example], trains: Bool) -> BatchShape {
-        BatchShape(examples, as: batch(examples, trains))
+    /// What is computed of these examples in a pass.
+    func shape(_ examples: [Example], isShared: Bool) -> BatchShape {
+        BatchShape(examples, as: batch(examples, isShared: isShared))
     }
 
-    /// The batch of which most is computed, among those with the most tokens.
-    func largest(_ shapes: RunShapes, of batches: BatchSequence) throws -> [Example] {
-        var (found, most) = ([Example](), -1)
-        for place in shapes.largest {
-            let examples = try batches.examples(epoch: place.epoch, index: place.index)
-            let tokens = shape(examples, trains: true).tokens
-            if tokens > most { (found, most) = (examples, tokens) }
-        }
-        return found
-    }
+    private var vocabulary: Int { trainer.base.model.head.base.outputSize }
 
-    private func batch(_ examples: [Example], _ trains: Bool) -> TokenBatch {
-        trainer.base.model.batch(
-            examples, sharingPrompts: trains ? trainer.sharing.isShared : trainer.settings.sharesInEvaluation)
+    private func batch(_ examples: [Example], isShared: Bool) -> TokenBatch {
+        trainer.base.model.batch(examples, sharingPrompts: isShared)
     }
 
     private func finding(_ memory: StepMemory, unit: BatchShape) -> Finding {
         let pool = BufferPool.shared
         return Finding(
             processBytes: max(0, ProcessMemory.residentBytes - pool.liveBytes - pool.unusedBytes),
-            stateBytes: trainer.optimizer.state.byteCount,
-            memory: memory, unit: unit)
+            stateBytes: trainer.residentStateBytes, memory: memory, unit: unit)
     }
 
     /// The example that is most like the batch's average.
@@ -99,9 +99,9 @@ struct MemoryProbe {
     }
 
     /// What one pass takes beyond what tensors have before it.
-    private func trace(_ batch: TokenBatch, _ trains: Bool) -> (before: Int, AllocationTrace) {
+    private func trace(_ batch: TokenBatch, _ purpose: Purpose) -> (before: Int, AllocationTrace) {
         let model = trainer.base.model
-        guard trains else {
+        guard case .training(_, let accumulates) = purpose else {
             let before = BufferPool.shared.liveBytes
             return (
                 before,
@@ -118,7 +118,7 @@ struct MemoryProbe {
         }
         defer { trainer.optimizer.clearGradients() }
         // From the second micro-batch of a step on the gradients of the first are there.
-        if min(trainer.settings.accumulation, trainer.batches.count) > 1 { pass(batch) }
+        if accumulates { pass(batch) }
         let before = BufferPool.shared.liveBytes
         return (
             before,

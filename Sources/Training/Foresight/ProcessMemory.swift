@@ -5,10 +5,23 @@ import Glibc
 package enum ProcessMemory {
     /// The bytes that this process may have in all, those that it has included: what the machine has available, and what
     /// its control groups leave; nil where the system doesn't tell.
-    package static var bytes: Int? {
+    package static var bytes: Int? { freeBytes.map { $0 + residentBytes } }
+
+    /// The bytes that this process may still take; nil where the system doesn't tell.
+    package static var freeBytes: Int? {
         guard let machine = field("MemAvailable", in: "/proc/meminfo") else { return nil }
-        let free = ([machine * 1024] + groups.compactMap(room)).min() ?? 0
-        return max(0, free) + residentBytes
+        return max(0, ([machine * 1024] + groups.compactMap(room)).min() ?? 0)
+    }
+
+    /// The most bytes that this process had in memory at one time. What `getrusage` tells counts those of the process
+    /// that started it too, where that waited in the same memory (`posix_spawn`, `vfork`), and so serves only without
+    /// /proc.
+    package static var peakBytes: Int {
+        if let kilobytes = field("VmHWM", in: "/proc/self/status") { return kilobytes * 1024 }
+        var usage = rusage()
+        let thisProcess: Int32 = 0
+        getrusage(thisProcess, &usage)
+        return usage.ru_maxrss * 1024
     }
 
     /// The bytes of this process that are in memory now.
@@ -49,7 +62,7 @@ package enum ProcessMemory {
     /// A number behind a name, in a file of such lines.
     private static func field(_ name: String, in path: String) -> Int? {
         let lines = text(path)?.split(separator: "\n") ?? []
-        return lines.lazy.map { $0.split { " :".contains($0) } }.first { $0.count > 1 && $0[0] == name }
+        return lines.lazy.map { $0.split { " \t:".contains($0) } }.first { $0.count > 1 && $0[0] == name }
             .flatMap { Int($0[1]) }
     }
 

@@ -33,31 +33,15 @@ extension Trainer {
         try decideSharing()
         let shapes = try RunShapes(batches, steps: stepCount, accumulation: settings.accumulation)
         let available = [ProcessMemory.bytes, settings.memoryLimit].compactMap { $0 }.min()
-        var peak = try peakBytes(shapes, available: available)
-        peak += hiddenStatePlan?.byteCount ?? 0
-        peak = max(peak, peakMemory())
+        let memory = MemoryForecast(self)
+        let isHopeless = available.map { memory.least > $0 } ?? false
+        let peak = try isHopeless ? memory.least : memory.peak(shapes, of: batches)
         let fits = available.map { peak <= $0 } ?? true
         // Several processes would have to try the same steps.
         let seconds = try fits && ranks.count == 1 ? StepTiming(self, shapes).seconds() : nil
         return RunForecast(
             peakMemoryBytes: peak, availableBytes: available, seconds: seconds, tokens: shapes.tokens,
             records: counts.records, dropped: counts.dropped, truncated: counts.truncated)
-    }
-
-    private func peakBytes(_ shapes: RunShapes, available: Int?) throws -> Int {
-        // Gradients and state alone may be more than there is: then nothing can be tried.
-        let least = trainableBytes + optimizer.state.byteCount + ProcessMemory.residentBytes
-        if let available, least > available { return least }
-        let probe = MemoryProbe(self)
-        let examples = try probe.largest(shapes, of: batches)
-        let training = probe.find(examples, isScalable: false, trains: true)
-        var peak = training.peak(probe.shape(examples, trains: true))
-        if let validation {
-            let pass = try validation.largestPass(of: settings.evaluationBatchSize)
-            let evaluation = probe.find(pass, isScalable: false, trains: false)
-            peak = max(peak, evaluation.peak(probe.shape(pass, trains: false)))
-        }
-        return peak
     }
 
     /// What the gradients of all that trains take.

@@ -48,9 +48,6 @@ struct StepMemory {
             }
     }
 
-    /// Whether the passes took the same tensors in the same order.
-    var isExact: Bool { second.map { $0.trace.events == first.trace.events } ?? true }
-
     private func logitsBytes(_ labels: Int) -> Int {
         4 * vocabulary * logitsChunkRows(labels: labels, vocabulary: vocabulary)
     }

@@ -10,57 +10,56 @@ struct StepTiming {
     private let trainer: Trainer
     private let shapes: RunShapes
 
-    /// Steps are tried until they have taken so long, in seconds, or are so many.
+    /// Pieces of work are tried until they have taken so long, in seconds, and are at least so many.
     private static let enough = 3.0
-    private static let mostSteps = 12
+    private static let fewest = 3
+    /// Nothing is tried any more after so many seconds.
+    private static let tooLong = 20.0
+    private static let most = 240
     /// Of a checkpoint's way to the disk, a second.
     private static let bytesWritten = 500e6
 
     init(_ trainer: Trainer, _ shapes: RunShapes) { (self.trainer, self.shapes) = (trainer, shapes) }
 
     func seconds() throws -> Double {
-        trainer.optimizer.state.allocate()
-        let perToken = try timed(count: trainer.stepCount) { step in try trainer.tryStep(step) }
-        var total = perToken * Double(shapes.tokens)
-        if let validation = trainer.validation {
-            let size = trainer.settings.evaluationBatchSize
-            let model = trainer.base.model
-            let passes = (validation.count - 1) / size + 1
-            let perToken = try timed(count: passes) { pass in
-                let end = min(validation.count, (pass * size).addingClamping(size))
-                let batch = model.batch(
-                    try (pass * size..<end).map { try validation.example($0) },
-                    sharingPrompts: trainer.settings.sharesInEvaluation)
-                withoutGradients { _ = model.loss(batch, scale: 1, .inference()) }
-                return batch.tokenCount
-            }
-            let tokens = try validation.lengths().reduce(0) { $0 + Int($1) }
-            total += perToken * Double(tokens) * Double(trainer.evaluationCount)
+        try trainer.allocateTrialState()
+        let plan = trainer.hiddenStatePlan
+        let training = try timed(count: trainer.stepCount) { try trainer.tryStep($0) }
+        let once = plan?.keepsTraining == true ? try Self.tokens(of: trainer.batches.dataset) : 0
+        var total = training.above * Double(shapes.tokens) + training.below * Double(once)
+        if let validation = trainer.validation, trainer.evaluationCount > 0 {
+            let passes = (validation.count - 1) / trainer.settings.evaluationBatchSize + 1
+            let pass = try timed(count: passes) { try trainer.tryPass($0, of: validation) }
+            let times = Double(trainer.evaluationCount)
+            let timesBelow = plan?.keepsValidation == true ? 1 : times
+            total += (pass.above * times + pass.below * timesBelow) * Double(try Self.tokens(of: validation))
         }
         let bytes = trainer.trainableBytes + trainer.optimizer.state.byteCount
         return total + Double(trainer.checkpointCount) * Double(bytes) / Self.bytesWritten
     }
 
-    /// The seconds that a token takes, by some of `count` pieces of work, spread over all of them. A short one is done once
-    /// without being timed, because memory is fetched then.
-    ///
-    /// - Parameter body: Does a piece, and tells its tokens.
-    private func timed(count: Int, _ body: (Int) throws -> Int) throws -> Double {
-        let clock = ContinuousClock()
-        var (seconds, tokens) = (0.0, 0)
-        let beginning = clock.now
+    private static func tokens(of dataset: Dataset) throws -> Int { try dataset.lengths().reduce(0) { $0 + Int($1) } }
+
+    /// The seconds that a token takes, by some of `count` pieces of work, spread over all of them. One is done without
+    /// being timed before, because memory is fetched then.
+    private func timed(count: Int, _ body: (Int) throws -> TriedWork) throws -> (below: Double, above: Double) {
+        var sum = TriedWork()
         let first = try body(0)
-        let firstSeconds = beginning.duration(to: clock.now) / .seconds(1)
-        if firstSeconds >= Self.enough { return firstSeconds / Double(max(1, first)) }
-        let pieces = min(count, Self.mostSteps)
-        for piece in 0..<pieces {
-            let start = clock.now
-            // In an order that is spread over the whole however early it ends.
-            tokens += try body(Self.spread(piece, of: pieces) * count / pieces)
-            seconds += start.duration(to: clock.now) / .seconds(1)
-            if seconds >= Self.enough { break }
+        if first.below + first.above >= Self.tooLong {
+            sum = first
+        } else {
+            let pieces = min(count, Self.most)
+            var spent = first.below + first.above
+            for piece in 0..<pieces {
+                // In an order that is spread over the whole however early it ends.
+                let work = try body(Self.spread(piece, of: pieces) * count / pieces)
+                sum.add(work)
+                spent += work.below + work.above
+                if spent >= Self.tooLong || sum.below + sum.above >= Self.enough && piece + 1 >= Self.fewest { break }
+            }
         }
-        return seconds / Double(max(1, tokens))
+        let tokens = Double(max(1, sum.tokens))
+        return (sum.below / tokens, sum.above / tokens)
     }
 
     /// The place of the n-th of some pieces, such that the first ones lie apart: steps of about 0.618 of the whole.
@@ -72,5 +71,86 @@ struct StepTiming {
 
     private static func greatestCommonDivisor(_ a: Int, _ b: Int) -> Int {
         b == 0 ? a : greatestCommonDivisor(b, a % b)
+    }
+}
+
+/// What a piece of work took that was tried.
+struct TriedWork {
+    /// Those that went through the model.
+    var tokens = 0
+    /// The seconds for hidden states that are kept once they are known.
+    var below = 0.0
+    /// The seconds of all else.
+    var above = 0.0
+
+    mutating func add(_ other: TriedWork) {
+        tokens += other.tokens
+        below += other.below
+        above += other.above
+    }
+}
+
+extension Trainer {
+    /// Takes a step of the run at a rate of 0, by which nothing is learned.
+    func tryStep(_ step: Int) throws -> TriedWork {
+        let (epoch, index) = step.quotientAndRemainder(dividingBy: stepsPerEpoch)
+        let first = index * settings.accumulation
+        let place = hiddenStatePlan.flatMap { $0.keepsTraining ? $0.place : nil }
+        // An epoch is laid out once, whichever of its steps are tried.
+        _ = batches.batches(of: epoch)
+        return try tried { below in
+            let batches = try (first..<min(first + settings.accumulation, self.batches.count)).map {
+                batch(try self.batches.examples(epoch: epoch, index: $0))
+            }
+            let kept = below {
+                batches.map { batch in
+                    place.map { base.model.states(batch, below: $0, rows: batch.labelledRows, .training(seed: 0, pass: 0)) }
+                }
+            }
+            return runner.step(
+                batches, firstPass: epoch * self.batches.count + first, learningRate: 0, startingFrom: { kept[$0] }
+            ).tokenCount
+        }
+    }
+
+    /// Does a pass of an evaluation.
+    func tryPass(_ pass: Int, of validation: Dataset) throws -> TriedWork {
+        let size = settings.evaluationBatchSize
+        let examples = pass * size..<min(validation.count, (pass * size).addingClamping(size))
+        let place = hiddenStatePlan.flatMap { $0.keepsValidation ? $0.place : nil }
+        return try tried { below in
+            let batch = base.model.batch(
+                try examples.map { try validation.example($0) }, sharingPrompts: settings.sharesInEvaluation)
+            withoutGradients {
+                let kept = below {
+                    place.map { base.model.states(batch, below: $0, rows: batch.labelledRows, .inference()) }
+                }
+                _ = base.model.loss(
+                    batch, scale: 1, .inference(startingFrom: kept, labelSmoothing: settings.labelSmoothing))
+            }
+            return batch.tokenCount
+        }
+    }
+
+    /// Times a piece of work, which gives its tokens.
+    ///
+    /// - Parameter body: Is given what times a part of it apart from the rest.
+    private func tried(_ body: (Part) throws -> Int) rethrows -> TriedWork {
+        let part = Part()
+        let start = ContinuousClock.now
+        let tokens = try body(part)
+        let seconds = start.duration(to: .now) / .seconds(1)
+        return TriedWork(tokens: tokens, below: part.seconds, above: seconds - part.seconds)
+    }
+}
+
+/// Clocks a part of a piece of work.
+private final class Part {
+    private(set) var seconds = 0.0
+
+    func callAsFunction<Result>(_ body: () throws -> Result) rethrows -> Result {
+        let start = ContinuousClock.now
+        defer { seconds += start.duration(to: .now) / .seconds(1) }
+        return try body()
     }
 }

@@ -194,7 +194,7 @@ enum KeyDescriptions {
         "training.eval_strategy":
             "no measures nothing while training; steps goes by eval_steps, or logging_steps if absent; epoch is at the end of each",
         "training.save_strategy":
-            "no saves no checkpoint but where a run is interrupted; steps goes by save_steps, or 500 if absent; epoch is at the end of each",
+            "no saves no checkpoint but where a run is interrupted; steps goes by save_steps, or 500 if absent; epoch is at the end of each; best is after each evaluation that is better than all before",
         "training.eval_steps": "steps between two evaluations; at the end of each epoch if absent",
         "training.save_steps": "steps between two checkpoints; at the end of each epoch if absent, the last one too",
         "training.save_total_limit":

@@ -27,7 +27,7 @@ public struct RunConfiguration {
     public private(set) var training: TrainingSettings
     /// Where the settings of `training` were written, for what shows only once data and model are there.
     private(set) var trainingSection: ConfigSection
-    private var dataSection: ConfigSection
+    private(set) var dataSection: ConfigSection
     /// Every value with the defaults, as `training_config.yaml` keeps it.
     public let resolvedYAML: String
 

@@ -57,6 +57,13 @@ public struct BatchSettings: Sendable, Hashable {
             }
         }
         let shuffles = strategy.map { $0 != .sequential } ?? data.shuffles
+        if let strategy, shuffles, !data.shuffles {
+            throw Problems([
+                section.problem(
+                    "\(strategy.rawValue) draws the order of the records, and data.shuffle: false keeps it: give one of them",
+                    at: section.has(Self.strategyKey) ? Self.strategyKey : "group_by_length")
+            ])
+        }
         var order: any ExampleOrder
         if data.groupsByPrompt {
             order = try PromptOrder(dataset, batchSize: batchSize, seed: shuffles ? seed : nil)
@@ -86,10 +93,13 @@ public struct BatchSettings: Sendable, Hashable {
                     "can't be used together with weights of data.train that aren't whole", at: Self.tokensKey)
             ])
         }
-        if let longest = lengths.indices.max(by: { lengths[$0] < lengths[$1] }), lengths[longest] > most {
+        // A record isn't cut among processes, and each has room for its own part of a batch.
+        let own = tokens ?? most
+        if let longest = lengths.indices.max(by: { lengths[$0] < lengths[$1] }), lengths[longest] > own {
             let place = dataset.place(of: longest)
             throw Problem(
-                "has \(lengths[longest]) tokens, more than the \(most) of a batch (training.\(Self.tokensKey))",
+                "has \(lengths[longest]) tokens, more than the \(own) of a batch (training.\(Self.tokensKey))"
+                    + (rankCount > 1 ? " that each of the \(rankCount) processes may have" : ""),
                 file: place?.file, position: place.map { TextPosition(line: $0.line, column: 1) })
         }
         return TokenBatches(order, lengths: lengths, limit: most, shuffles: shuffles, seed: seed)

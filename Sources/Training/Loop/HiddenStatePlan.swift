@@ -2,6 +2,7 @@ import Configuration
 import Datasets
 import Diagnostics
 import Layers
+import Methods
 import Models
 
 /// What the `training` section of a configuration says of hidden states that are kept.
@@ -36,25 +37,31 @@ struct HiddenStatePlan {
     private(set) var obstacle: String?
     private let hasLabels: Bool
 
-    /// nil where nothing can be kept that saves anything.
+    /// nil where nothing is to be kept, or nothing can be that saves anything.
     ///
     /// - Parameters:
-    ///   - isRepeated: Whether training comes back to its data.
-    ///   - validation: The validation data, where they are evaluated more than once.
-    ///   - hasNoise: Whether the embeddings of tokens get noise while training.
+    ///   - validation: The validation data; nil where none are evaluated.
+    ///   - batchCount: The micro-batches of an epoch.
     init?(
-        _ model: any LanguageModel, training: Dataset, isRepeated: Bool, validation: Dataset?, hasNoise: Bool,
-        memoryLimit: Int?
+        _ model: any LanguageModel, training: Dataset, validation: Dataset?, batchCount: Int,
+        _ settings: TrainingSettings
     ) {
+        if settings.hiddenStates.keeping == .off { return nil }
+        let stepsPerEpoch = settings.stepsPerEpoch(batches: batchCount)
+        let stepCount = settings.stepCount(batches: batchCount)
+        let isRepeated = stepCount > stepsPerEpoch
+        let isEvaluatedAgain = settings.evaluationCount(steps: stepCount, stepsPerEpoch: stepsPerEpoch) > 1
+        let validation = isEvaluatedAgain ? validation : nil
         guard isRepeated || validation != nil, let place = model.trainedPlace else { return nil }
         self.place = place
         width = model.promptShape.width
         hasLabels = training.hasLabels
-        self.memoryLimit = memoryLimit ?? Int(clamping: freeMemory() / 2)
+        memoryLimit =
+            settings.hiddenStates.memoryLimit ?? (ProcessMemory.freeBytes ?? Int(clamping: machineMemory)) / 2
         if let validation { validationRows = Self.rows(of: validation, at: place) }
         guard isRepeated else { return }
         let dropouts = model.dropoutKeys
-        if hasNoise {
+        if settings.noiseAlpha > 0 {
             obstacle =
                 "hidden states of the training data aren't kept, because neftune_noise_alpha makes others of a record each "
                 + "time: without it epochs after the first would skip \(skipped)"

@@ -14,7 +14,9 @@ final class MetricsLog {
     private let descriptor: Int32
     /// The loss of the last logged step, and the last evaluation with its step.
     private(set) var lastLoss: Double?
-    private(set) var lastEvaluation: (step: Int, loss: Double, scores: [NamedScore])?
+    private(set) var lastEvaluation: MetricsLine.Evaluation?
+    /// The line of the last evaluation that the log began with.
+    private(set) var lastEvaluationLine: String?
     /// As the last line that the log began with has them.
     private(set) var tokens = 0
     private(set) var elapsedSeconds = 0.0
@@ -27,22 +29,14 @@ final class MetricsLog {
         let path = FileSystem.join(folder, Self.fileName)
         self.path = path
         var kept: [String] = []
-        if step > 0, FileSystem.isFile(path) {
-            let lines = try FileSystem.text(of: path).split(separator: "\n", omittingEmptySubsequences: false)
-            for (index, line) in lines.dropLast().enumerated() where !line.isEmpty {
-                let node = try Array(line.utf8).withUnsafeBytes { try JSONNode.parse($0, file: path, line: index + 1) }
-                let lineStep = try node.integer("step")
-                guard lineStep <= step else { continue }
-                kept.append(String(line))
-                elapsedSeconds = try node.optionalNumber("elapsed_seconds") ?? elapsedSeconds
-                if let loss = try node.optionalNumber("loss") {
-                    lastLoss = loss
-                    tokens = try node.integer("tokens")
-                }
-                if let loss = try node.optionalNumber("eval_loss") {
-                    lastEvaluation = (lineStep, loss, try LossCourse.scores(node))
-                }
+        for line in step > 0 ? try MetricsLine.all(in: folder) : [] where line.step <= step {
+            kept.append(line.text)
+            elapsedSeconds = try line.node.optionalNumber("elapsed_seconds") ?? elapsedSeconds
+            if let loss = line.loss {
+                lastLoss = loss
+                tokens = try line.node.integer("tokens")
             }
+            if let evaluation = line.evaluation { (lastEvaluation, lastEvaluationLine) = (evaluation, line.text) }
         }
         try AtomicFile.write(kept.map { $0 + "\n" }.joined(), to: path)
         descriptor = open(path, O_RDWR | O_APPEND | O_NOFOLLOW | O_CLOEXEC)
@@ -72,7 +66,7 @@ final class MetricsLog {
     }
 
     func append(_ metrics: EvaluationMetrics) throws {
-        lastEvaluation = (metrics.step, metrics.loss, metrics.scores)
+        lastEvaluation = .init(step: metrics.step, loss: metrics.loss, scores: metrics.scores)
         try append(
             [
                 .init("step", .integer(metrics.step)), .init("epoch", .number(metrics.epoch)),

@@ -40,11 +40,15 @@ package struct PlateauState: Equatable {
     var best: Double?
     var worseCount = 0
     var cooldown = 0
+    /// The step of the last evaluation that was taken note of; nil before the first one.
+    var lastStep: Int?
 
     package init(rate: Double) { self.rate = rate }
 
-    /// Takes note of an evaluation.
-    package mutating func evaluated(_ loss: Double, _ rule: PlateauRule) {
+    /// Takes note of an evaluation after a step, unless that was done.
+    package mutating func evaluated(_ loss: Double, step: Int, _ rule: PlateauRule) {
+        if lastStep == step { return }
+        lastStep = step
         if isBetter(loss, rule) {
             best = loss
             worseCount = 0

@@ -42,21 +42,22 @@ extension Trainer {
     /// Finds out whether prompts are shared.
     ///
     /// - Throws: A `Problem` with file and line where a record can't be used any more.
-    func decideSharing() throws {
+    func decideSharing() throws { sharing = try sharing(batchSize: batches.batchSize, hiddenStatePlan) }
+
+    /// Whether they are in a run with batches of so many examples.
+    func sharing(batchSize: Int, _ plan: HiddenStatePlan?) throws -> SharingState {
         // What is kept of a record is kept for all of its rows.
-        let isSingle = batches.batchSize == 1 && !settings.isBatchAutomatic
-        if isSingle || hiddenStatePlan?.keepsTraining == true { return }
+        if batchSize == 1 || plan?.keepsTraining == true { return SharingState() }
         let shared = "shared prompts: what records of a batch begin with in common is computed once"
         let random = settings.noiseAlpha > 0 ? "noise" : "dropout"
         let apart =
             "shared prompts: none, because \(random) is drawn for each record by itself (training.share_prompts: on draws it "
             + "once for what they have in common)"
         switch settings.promptSharing {
-        case .off: return
-        case .on: sharing = SharingState(isShared: true, note: shared)
+        case .off: return SharingState()
+        case .on: return SharingState(isShared: true, note: shared)
         case .auto:
-            sharing =
-                try isRandom()
+            return try isRandom()
                 ? SharingState(isShared: false, note: batches.dataset.hasPrompts ? apart : nil)
                 : SharingState(isShared: true, note: shared)
         }
@@ -64,10 +65,12 @@ extension Trainer {
 
     /// Whether a training pass draws something random, as one of them shows.
     private func isRandom() throws -> Bool {
+        if let drawsAtRandom { return drawsAtRandom }
         let context = ForwardContext.training(
             seed: settings.seed, pass: 0, noiseAlpha: settings.noiseAlpha)
         let batch = base.model.batch([try batches.dataset.example(0)])
         _ = withoutGradients { base.model.loss(batch, scale: 1, context) }
+        drawsAtRandom = context.hasDrawn
         return context.hasDrawn
     }
 }

@@ -1,5 +1,3 @@
-import Glibc
-
 /// Clocks a run: time and rate, with what evaluations and checkpoints take left out of the rate.
 package struct RunMeter {
     /// What comes in between steps again and again.
@@ -94,12 +92,4 @@ package struct RunMeter {
         defer { (lapStart, lapTokens) = (now, tokens) }
         return Double(tokens - lapTokens) / max(1e-9, now - lapStart)
     }
-}
-
-/// The most memory that the process held at one time, in bytes.
-func peakMemory() -> Int {
-    var usage = rusage()
-    let thisProcess: Int32 = 0
-    getrusage(thisProcess, &usage)
-    return usage.ru_maxrss * 1024
 }

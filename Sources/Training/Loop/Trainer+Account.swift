@@ -28,7 +28,7 @@ extension Trainer {
             mergeObstacle: configuration.deliversModel ? nil : installation.mergeObstacle,
             formObstacle: installation.formObstacle, hasEncoder: base.model.hasEncoder,
             trainableCount: counts.trainable, totalCount: counts.total, steps: progress.step, tokens: progress.tokens,
-            elapsedSeconds: progress.elapsedSeconds, peakMemoryBytes: peakMemory(), best: best, data: data)
+            elapsedSeconds: progress.elapsedSeconds, peakMemoryBytes: ProcessMemory.peakBytes, best: best, data: data)
     }
 
     /// What trains, and the parameters of the base model with those that the method adds.

@@ -10,13 +10,7 @@ import Tensors
 extension Trainer {
     /// The evaluations of the whole run.
     var evaluationCount: Int {
-        validation == nil ? 0 : evaluationsDue(from: 1) + (settings.best.evaluatesOnStart ? 1 : 0)
-    }
-
-    /// The last step is always evaluated.
-    func evaluationsDue(from step: Int) -> Int {
-        let interval = settings.evaluationSteps ?? stepsPerEpoch
-        return timesDue(settings.evaluationSteps, from: step) + (stepCount % interval == 0 ? 0 : 1)
+        validation == nil ? 0 : settings.evaluationCount(steps: stepCount, stepsPerEpoch: stepsPerEpoch)
     }
 
     /// Evaluates where that is due and wasn't done yet.
@@ -46,12 +40,10 @@ extension Trainer {
         let metrics = EvaluationMetrics(
             step: progress.step, epoch: epoch(progress.step), loss: found.loss, tokens: found.count,
             countsTexts: base.labels != nil, scores: found.scores, elapsedSeconds: meter.elapsed)
-        // As in transformers a rate doesn't wait for the evaluation before the first step.
-        if let rule = settings.schedule.plateau, progress.step > 0 { progress.plateau?.evaluated(found.loss, rule) }
         try log?.append(metrics)
         lastEvaluatedStep = progress.step
         observer.evaluated(metrics)
-        noteEvaluation((progress.step, found.loss, found.scores), &progress)
+        noteEvaluation(.init(step: progress.step, loss: found.loss, scores: found.scores), &progress)
         return true
     }
 

@@ -27,8 +27,8 @@ extension Trainer {
                 fingerprints: RunFingerprints(base, data: data.text), configuration: configuration.resolvedYAML),
             delivery: folder.delivery, to: path,
             keeping: CheckpointKeeping(
-                limit: settings.savingLimit, keepsBest: settings.best.isDelivered,
-                isOnlyBest: isBest(progress) && !isSavingDue(progress.step)),
+                limit: settings.savingLimit, keepsBest: settings.best.isDelivered || settings.best.isSaved,
+                isOnlyBest: isBest(progress) && !isSavingDue(progress.step) && !settings.best.isSaved),
             warn: observer.warned)
     }
 
@@ -60,8 +60,11 @@ extension Trainer {
             file: folder.path, exitStatus: .inputOutput)
     }
 
-    /// The checkpoints of the whole run, as far as their steps are known.
-    var checkpointCount: Int { timesDue(settings.savingSteps, from: 1) }
+    /// The checkpoints of the whole run: where the best models are saved, as if each evaluation were better than all before.
+    var checkpointCount: Int {
+        let best = settings.best.isDelivered || settings.best.isSaved ? evaluationCount : 0
+        return max(timesDue(settings.savingSteps, from: 1), best)
+    }
 
     /// The last step may have gone wrong without a loss after it that shows it.
     func requireFiniteParameters(step: Int) throws {

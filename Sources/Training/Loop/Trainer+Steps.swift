@@ -37,24 +37,13 @@ extension Trainer {
             : runner.model.batch(examples, sharingPrompts: sharing.isShared)
     }
 
-    /// Takes a step of the run at a rate of 0, by which nothing is learned.
-    ///
-    /// - Returns: Its tokens.
-    func tryStep(_ step: Int) throws -> Int {
-        let (epoch, index) = step.quotientAndRemainder(dividingBy: stepsPerEpoch)
-        let first = index * settings.accumulation
-        let tried = try (first..<min(first + settings.accumulation, batches.count)).map {
-            batch(try batches.examples(epoch: epoch, index: $0))
-        }
-        return runner.step(tried, firstPass: epoch * batches.count + first, learningRate: 0).tokenCount
-    }
-
     /// Where the examples come from, in words.
     func places(_ examples: [Int]) -> String {
         let most = 16
         let dataset = batches.dataset
         let words = examples.prefix(most).map { index in
-            dataset.place(of: index).map { "\($0.file):\($0.line)" } ?? "block \(index + 1)"
+            dataset.place(of: index).map { "\($0.file):\($0.line)" }
+                ?? "block \((dataset.block(of: index) ?? index) + 1)"
         }
         let more = examples.count > most ? " and \(examples.count - most) more" : ""
         return words.joined(separator: ", ") + more

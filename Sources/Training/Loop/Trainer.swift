@@ -25,6 +25,8 @@ public final class Trainer {
     let runner: StepRunner
     let batches: BatchSequence
     let validation: Dataset?
+    /// Those of the training data that aren't learned, by `data.validation_fraction`; nil without it.
+    let heldOut: Dataset?
     /// How conversations are written; nil where the data has none.
     let chat: ChatFormat?
     let observer: any TrainingObserver
@@ -41,6 +43,8 @@ public final class Trainer {
     let hiddenStatePlan: HiddenStatePlan?
     var hiddenStates: HiddenStateStore?
     var sharing = SharingState()
+    /// Whether a training pass draws something random, once that was found out.
+    var drawsAtRandom: Bool?
 
     var settings: TrainingSettings { configuration.training }
 
@@ -118,6 +122,7 @@ public final class Trainer {
         let trained = try parts?.rest ?? dataset(data.train, codec)
         batches = BatchSequence(
             dataset: trained, try self.configuration.batchPlan(for: trained, rankCount: ranks.count))
+        heldOut = parts?.part
         validation =
             try settings.isEvaluating
             ? parts?.part ?? (data.validation.isEmpty ? nil : dataset(data.validation, codec)) : nil
@@ -134,6 +139,14 @@ public final class Trainer {
         }
         var notes: [String] = []
         var told: [Problem] = []
+        if let heldOut, !settings.isEvaluating {
+            var warning = configuration.dataSection.problem(
+                "takes \(heldOut.count.grouped) of \((heldOut.count + trained.count).grouped) examples from what is learned, and "
+                    + "with training.eval_strategy: no nothing is evaluated on them: leave validation_fraction out to learn "
+                    + "from all, or eval_strategy to evaluate", at: "validation_fraction")
+            warning.severity = .warning
+            told.append(warning)
+        }
         context.note = { notes.append($0) }
         context.warn = { told.append($0) }
         installation =
@@ -152,15 +165,10 @@ public final class Trainer {
                 batchCount: batches.count, memory: TrainingMemory(optimizer)
             ).warnings + told
         // Ranks would each come to hold the states of all records, and wait for each other's.
-        let keepsNone = settings.hiddenStates.keeping == .off || ranks != nil
-        let isEvaluatedAgain = settings.evaluationCount(steps: stepCount, stepsPerEpoch: stepsPerEpoch) > 1
         hiddenStatePlan =
-            keepsNone
-            ? nil
-            : HiddenStatePlan(
-                base.model, training: batches.dataset, isRepeated: stepCount > stepsPerEpoch,
-                validation: isEvaluatedAgain ? validation : nil, hasNoise: settings.noiseAlpha > 0,
-                memoryLimit: settings.hiddenStates.memoryLimit)
+            ranks == nil
+            ? HiddenStatePlan(
+                base.model, training: batches.dataset, validation: validation, batchCount: batches.count, settings) : nil
         self.notes = notes + (hiddenStatePlan?.notes ?? [])
         runner = StepRunner(
             model: base.model, installation: installation, optimizer: optimizer, seed: settings.seed,
@@ -199,13 +207,17 @@ public final class Trainer {
         let log = try ranks.onFirst {
             try MetricsLog(folder: settings.outputFolder, continuingAfter: progress.step)
         }
-        lastEvaluatedStep = ranks.fromFirst(log?.lastEvaluation.map { "\($0.step)" }).flatMap { Int($0) }
+        // All of it, because how the run goes on depends on it everywhere.
+        let evaluation = try ranks.fromFirst(log?.lastEvaluationLine).flatMap {
+            try MetricsLine($0, file: MetricsLog.fileName, line: 1).evaluation
+        }
+        lastEvaluatedStep = evaluation?.step
         try decideSharing()
         observer.started(plan(firstStep: progress.step, folder: settings.outputFolder))
         try makeHiddenStateStore(in: settings.outputFolder)
         var meter = RunMeter(progress)
         // A run may have been stopped while it evaluated.
-        noteEvaluation(log?.lastEvaluation, &progress)
+        noteEvaluation(evaluation, &progress)
         var isLast = isEnd(progress, meter)
         var isStopping = try !evaluateIfDue(&progress, &meter, log, isLast: isLast, anyShouldStop)
         // An evaluation that was made up for may have been one too many without a better model.
@@ -226,7 +238,9 @@ public final class Trainer {
             isStopping = try !evaluateIfDue(&progress, &meter, log, isLast: isLast, anyShouldStop)
             if !isLast, !isStopping {
                 isStopping = anyShouldStop()
-                isLast = isOutOfPatience(progress)
+                // An evaluation may have been one too many without a better model, or longer than those before it.
+                isLast =
+                    isOutOfPatience(progress) || lastEvaluatedStep == progress.step && isOutOfTime(progress, meter)
                 if isLast, !isLogged { try record(result, &progress, &meter, log) }
             }
             progress.elapsedSeconds = meter.elapsed
@@ -299,7 +313,8 @@ public final class Trainer {
         let step = progress.step
         return meter.secondsLeft(
             after: step, steps: stepCount - step, tokens: progress.tokens,
-            evaluations: validation == nil ? 0 : evaluationsDue(from: step),
+            evaluations: validation == nil
+                ? 0 : settings.evaluationsDue(from: step, steps: stepCount, stepsPerEpoch: stepsPerEpoch),
             evaluationTokens: validation?.counts.tokens ?? 0, checkpoints: timesDue(settings.savingSteps, from: step))
     }
 
@@ -312,7 +327,7 @@ public final class Trainer {
             step: progress.step, epoch: epoch(progress.step),
             loss: progress.pendingLossSum / Double(max(1, progress.pendingTargets)), gradientNorm: result.gradientNorm,
             learningRate: result.learningRate, tokens: progress.tokens, tokensPerSecond: meter.lap(progress.tokens),
-            elapsedSeconds: meter.elapsed, peakMemoryBytes: peakMemory())
+            elapsedSeconds: meter.elapsed, peakMemoryBytes: ProcessMemory.peakBytes)
         progress.pendingLossSum = 0
         progress.pendingTargets = 0
         try log?.append(metrics)
@@ -325,7 +340,7 @@ public final class Trainer {
         TrainingSummary(
             outputFolder: settings.outputFolder, steps: progress.step, wasInterrupted: wasInterrupted,
             finalLoss: log?.lastLoss, evaluationLoss: log?.lastEvaluation?.loss, tokens: progress.tokens,
-            elapsedSeconds: progress.elapsedSeconds, peakMemoryBytes: peakMemory(),
+            elapsedSeconds: progress.elapsedSeconds, peakMemoryBytes: ProcessMemory.peakBytes,
             savedShare: sharing.savedShare, best: best, notes: wasInterrupted ? [] : endNotes(progress, best),
             nextCommands: wasInterrupted
                 ? []

@@ -224,6 +224,9 @@ enum TrainingCheckpoint {
             }
             plateau.worseCount = try counter("plateau_worse_count")
             plateau.cooldown = try counter("plateau_cooldown")
+            // Without it the last evaluation was taken note of before the checkpoint was written.
+            plateau.lastStep =
+                state.member("plateau_step") == nil ? progress.step : try state.optionalInteger("plateau_step")
             progress.plateau = plateau
         }
         return progress
@@ -308,6 +311,7 @@ enum TrainingCheckpoint {
                 .init("plateau_best", plateau.best.map(JSONValue.number) ?? nil),
                 .init("plateau_worse_count", .integer(plateau.worseCount)),
                 .init("plateau_cooldown", .integer(plateau.cooldown)),
+                .init("plateau_step", plateau.lastStep.map(JSONValue.integer) ?? nil),
             ]
         }
         return members + progress.best.members

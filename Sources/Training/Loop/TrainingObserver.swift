@@ -113,3 +113,19 @@ public protocol TrainingObserver: AnyObject {
     /// In place of all others, where a run that is to be resumed is finished already.
     func foundFinished(_ summary: TrainingSummary)
 }
+
+/// What isn't of interest needn't be taken.
+extension TrainingObserver {
+    public func started(_ plan: TrainingPlan) {}
+    public func progressed(step: Int, of total: Int, loss: Double, tokensPerSecond: Double, secondsLeft: Double) {}
+    public func logged(_ metrics: StepMetrics) {}
+    public func evaluating(step: Int, examples: Int, of total: Int) {}
+    public func evaluated(_ metrics: EvaluationMetrics) {}
+    public func saved(step: Int, folder: String) {}
+    public func warned(_ problem: Problem) {}
+    public func finished(_ summary: TrainingSummary) {}
+    public func foundFinished(_ summary: TrainingSummary) {}
+}
+
+/// Takes none of it: for trials, of which the run itself tells again.
+final class SilentObserver: TrainingObserver {}

@@ -102,23 +102,23 @@ public struct TrainingSettings: Sendable, Hashable {
         }
         optimizer = OptimizerSettings(section)
         labelSmoothing = section.optionalDouble("label_smoothing_factor", in: 0...1) ?? 0
-        noiseAlpha = section.optionalDouble("neftune_noise_alpha", in: 0...) ?? 0
+        noiseAlpha = section.optionalDouble("neftune_noise_alpha", in: 0...1e6) ?? 0
         seed = UInt64(section.int("seed", default: 42, in: 0...))
         loggingSteps = section.int("logging_steps", default: 10, in: 1...)
         evaluationSteps = section.optionalInt("eval_steps", in: 1...)
         savingSteps = section.optionalInt("save_steps", in: 1...)
         savingLimit = section.optionalInt("save_total_limit", in: 1...)
-        best = BestSettings(section)
-        readStrategies(section)
+        let saving = section.optionalChoice("save_strategy", of: ["no", "steps", "epoch", "best"])
+        best = BestSettings(section, isSaved: saving == "best")
+        readStrategies(section, saving: saving)
     }
 
     /// When there are evaluations and checkpoints, in transformers' words for it.
-    private mutating func readStrategies(_ section: ConfigSection) {
-        let words = ["no", "steps", "epoch"]
+    private mutating func readStrategies(_ section: ConfigSection, saving: String?) {
         func note(_ key: String, _ strategy: String) {
             if section.has(key) { section.warn("has no effect with \(strategy)", at: key) }
         }
-        switch section.optionalChoice("eval_strategy", of: words) {
+        switch section.optionalChoice("eval_strategy", of: ["no", "steps", "epoch"]) {
         case "no":
             isEvaluating = false
             note("eval_steps", "eval_strategy: no")
@@ -131,9 +131,9 @@ public struct TrainingSettings: Sendable, Hashable {
             evaluationSteps = nil
         default: break
         }
-        switch section.optionalChoice("save_strategy", of: words) {
-        case "no":
-            note("save_steps", "save_strategy: no")
+        switch saving {
+        case "no", "best":
+            note("save_steps", "save_strategy: \(saving ?? "")")
             savingSteps = .max
         case "steps": savingSteps = savingSteps ?? 500
         case "epoch":
@@ -158,10 +158,15 @@ public struct TrainingSettings: Sendable, Hashable {
         return Int(min(max(1, steps), Double(Self.largest)))
     }
 
-    /// How often a run of so many steps evaluates: the last step is always evaluated.
+    /// How often a run of so many steps evaluates: where it is asked for before the first step too.
     func evaluationCount(steps: Int, stepsPerEpoch: Int) -> Int {
+        evaluationsDue(from: 1, steps: steps, stepsPerEpoch: stepsPerEpoch) + (best.evaluatesOnStart ? 1 : 0)
+    }
+
+    /// How often it evaluates from the step `first` on: the last step is always evaluated.
+    func evaluationsDue(from first: Int, steps: Int, stepsPerEpoch: Int) -> Int {
         let interval = evaluationSteps ?? stepsPerEpoch
-        return (steps - 1) / interval + 1
+        return (steps - 1) / interval + 1 - (first - 1) / interval
     }
 }
 

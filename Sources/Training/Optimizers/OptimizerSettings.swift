@@ -133,7 +133,7 @@ public struct OptimizerArgument: Sendable, Hashable {
     static let yes = ["true", "1", "yes"]
     static let no = ["false", "0", "no"]
 
-    let name: String
+    public let name: String
     let kind: Kind
 
     init(_ name: String, _ kind: Kind) { (self.name, self.kind) = (name, kind) }
@@ -141,8 +141,8 @@ public struct OptimizerArgument: Sendable, Hashable {
     func accepts(_ text: String) -> Bool {
         switch kind {
         case .count: Int(text).map { (1...Int(Int32.max)).contains($0) } ?? false
-        case .factor: Double(text).map { $0 > 0 && $0.isFinite } ?? false
-        case .measure: Double(text).map { $0 >= 0 && $0.isFinite } ?? false
+        case .factor: Double(text).map { $0 > 0 && Float($0).isFinite } ?? false
+        case .measure: Double(text).map { $0 >= 0 && Float($0).isFinite } ?? false
         case .share: Double(text).map { (0..<1).contains($0) } ?? false
         case .flag: (Self.yes + Self.no).contains(text.lowercased())
         case .word(let words): words.contains(text)

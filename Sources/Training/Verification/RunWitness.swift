@@ -15,28 +15,31 @@ struct RunWitness {
     init(folder: String) throws {
         self.folder = folder
         checkpoints = try TrainingCheckpoint.steps(in: folder)
-        let path = FileSystem.join(folder, MetricsLog.fileName)
         var logged: [Int: JSONNode] = [:]
         var evaluations: [Int: Double] = [:]
-        if FileSystem.isFile(path) {
-            for (index, line) in try FileSystem.text(of: path).split(separator: "\n").enumerated() {
-                let node = try Array(line.utf8).withUnsafeBytes { try JSONNode.parse($0, file: path, line: index + 1) }
-                if try node.optionalNumber("loss") != nil { logged[try node.integer("step")] = node }
-                if let loss = try node.optionalNumber("eval_loss") { evaluations[try node.integer("step")] = loss }
-            }
+        for line in try MetricsLine.all(in: folder) {
+            if line.loss != nil { logged[line.step] = line.node }
+            if let evaluation = line.evaluation { evaluations[line.step] = evaluation.loss }
         }
         self.logged = logged
         self.evaluations = evaluations
     }
 
-    /// The steps to repeat: from a checkpoint, or the beginning, up to the newest checkpoint or, where that is more than
-    /// `count` steps, as far as those go.
+    /// Whether it holds what the run delivered.
+    var hasResult: Bool { DeliveryWriter.marks.contains { FileSystem.isFile(FileSystem.join(folder, $0)) } }
+
+    /// The last step that is told of.
+    var lastStep: Int? { checkpoints.last ?? logged.keys.max() }
+
+    /// The steps to repeat: from a checkpoint, or the beginning, up to the newest checkpoint, or the last logged step where
+    /// there is none, or, where that is more than `count` steps, as far as those go.
     ///
     /// - Throws: `Problem` where the folder tells nothing of any of them.
     func stretch(of count: Int?) throws -> Range<Int> {
-        guard let newest = checkpoints.last else {
+        guard let newest = lastStep else {
             throw Problem(
-                "holds no checkpoint to repeat steps up to: a run keeps some with training.save_steps", file: folder)
+                "holds neither a checkpoint nor, in \(MetricsLog.fileName), the loss of a step, with which repeated ones could "
+                    + "be compared: a run keeps checkpoints with training.save_steps", file: folder)
         }
         let starts = [0] + checkpoints.dropLast()
         guard let count else { return (starts.last ?? 0)..<newest }

@@ -22,6 +22,8 @@ public struct VerificationReport: Sendable {
     public fileprivate(set) var changes: [String] = []
     /// What came out otherwise.
     public fileprivate(set) var differences: [String] = []
+    /// What nothing in the folder tells of, so that it couldn't be compared.
+    public fileprivate(set) var unverified: [String] = []
 
     public var isSame: Bool { differences.isEmpty }
 
@@ -30,6 +32,7 @@ public struct VerificationReport: Sendable {
             "run": .string(folder), "first_step": .integer(first), "last_step": .integer(last),
             "same": .boolean(isSame), "tensors": .integer(tensors), "logged_steps": .integer(lines),
             "changes": .array(changes.map(JSONValue.string)), "differences": .array(differences.map(JSONValue.string)),
+            "unverified": .array(unverified.map(JSONValue.string)),
         ]
     }
 
@@ -37,9 +40,12 @@ public struct VerificationReport: Sendable {
         let start = first == 0 ? "the beginning" : "step \(first)"
         let what = "from \(start) to step \(last)"
         let count = "\(tensors) tensors and \(lines) logged losses"
-        if isSame { return "\(folder): \(what) the same bits: \(count)" + changes.map { "\n  but \($0)" }.joined() }
+        let rest = unverified.map { "\n  not verified: \($0)" }.joined()
+        if isSame {
+            return "\(folder): \(what) the same bits: \(count)" + changes.map { "\n  but \($0)" }.joined() + rest
+        }
         return "\(folder): \(what) not the same bits, of \(count)"
-            + changes.map { "\n  probably because \($0)" }.joined() + differences.map { "\n  \($0)" }.joined()
+            + changes.map { "\n  probably because \($0)" }.joined() + differences.map { "\n  \($0)" }.joined() + rest
     }
 }
 
@@ -69,7 +75,7 @@ extension Trainer {
 
     private func verify(_ witness: RunWitness, _ stretch: Range<Int>) throws -> VerificationReport {
         var report = VerificationReport(folder: witness.folder, first: stretch.lowerBound, last: stretch.upperBound)
-        optimizer.state.allocate()
+        try allocateTrialState()
         let fingerprints = RunFingerprints(base, data: DataFingerprint(batches.dataset, isUrgent: true).text)
         let known = witness.checkpoints.first { $0 >= stretch.upperBound } ?? witness.checkpoints.last
         if let known {
@@ -80,6 +86,11 @@ extension Trainer {
                     "was trained by \(count) processes together, whose steps one can't repeat", file: witness.folder)
             }
             report.changes = try fingerprints.changes(from: RunFingerprints(state)) + settingsChanged(since: path)
+        }
+        let comparesResult = known == nil && isComparable(witness, after: stretch.upperBound)
+        if known == nil {
+            report.changes = try resultChanges(witness)
+            report.unverified = unverified(witness, stretch, comparesResult: comparesResult)
         }
         var progress = TrainingProgress()
         if stretch.lowerBound > 0 {
@@ -101,7 +112,7 @@ extension Trainer {
             let result = try takeStep(progress.step, plateau: progress.plateau)
             progress.step += 1
             if let rule = settings.schedule.plateau, let loss = witness.evaluations[progress.step] {
-                progress.plateau?.evaluated(loss, rule)
+                progress.plateau?.evaluated(loss, step: progress.step, rule)
             }
             progress.tokens += result.tokenCount
             progress.pendingLossSum += result.lossSum
@@ -128,6 +139,8 @@ extension Trainer {
         }
         if witness.checkpoints.contains(stretch.upperBound) {
             try compare(with: TrainingCheckpoint.path(witness.folder, step: stretch.upperBound), &report)
+        } else if comparesResult {
+            try compareResult(with: witness.folder, &report)
         }
         return report
     }
@@ -155,13 +168,18 @@ extension Trainer {
             let isSame = stored[name].map { $0.bytes.elementsEqual(bytes.bytes) } ?? false
             if !isSame { report.differences.append("\(name): the bytes are others") }
         }
+        try compareResult(with: checkpoint, &report)
+    }
+
+    /// Compares what the method delivers now with what a folder holds.
+    private func compareResult(with folder: String, _ report: inout VerificationReport) throws {
         // As it would be written, in a folder that is gone afterwards.
         let temporary = FileSystem.join(FileSystem.temporaryFolder, "peft-verify-\(getpid())")
         let staged = try StagedFolder(path: temporary)
         try DeliveryWriter(base: base, chat: chat).write(installation.deliver(), to: staged.stagingPath)
         for name in try FileSystem.names(in: staged.stagingPath) where name.hasSuffix(".safetensors") {
             let written = try SafetensorsFile(path: staged.path(of: name), warn: { _ in })
-            let stored = try SafetensorsFile(path: FileSystem.join(checkpoint, name), warn: observer.warned)
+            let stored = try SafetensorsFile(path: FileSystem.join(folder, name), warn: observer.warned)
             try compare(
                 written.tensors.map { ($0.name, try written.tensor(named: $0.name)) }, with: stored, &report)
         }
@@ -190,6 +208,37 @@ extension Trainer {
                 report.differences.append("\(name): \(count) of \(tensor.count) numbers differ, by up to \(most)")
             }
         }
+    }
+}
+
+/// What a run without checkpoints can be compared by.
+extension Trainer {
+    /// Whether what the run delivered is of that step.
+    private func isComparable(_ witness: RunWitness, after step: Int) -> Bool {
+        witness.hasResult && step == witness.lastStep && !settings.best.isDelivered
+    }
+
+    /// What of the base isn't what it was, as the result itself tells it.
+    private func resultChanges(_ witness: RunWitness) throws -> [String] {
+        guard FileSystem.isFile(FileSystem.join(witness.folder, AdapterFolder.configurationName)) else { return [] }
+        let adapter = try AdapterFolder(path: witness.folder, warn: observer.warned)
+        return [AdapterFingerprints(adapter).difference(from: base)].compactMap { $0 }
+    }
+
+    private func unverified(_ witness: RunWitness, _ stretch: Range<Int>, comparesResult: Bool) -> [String] {
+        let inputs = configuration.deliversModel || !witness.hasResult ? "the base model and the data" : "the data"
+        var found = [
+            "the optimizer's state, and whether \(inputs) are what they were: only checkpoints tell, and the run has none"
+        ]
+        if comparesResult { return found }
+        if !witness.hasResult {
+            found.append("a result: the run has delivered none")
+        } else if settings.best.isDelivered {
+            found.append("the result: it is that of the best evaluation, and which step that is only checkpoints tell")
+        } else {
+            found.append("the result: it is that of step \(witness.lastStep ?? stretch.upperBound)")
+        }
+        return found
     }
 }
 

@@ -67,8 +67,8 @@ import Training
             var state = PlateauState(rate: settings.learningRate)
             let losses = try node.array("losses").map { try $0.asNumber() }
             let rates = try node.array("rates").map { try $0.asNumber() }
-            for (loss, rate) in zip(losses, rates) {
-                state.evaluated(loss, rule)
+            for (index, (loss, rate)) in zip(losses, rates).enumerated() {
+                state.evaluated(loss, step: index + 1, rule)
                 #expect(abs(state.rate - rate) <= 1e-12 * rate, "\(node.plain.text(.compact))")
             }
         }
@@ -152,5 +152,31 @@ import Training
             #expect(try training.bytes("run/\(name)") == training.bytes("whole/\(name)"), "\(name)")
         }
         #expect(try training.metrics("run") == training.metrics("whole"))
+    }
+
+    @Test("of a run that was killed behind an evaluation that it had made up for are those of one that wasn't")
+    func killed() throws {
+        let training = try TinyTraining()
+        let changes = [
+            "data.validation=\(training.scratch("validation.jsonl"))", "training.eval_steps=1",
+            "training.lr_scheduler_type=reduce_lr_on_plateau", "training.logging_steps=1",
+            "training.lr_scheduler_kwargs={patience: 0, factor: 0.5, threshold: 1e9, threshold_mode: abs}",
+        ]
+        try training.run(changes, into: "whole")
+        // Stopped while it evaluates; the evaluation comes into the log before anything else is saved.
+        try training.run(changes, stoppingAfter: 5)
+        let line = try #require(
+            training.scratch.text("whole/metrics.jsonl").split(separator: "\n").first { line in
+                let node = try JSONNode.parse(String(line))
+                return try node.integer("step") == 5 && node.optionalNumber("eval_loss") != nil
+            })
+        let log = try training.scratch.text("run/metrics.jsonl")
+        try #require(!log.contains(line))
+        try training.scratch.write(log + line + "\n", to: "run/metrics.jsonl")
+        let resumed = try training.run(changes, .resume)
+        #expect(resumed.evaluated.map(\.step) == Array(6...12))
+        #expect(try training.metrics("run") == training.metrics("whole"))
+        #expect(
+            try training.bytes("run/adapter_model.safetensors") == training.bytes("whole/adapter_model.safetensors"))
     }
 }

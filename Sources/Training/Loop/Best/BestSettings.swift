@@ -17,11 +17,15 @@ public struct BestSettings: Sendable, Hashable {
     public var evaluatesOnStart: Bool
     /// Whether any of it is asked for.
     public var isTracked: Bool
+    /// Whether each model that is better than all before is saved and kept, as `save_strategy: best` has it.
+    public var isSaved: Bool
 
     private static let metricKey = "metric_for_best_model"
     private static let patienceKey = "early_stopping_patience"
 
-    init(_ section: ConfigSection) {
+    /// - Parameter isSaved: Whether `save_strategy` is `best`.
+    init(_ section: ConfigSection, isSaved: Bool) {
+        self.isSaved = isSaved
         isDelivered = section.bool("load_best_model_at_end", default: false)
         let given = section.optionalString(Self.metricKey)
         let name = given.map { $0.hasPrefix("eval_") ? String($0.dropFirst("eval_".count)) : $0 } ?? "loss"
@@ -31,7 +35,7 @@ public struct BestSettings: Sendable, Hashable {
         patience = section.optionalInt(Self.patienceKey, in: 1...Int(Int32.max))
         threshold = section.optionalDouble("early_stopping_threshold", in: 0...) ?? 0
         evaluatesOnStart = section.bool("eval_on_start", default: false)
-        isTracked = isDelivered || patience != nil || given != nil
+        isTracked = isDelivered || isSaved || patience != nil || given != nil
         if section.has("early_stopping_threshold"), patience == nil {
             section.record("goes with \(Self.patienceKey), which isn't set", at: "early_stopping_threshold")
         }
@@ -47,6 +51,7 @@ public struct BestSettings: Sendable, Hashable {
         let keys: [(key: String, isSet: Bool)] = [
             ("load_best_model_at_end", isDelivered), (Self.patienceKey, patience != nil),
             (Self.metricKey, section.has(Self.metricKey)), ("eval_on_start", evaluatesOnStart),
+            ("save_strategy", isSaved),
         ]
         return keys.filter(\.isSet).map { $0.key }
     }

@@ -21,21 +21,21 @@ extension Trainer {
         return scores.first { $0.name == name }.flatMap { $0.value } ?? .nan
     }
 
-    /// Takes an evaluation in, where it is one of the step at hand and wasn't taken in before.
-    func noteEvaluation(
-        _ evaluation: (step: Int, loss: Double, scores: [NamedScore])?, _ progress: inout TrainingProgress
-    ) {
-        guard settings.best.isTracked, progress.step > 0, let last = evaluation, last.step == progress.step,
-            progress.best.lastStep != progress.step
-        else { return }
+    /// Takes an evaluation in, where it is one of the step at hand and wasn't taken in before: for the rate that waits for
+    /// it, and the best model.
+    func noteEvaluation(_ evaluation: MetricsLine.Evaluation?, _ progress: inout TrainingProgress) {
+        // As in transformers nothing waits for the evaluation before the first step.
+        guard progress.step > 0, let last = evaluation, last.step == progress.step else { return }
+        if let rule = settings.schedule.plateau { progress.plateau?.evaluated(last.loss, step: last.step, rule) }
+        guard settings.best.isTracked, progress.best.lastStep != progress.step else { return }
         progress.best.add(
             measure(last.loss, last.scores), step: last.step, greaterIsBetter: settings.best.greaterIsBetter,
             threshold: settings.best.threshold)
     }
 
-    /// Whether the checkpoint of this step is that of the best model so far.
+    /// Whether the checkpoint of this step is that of the best model so far, which is saved.
     func isBest(_ progress: TrainingProgress) -> Bool {
-        settings.best.isDelivered && progress.best.step == progress.step
+        (settings.best.isDelivered || settings.best.isSaved) && progress.best.step == progress.step
     }
 
     /// Whether too many evaluations in a row were no better.
