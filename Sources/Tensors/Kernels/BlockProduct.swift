@@ -109,7 +109,8 @@ package enum BlockProduct {
     /// Whether a weight's product runs here, however many rows it has.
     static func suits(beta: Float) -> Bool { isPreferred && (beta == 0 || beta == 1) }
 
-    /// The most of the depth that is summed at once: a panel of it and some rows of A fill the first level of cache.
+    /// The most of the depth that is summed at once: a panel of it and some rows of A fill the first level of cache; of numbers of
+    /// half the bytes twice as many, because C is read and written for each block of the depth.
     private static let deepest = 384
     /// The most rows whose block of A is kept in the second level of cache.
     private static let highest = 96
@@ -128,7 +129,8 @@ package enum BlockProduct {
         let (m, n, k) = (a.rows, b.columns, a.columns)
         if m == 0 || n == 0 { return }
         let isCoded = b.codes != nil
-        let step = k == 0 ? 16 : TileGrid.share(k, atMost: deepest, multiple: isCoded ? 64 : 16)
+        let step =
+            k == 0 ? 16 : TileGrid.share(k, atMost: isRounding ? 2 * deepest : deepest, multiple: isCoded ? 64 : 16)
         let cut =
             a.isTransposed
             ? cutCopyingBoth(rows: m, columns: n)
