@@ -2,7 +2,8 @@
 # Compares what a dry run tells of memory and time with what the run takes:
 #     scripts/check_forecast.sh PEFT [FILTER]
 # PEFT is the optimised binary; FILTER, a part of a case's name, chooses cases. The machine should do nothing else meanwhile.
-# Ends with 1 where memory is off by more than 10 %, or time by more than 15 %.
+# Ends with 1 where memory is off by more than 10 %, or time by more than 15 %. What lies in a scratch file stays in memory as
+# long as there is enough, and is no part of what is told, so that a paged run may take more.
 set -euo pipefail
 peft=$(realpath "$1")
 filter=${2:-}
@@ -27,7 +28,7 @@ check() {
         -v ts="$(field seconds <<<"$told")" -v ks="$(field elapsed_seconds <<<"$taken")" 'BEGIN {
             m = tm / km; s = ts / ks
             printf "%-34s %10.1f %10.1f %7.2f %10.1f %10.1f %7.2f\n", name, tm / 1e6, km / 1e6, m, ts, ks, s
-            exit !(m > 0.9 && m < 1.1 && s > 0.85 && s < 1.15)
+            exit !((m > 0.9 || name ~ /paged/) && m < 1.1 && s > 0.85 && s < 1.15)
         }' || worst=1
 }
 check 'lora, prompts shared' training.max_steps=400

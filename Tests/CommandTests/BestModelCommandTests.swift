@@ -95,7 +95,8 @@ import Testing
         let resumed = try train(best, into: "run", ["--resume"])
         #expect(resumed.status == 0, "\(resumed.errors)")
         #expect(try adapter("run") == last && Set(checkpoints()) == Set(steps))
-        let limited = try train(best + ["training.save_total_limit=1", "training.load_best_model_at_end=true"], into: "one")
+        let limited = try train(
+            best + ["training.save_total_limit=1", "training.load_best_model_at_end=true"], into: "one")
         #expect(limited.status == 0, "\(limited.errors)")
         #expect(try checkpoints("one") == [steps.last ?? ""])
         #expect(try adapter("one") == adapter("one/checkpoints/\(steps.last ?? "")"))

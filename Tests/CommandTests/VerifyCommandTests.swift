@@ -93,7 +93,8 @@ import Testing
         #expect(whole.status == 0, "\(whole.errors)")
         #expect(
             whole.output
-                == "\(place): from the beginning to step 6 the same bits: 4 tensors and 3 logged losses\(Self.unverified)\n")
+                == "\(place): from the beginning to step 6 the same bits: 4 tensors and 3 logged losses\(Self.unverified)\n"
+        )
         let part = try verify("--steps", "5")
         #expect(
             part.output
@@ -106,7 +107,8 @@ import Testing
         let other = try verify()
         #expect(other.status == 65)
         #expect(
-            other.output.hasPrefix("\(place): from the beginning to step 6 not the same bits, of 4 tensors and 3 logged losses")
+            other.output.hasPrefix(
+                "\(place): from the beginning to step 6 not the same bits, of 4 tensors and 3 logged losses")
         )
         #expect(other.output.contains("\n  step 2: loss was ") && other.output.contains("lora_B.weight: "))
         #expect(other.output.hasSuffix(Self.unverified + "\n"))

@@ -35,8 +35,9 @@ package final class BufferPool: Sendable {
     package func take(bytes: Int) -> UnsafeMutableRawPointer {
         require(bytes >= 0, "BufferPool: \(bytes) bytes")
         if bytes > Self.largest { endWithoutMemory("\(bytes) bytes for a tensor") }
-        let (kept, isTraced) = takeKept(capacity: Self.capacity(bytes: bytes))
-        let buffer = kept.flatMap { UnsafeMutableRawPointer(bitPattern: $0) } ?? Self.allocate(Self.capacity(bytes: bytes))
+        let capacity = Self.capacity(bytes: bytes)
+        let (kept, isTraced) = takeKept(capacity: capacity)
+        let buffer = kept.flatMap { UnsafeMutableRawPointer(bitPattern: $0) } ?? Self.allocate(capacity)
         if isTraced { state.withLock { $0.trace?.take(UInt(bitPattern: buffer), bytes: bytes) } }
         return buffer
     }

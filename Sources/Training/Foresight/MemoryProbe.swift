@@ -52,7 +52,8 @@ struct MemoryProbe {
         let shape = BatchShape(examples, as: batch)
         let (before, trace) = trace(batch, purpose)
         return finding(
-            StepMemory(before: before, .init(units: 1, labels: shape.labels, trace: trace), nil, vocabulary: vocabulary),
+            StepMemory(
+                before: before, .init(units: 1, labels: shape.labels, trace: trace), nil, vocabulary: vocabulary),
             unit: shape)
     }
 

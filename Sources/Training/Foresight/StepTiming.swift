@@ -104,7 +104,9 @@ extension Trainer {
             }
             let kept = below {
                 batches.map { batch in
-                    place.map { base.model.states(batch, below: $0, rows: batch.labelledRows, .training(seed: 0, pass: 0)) }
+                    place.map {
+                        base.model.states(batch, below: $0, rows: batch.labelledRows, .training(seed: 0, pass: 0))
+                    }
                 }
             }
             return runner.step(

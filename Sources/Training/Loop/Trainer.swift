@@ -168,7 +168,8 @@ public final class Trainer {
         hiddenStatePlan =
             ranks == nil
             ? HiddenStatePlan(
-                base.model, training: batches.dataset, validation: validation, batchCount: batches.count, settings) : nil
+                base.model, training: batches.dataset, validation: validation, batchCount: batches.count, settings)
+            : nil
         self.notes = notes + (hiddenStatePlan?.notes ?? [])
         runner = StepRunner(
             model: base.model, installation: installation, optimizer: optimizer, seed: settings.seed,

@@ -39,9 +39,10 @@ import Training
     @Test("is told as a problem of its key, whatever the method", arguments: methods.map { $0.name })
     func methodKeys(name: String) throws {
         let training = try TinyTraining()
-        let needed = [
-            "prompt_tuning", "prefix_tuning", "p_tuning", "p_tuning_v2",
-        ].contains(name) ? ", num_virtual_tokens: 2" : ""
+        let needed =
+            [
+                "prompt_tuning", "prefix_tuning", "p_tuning", "p_tuning_v2",
+            ].contains(name) ? ", num_virtual_tokens: 2" : ""
         for key in try Self.keys(name) where key.hasPrefix("peft.") && !key.contains("MODULE") {
             try check(["peft={method: \(name)\(needed)}"], key: key, training)
         }

@@ -57,7 +57,8 @@ import Training
         #expect(throws: (any Error).self) {
             try training.configuration(["training.gradient_accumulation_steps=9223372036854775807"])
         }
-        let configuration = try training.configuration(["training.num_train_epochs=1e300"])
+        #expect(throws: (any Error).self) { try training.configuration(["training.num_train_epochs=1e300"]) }
+        let configuration = try training.configuration(["training.num_train_epochs=1e38"])
         #expect(try Trainer(configuration, observer: Recorder()).plan().stepCount == Int(Int32.max), "\(file)")
     }
 
