@@ -195,9 +195,7 @@ public final class Trainer {
             progress.plateau = PlateauState(rate: settings.learningRate)
         }
         progress.rankCount = ranks.count
-        let log = try ranks.onFirst {
-            try MetricsLog(folder: settings.outputFolder, continuingAfter: progress.step)
-        }
+        let log = try ranks.onFirst { try openLog(after: progress.step) }
         lastEvaluatedStep = ranks.fromFirst(log?.lastEvaluation.map { "\($0.step)" }).flatMap { Int($0) }
         try decideSharing()
         observer.started(plan(firstStep: progress.step, folder: settings.outputFolder))
@@ -250,6 +248,7 @@ public final class Trainer {
             best =
                 try ranks.onFirst { try folder.flatMap { try takeBest(progress, in: $0, warn: observer.warned) } }
                 ?? nil
+            try drawLosses(progress, log, in: folder)
             try folder?.finish(installation.deliver(), cardFacts(progress, best))
         }
         let summary = summary(progress, log, best, wasInterrupted: isStopping)
@@ -325,7 +324,8 @@ public final class Trainer {
             outputFolder: settings.outputFolder, steps: progress.step, wasInterrupted: wasInterrupted,
             finalLoss: log?.lastLoss, evaluationLoss: log?.lastEvaluation?.loss, tokens: progress.tokens,
             elapsedSeconds: progress.elapsedSeconds, peakMemoryBytes: peakMemory(),
-            savedShare: sharing.savedShare, best: best, notes: wasInterrupted ? [] : endNotes(progress, best),
+            losses: log?.course.points(of: "loss") ?? [], savedShare: sharing.savedShare, best: best,
+            notes: wasInterrupted ? [] : endNotes(progress, best),
             nextCommands: wasInterrupted
                 ? []
                 : ResultUse(

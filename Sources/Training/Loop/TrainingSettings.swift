@@ -47,6 +47,7 @@ public struct TrainingSettings: Sendable, Hashable {
     /// How many checkpoints are kept; nil for all.
     public var savingLimit: Int?
     public var best: BestSettings
+    public var reports: ReportSettings
     public var batches: BatchSettings
 
     /// More than any run has, and small enough for counts to be multiplied and added.
@@ -99,6 +100,7 @@ public struct TrainingSettings: Sendable, Hashable {
         savingSteps = section.optionalInt("save_steps", in: 1...)
         savingLimit = section.optionalInt("save_total_limit", in: 1...)
         best = BestSettings(section)
+        reports = ReportSettings(section)
         readStrategies(section)
     }
 
