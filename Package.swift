@@ -127,8 +127,8 @@ let package = Package(
         tests(
             "Training",
             [
-                "Files", "Models", "Methods", "Layers", "Tensors", "Batches", "Datasets", "Tokenizers", "Metrics",
-                "Configuration", "Checkpoints", "Diagnostics", "JSONText",
+                "Charts", "Files", "Models", "Methods", "Layers", "Tensors", "Batches", "Datasets", "Tokenizers",
+                "Metrics", "Configuration", "Checkpoints", "Diagnostics", "JSONText",
             ]),
         // The tool as its users run it: the built binary on real files.
         .testTarget(

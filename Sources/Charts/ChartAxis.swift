@@ -39,8 +39,10 @@ public struct ChartAxis: Sendable {
             return
         }
         isLogarithmic = false
-        if low == high {
-            let room = low == 0 ? 1 : kind == .number ? 0.1 * low.magnitude : 1
+        // Values that are closer together than their digits tell are one.
+        let size = Swift.max(low.magnitude, high.magnitude)
+        if high - low < Swift.max(1e-12 * size, 1e-290) {
+            let room = size < 1e-290 ? 1 : kind == .number ? 0.1 * size : Swift.max(1, 1e-9 * size)
             (low, high) = (isRounded ? low - room : low, high + room)
         }
         let step = Self.roundStep((high - low) / Double(Swift.max(1, count)), kind)

@@ -35,7 +35,8 @@ public struct TerminalChart {
     public var rows: [[Run]] {
         guard let axes = chart.axes(xTicks: max(2, width / 14), yTicks: max(2, height / 3)) else { return [] }
         var labels = [String](repeating: "", count: height)
-        for tick in axes.y.ticks {
+        // Where there is little room, the ends are said.
+        for tick in axes.y.ticks.suffix(1) + axes.y.ticks {
             let row = height - 1 - Int((axes.y.position(tick.value) * Double(height - 1)).rounded())
             if labels.indices.contains(row), labels[row].isEmpty { labels[row] = tick.label }
         }

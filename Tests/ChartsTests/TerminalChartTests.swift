@@ -14,7 +14,7 @@ import Testing
     func line() {
         #expect(
             TerminalChart(chart([0, 1, 2, 3, 4]), width: 20, height: 4).texts == [
-                "4 ┤              ⣀⠤⠒⠉", "  │         ⢀⡠⠔⠊⠁", "2 ┤     ⣀⠤⠒⠉", "0 ┤⣀⡠⠔⠊⠁", "   0        2    step",
+                "4 ┤             ⣀⠤⠒⠉", "2 ┤         ⣀⠤⠒⠉", "  │   ⢀⣀⠤⠔⠒⠉", "0 ┤⡠⠔⠊⠁", "   0       2    step",
             ])
     }
 
@@ -38,7 +38,7 @@ import Testing
         #expect(colored.map { $0.compactMap(\.color) } == [[1], [0], []])
         #expect(
             TerminalChart(both, width: 14, height: 2, lettered: true).texts == [
-                "2 ┤bbbbbbbbbbb", "0 ┤aaaaaaaaaaa", "   0  1   step",
+                "2 ┤bbbbbbbbbbb", "0 ┤aaaaaaaaaaa", "   0    1 step",
             ])
     }
 }

@@ -116,7 +116,7 @@ import Testing
                       "window": 3,
                       "best": {
                         "x": 4,
-                        "y": 2.3333333333333335
+                        "y": 2.333333333333333
                       },
                       "points": [
                         {
@@ -143,7 +143,7 @@ import Testing
                         },
                         {
                           "x": 2,
-                          "y": 4.888888888888889
+                          "y": 4.888888888888888
                         },
                         {
                           "x": 3,
@@ -151,7 +151,7 @@ import Testing
                         },
                         {
                           "x": 4,
-                          "y": 2.3333333333333335
+                          "y": 2.333333333333333
                         }
                       ]
                     }
@@ -255,7 +255,7 @@ import Testing
         }
         let plain = try show(["TERM": "xterm", "NO_COLOR": "1"])
         #expect(plain.count == 1 + 16 + 1 + 2 + 1 && plain[0] == "learning_rate")
-        #expect(plain[1].hasPrefix("1.0 ┤   aaaaaaa") && plain[16].hasPrefix("0.5 ┤   bbbbbbb"), "\(plain)")
+        #expect(plain[1].hasPrefix("1.0 ┤      aaaaaaa") && plain[16].hasPrefix("0.5 ┤      bbbbbbb"), "\(plain)")
         #expect(plain[17].hasSuffix(" step") && plain[18] == "a a" && plain[19] == "b b")
         #expect(plain.allSatisfy { $0.count <= 40 })
         let colored = try show(["TERM": "xterm"])

@@ -67,7 +67,7 @@ import Training
             } catch { return "\(error)".components(separatedBy: "/").last }
         }
         #expect(problem(#"{"loss": 3}"# + "\n") == "metrics.jsonl:1:1: error: step: missing")
-        #expect(problem(step(1, 2) + "[]\n") == "metrics.jsonl:2:1: error: expected an object, found '['")
+        #expect(problem(step(1, 2) + "[]\n") == "metrics.jsonl:2:1: error: expected an object, got an array")
         #expect(
             problem(#"{"step": 1, "loss": NaN}"# + "\n")?.hasPrefix("metrics.jsonl:1:21: error: ") == true)
     }
