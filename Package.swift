@@ -49,6 +49,7 @@ let package = Package(
         // Optimised in debug builds too, whose tests would wait for it.
         .target(name: "CVectors", cSettings: [.unsafeFlags(["-O2"])]),
         source("Tensors", ["COpenBLAS", "CVectors", "Host", "Diagnostics"], settings: vectorised),
+        source("Charts", ["Diagnostics"]),
         source("Patterns", []),
         source("Batches", ["Diagnostics"]),
         source("Ranks", ["Host", "Diagnostics"]),
@@ -75,7 +76,7 @@ let package = Package(
                 "ChatTemplates", "Files", "Tensors", "Layers", "Models", "Methods", "Datasets", "Metrics",
                 "Checkpoints",
                 "Configuration",
-                "Tokenizers", "Batches", "Patterns", "JSONText", "Ranks", "Host", "Diagnostics",
+                "Tokenizers", "Batches", "Charts", "Patterns", "JSONText", "Ranks", "Host", "Diagnostics",
             ]),
         .executableTarget(
             name: "peft",
@@ -83,7 +84,7 @@ let package = Package(
                 "Training", "Ranks", "ChatTemplates", "Files", "Tensors", "Layers", "Models", "Methods", "Datasets",
                 "Metrics",
                 "Checkpoints",
-                "Configuration", "Tokenizers", "Batches", "JSONText", "Host", "Diagnostics",
+                "Configuration", "Tokenizers", "Batches", "Charts", "JSONText", "Host", "Diagnostics",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: strict),
@@ -103,6 +104,7 @@ let package = Package(
         tests("Host", []),
         tests("Ranks", ["Diagnostics"]),
         tests("Diagnostics", []),
+        tests("Charts", []),
         tests("Patterns", []),
         tests("Tensors", ["CVectors", "Diagnostics"]),
         tests("Files", ["Diagnostics"]),
@@ -125,8 +127,8 @@ let package = Package(
         tests(
             "Training",
             [
-                "Files", "Models", "Methods", "Layers", "Tensors", "Batches", "Datasets", "Tokenizers", "Metrics",
-                "Configuration", "Checkpoints", "Diagnostics", "JSONText",
+                "Charts", "Files", "Models", "Methods", "Layers", "Tensors", "Batches", "Datasets", "Tokenizers",
+                "Metrics", "Configuration", "Checkpoints", "Diagnostics", "JSONText",
             ]),
         // The tool as its users run it: the built binary on real files.
         .testTarget(

@@ -47,17 +47,20 @@ public final class AppendedFile {
     /// Throws a `Problem` with the exit status `inputOutput`, when the disk is full for instance.
     public func write(_ text: String) throws {
         var text = text
-        try text.withUTF8 { bytes in
-            guard let base = bytes.baseAddress else { return }
-            var written = 0
-            while written < bytes.count {
-                let result = Glibc.write(descriptor, base + written, bytes.count - written)
-                if result < 0 {
-                    if errno == EINTR { continue }
-                    throw FileSystem.writingProblem(path, errno)
-                }
-                written += result
+        try text.withUTF8 { try write(UnsafeRawBufferPointer($0)) }
+    }
+
+    /// The same with bytes.
+    public func write(_ bytes: UnsafeRawBufferPointer) throws {
+        guard let base = bytes.baseAddress else { return }
+        var written = 0
+        while written < bytes.count {
+            let result = Glibc.write(descriptor, base + written, bytes.count - written)
+            if result < 0 {
+                if errno == EINTR { continue }
+                throw FileSystem.writingProblem(path, errno)
             }
+            written += result
         }
     }
 

@@ -22,6 +22,7 @@ struct Peft: ParsableCommand {
               peft doctor runs/demo
               peft verify runs/demo
               peft compare --config configs/demo.yaml --methods lora,full --output runs/compare
+              peft plot runs/demo runs/r16 --output curves.svg
               peft schema > peft-schema.json
 
             EXIT STATUS:
@@ -48,6 +49,7 @@ struct Peft: ParsableCommand {
             DoctorCommand.self,
             VerifyCommand.self,
             CompareCommand.self,
+            PlotCommand.self,
             SchemaCommand.self,
         ])
 }

@@ -13,8 +13,8 @@ struct TrainCommand: RankedCommand {
         abstract: "Fine-tune a model as a configuration says.",
         discussion: """
             The output folder receives the adapter (or the model), the resolved configuration, metrics.jsonl with a \
-            line for each logged step, and checkpoints. Ctrl-C and SIGTERM finish the step and save; a second Ctrl-C \
-            ends at once. Under mpirun the processes train together, as docs/distributed.md tells.
+            line for each logged step, loss.svg with its curves, and checkpoints. Ctrl-C and SIGTERM finish the step and \
+            save; a second Ctrl-C ends at once. Under mpirun the processes train together, as docs/distributed.md tells.
 
             EXAMPLES:
               peft train --config configs/demo.yaml
@@ -106,7 +106,7 @@ struct TrainCommand: RankedCommand {
     func run() throws {
         common.apply()
         let ranks = Communicator.current
-        let display = TrainingDisplay()
+        let display = TrainingDisplay(drawsLoss: !json)
         var accepted: InputChanges = []
         if otherBase.otherBase { accepted.insert(.base) }
         if otherData { accepted.insert(.data) }

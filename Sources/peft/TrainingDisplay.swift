@@ -1,3 +1,4 @@
+import Charts
 import Checkpoints
 import Diagnostics
 import Files
@@ -15,6 +16,11 @@ final class TrainingDisplay: TrainingObserver {
     /// How long nothing is said where a line can't be redrawn: more each time, because what takes hours is looked at now
     /// and then.
     private var silence = 10.0
+
+    /// Whether the course of the loss is drawn at the end, on a terminal.
+    private let drawsLoss: Bool
+
+    init(drawsLoss: Bool) { self.drawsLoss = drawsLoss }
 
     private static let longestSilence = 300.0
     /// Redrawing more often than this, in seconds, costs time and can't be read.
@@ -148,6 +154,11 @@ final class TrainingDisplay: TrainingObserver {
                     "shared prompts saved \((100 * $0).text(decimals: 1)) % of the tokens"
                 },
             ].compactMap { $0 }
+        if drawsLoss, Console.errorCanRedraw, !Console.isQuiet {
+            for row in Self.curve(summary.losses, width: min(Self.widestCurve, Console.columns - 1)) {
+                Console.note(row)
+            }
+        }
         for note in summary.notes { Console.note(note) }
         let word = summary.wasInterrupted ? "interrupted after" : "finished"
         Console.note("\(word) \(summary.steps.grouped) steps: \(facts.joined(separator: ", "))")
@@ -166,6 +177,24 @@ final class TrainingDisplay: TrainingObserver {
         for (index, command) in summary.nextCommands.enumerated() {
             Console.note((index == 0 ? "next: " : "      ") + command)
         }
+    }
+
+    private static let (widestCurve, curveHeight, fewestLosses) = (72, 6, 3)
+
+    /// The course of the loss in a few rows, none of which is wider than the terminal; none for few values, or on a narrow
+    /// one.
+    private static func curve(_ losses: [ChartPoint], width: Int) -> [String] {
+        guard losses.count >= fewestLosses, let first = losses.first, let last = losses.last,
+            let lowest = losses.min(by: { $0.y < $1.y })
+        else { return [] }
+        let means = Smoothing.means(losses, window: Smoothing.window(for: losses))
+        let chart = Chart(
+            title: "", x: .count, xTitle: "step", lines: [ChartLine("", means, color: 0)])
+        let rows = TerminalChart(chart, width: width, height: curveHeight).texts
+        let title =
+            "loss \(first.y.text(decimals: 4)) → \(last.y.text(decimals: 4)), lowest \(lowest.y.text(decimals: 4)) after "
+            + "step \(Int(clamping: lowest.x).grouped)"
+        return rows.isEmpty || title.count > width ? [] : [title] + rows
     }
 
     func foundFinished(_ summary: TrainingSummary) {

@@ -37,7 +37,7 @@ struct VerifyCommand: ParsableCommand {
 
     func run() throws {
         common.apply()
-        let report = try Trainer.verify(folder, steps: steps, observer: TrainingDisplay())
+        let report = try Trainer.verify(folder, steps: steps, observer: TrainingDisplay(drawsLoss: false))
         Console.showStatus("")
         Console.line(json ? report.json.text(.indented) : report.text)
         if !report.isSame {

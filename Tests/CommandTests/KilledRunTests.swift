@@ -42,8 +42,8 @@ struct KilledRunTests {
         #expect(names("run/checkpoints") == ["step-39", "step-40"])
         #expect(
             names("run") == [
-                "README.md", "adapter_config.json", "adapter_model.safetensors", "checkpoints", "metrics.jsonl",
-                "training_config.yaml",
+                "README.md", "adapter_config.json", "adapter_model.safetensors", "checkpoints", "loss.svg",
+                "metrics.jsonl", "training_config.yaml",
             ])
         let interrupted = try Data(contentsOf: folder.url.appending(path: "run/adapter_model.safetensors"))
         let lines = try folder.text("run/metrics.jsonl").split(separator: "\n").count

@@ -35,17 +35,6 @@ struct TerminalTests {
         return String(decoding: bytes, as: UTF8.self)
     }
 
-    /// The two ends of a new pseudo-terminal. `posix_openpt` and its like are hidden from Swift; this is what they do.
-    private func pseudoTerminal() throws -> (main: Int32, terminal: Int32) {
-        let (setLock, getNumber) = (UInt(0x4004_5431), UInt(0x8004_5430))
-        let main = open("/dev/ptmx", O_RDWR | O_NOCTTY)
-        var (lock, number) = (Int32(0), UInt32(0))
-        try #require(main >= 0 && ioctl(main, setLock, &lock) == 0 && ioctl(main, getNumber, &number) == 0)
-        let terminal = open("/dev/pts/\(number)", O_RDWR | O_NOCTTY)
-        try #require(terminal >= 0)
-        return (main, terminal)
-    }
-
     @Test(
         "whoever is waited for is told, unless it is to be quiet",
         arguments: [
@@ -102,6 +91,31 @@ struct TerminalTests {
         #expect(try text.contains(Regex(#"rate 8\.33e-3\r\n"#).matchingSemantics(.unicodeScalar)))
         #expect(text.contains("] evaluating after step 6, 24 of 24 examples"))
         #expect(text.contains("\r\nthe result is in \(run.folder.path)/run\r\nnext: peft generate --adapter "))
+    }
+
+    @Test("training ends with the course of the loss in a few rows, none of which is wider than the terminal")
+    func curve() throws {
+        let run = try TinyRun()
+        let text = try errors(run.arguments, ["TERM": "xterm"], columns: 50)
+        let end = try #require(text.components(separatedBy: "\u{1B}[Kloss ").last).components(separatedBy: "\r\n")
+        let title = try Regex(#"\d\.\d{4} → \d\.\d{4}, lowest \d\.\d{4} after step [246]"#)
+        #expect(try title.wholeMatch(in: end[0]) != nil, "\(text)")
+        #expect(end[1...6].allSatisfy { $0.contains(" ┤") || $0.contains(" │") }, "\(text)")
+        #expect(end[7].hasSuffix("  step") && end[8].hasPrefix("finished 6 steps: "), "\(text)")
+        #expect(end[0...7].allSatisfy { $0.count < 50 })
+        #expect(end[1...6].joined().unicodeScalars.contains { (0x2801...0x28FF).contains($0.value) })
+    }
+
+    @Test(
+        "training draws no curve of few losses, where it is quiet or gives JSON, or where a line can't be redrawn",
+        arguments: [
+            (["--set", "training.logging_steps=4"], "xterm", UInt16(80)), (["--quiet"], "xterm", 80),
+            (["--json"], "xterm", 80), ([], "dumb", 80), ([], "xterm", 20),
+        ])
+    func noCurve(arguments: [String], terminal: String, columns: UInt16) throws {
+        let run = try TinyRun()
+        let text = try errors(run.arguments + arguments, ["TERM": terminal], columns: columns)
+        #expect(!text.contains("┤") && !text.contains(" → "), "\(text)")
     }
 
     @Test("training writes plain lines where a line can't be redrawn")

@@ -5,6 +5,7 @@ import Testing
 struct UsageTests {
     static let commands = [
         "train", "eval", "generate", "merge", "inspect", "doctor", "compare", "convert", "quantize", "schema", "verify",
+        "plot",
     ]
 
     @Test("the tool's help goes to stdout and names every command")

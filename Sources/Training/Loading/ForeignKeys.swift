@@ -80,7 +80,6 @@ public enum ForeignKeys {
         training(
             "logging_first_step",
             .answer("give logging_steps: 1 for a line of every step, the first too", harmless: off)),
-        training("logging_dir", .nothing("metrics.jsonl is in output_dir")),
         training(
             "logging_nan_inf_filter", .nothing("a loss that is no finite number ends the run with its records' places")),
         training("logging_on_each_node", .nothing("one process writes the metrics")),
@@ -94,8 +93,6 @@ public enum ForeignKeys {
             "disable_tqdm", .answer("is an option of the command: peft train --quiet", harmless: ["true", "false"])),
         training("include_num_input_tokens_seen", .nothing("metrics.jsonl always has the tokens")),
         training("include_tokens_per_second", .nothing("metrics.jsonl always has the tokens per second")),
-        training(
-            "report_to", .nothing("nothing is reported elsewhere: metrics.jsonl in output_dir has it all")),
         training("run_name", .nothing("a run is known by its output_dir")),
         training("project", .nothing("a run is known by its output_dir")),
         training("trackio_*", .nothing("nothing is reported elsewhere: metrics.jsonl in output_dir has it all")),

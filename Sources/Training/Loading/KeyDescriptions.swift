@@ -191,6 +191,10 @@ enum KeyDescriptions {
         "training.max_grad_norm": "gradients are scaled down to this norm, all together; 0 leaves them",
         "training.seed": "of new weights, the order of the data, and dropout",
         "training.logging_steps": "steps between two lines of metrics.jsonl",
+        "training.report_to":
+            "tensorboard, or all, writes event files for TensorBoard too; none if absent, see curves",
+        "training.logging_dir":
+            "the folder for event files; if absent, what TENSORBOARD_LOGGING_DIR names, or runs in output_dir",
         "training.eval_strategy":
             "no measures nothing while training; steps goes by eval_steps, or logging_steps if absent; epoch is at the end of each",
         "training.save_strategy":

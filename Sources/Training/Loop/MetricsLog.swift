@@ -8,7 +8,7 @@ import JSONText
 /// A line is appended with one write, because writing the whole file anew each time would cost more than a step of a
 /// small model; the disk is waited for only where a checkpoint relies on the lines before it.
 final class MetricsLog {
-    static let fileName = "metrics.jsonl"
+    static let fileName = RunMetrics.fileName
 
     private let path: String
     private let descriptor: Int32
@@ -20,6 +20,9 @@ final class MetricsLog {
     /// As the last line that the log began with has them.
     private(set) var tokens = 0
     private(set) var elapsedSeconds = 0.0
+    /// The courses of the losses and of the learning rate.
+    private(set) var course: RunMetrics
+    private var events: EventLog?
 
     /// Goes on with the lines of a run up to `step`, or begins anew where that is 0.
     ///
@@ -29,8 +32,10 @@ final class MetricsLog {
         let path = FileSystem.join(folder, Self.fileName)
         self.path = path
         var kept: [String] = []
+        var course = RunMetrics(keeping: LossPicture.keys)
         for line in step > 0 ? try MetricsLine.all(in: folder) : [] where line.step <= step {
             kept.append(line.text)
+            try Array(line.text.utf8).withUnsafeBytes { try course.add($0, file: path, line: kept.count) }
             elapsedSeconds = try line.node.optionalNumber("elapsed_seconds") ?? elapsedSeconds
             if let loss = line.loss {
                 lastLoss = loss
@@ -38,6 +43,7 @@ final class MetricsLog {
             }
             if let evaluation = line.evaluation { (lastEvaluation, lastEvaluationLine) = (evaluation, line.text) }
         }
+        self.course = course
         try AtomicFile.write(kept.map { $0 + "\n" }.joined(), to: path)
         descriptor = open(path, O_RDWR | O_APPEND | O_NOFOLLOW | O_CLOEXEC)
         if descriptor < 0 { throw writingProblem() }
@@ -51,23 +57,35 @@ final class MetricsLog {
         }.first
     }
 
+    /// Has TensorBoard told too, from now on.
+    ///
+    /// - Parameters:
+    ///   - step: The step that the log goes on after.
+    ///   - texts: What is told beside numbers.
+    func tellTensorBoard(in folder: String, after step: Int, texts: [(tag: String, text: String)]) throws {
+        events = try EventLog(folder: folder, after: step, texts: texts, history: path, elapsed: elapsedSeconds)
+    }
+
     deinit { if descriptor >= 0 { close(descriptor) } }
 
     func append(_ metrics: StepMetrics) throws {
         lastLoss = metrics.loss
-        try append([
-            .init("step", .integer(metrics.step)), .init("epoch", .number(metrics.epoch)),
-            .init("loss", .number(metrics.loss)), .init("grad_norm", .number(metrics.gradientNorm)),
-            .init("learning_rate", .number(metrics.learningRate)), .init("tokens", .integer(metrics.tokens)),
-            .init("tokens_per_second", .number(metrics.tokensPerSecond)),
-            .init("elapsed_seconds", .number(metrics.elapsedSeconds)),
-            .init("peak_memory_bytes", .integer(metrics.peakMemoryBytes)),
-        ])
+        try append(
+            metrics.step,
+            [
+                .init("step", .integer(metrics.step)), .init("epoch", .number(metrics.epoch)),
+                .init("loss", .number(metrics.loss)), .init("grad_norm", .number(metrics.gradientNorm)),
+                .init("learning_rate", .number(metrics.learningRate)), .init("tokens", .integer(metrics.tokens)),
+                .init("tokens_per_second", .number(metrics.tokensPerSecond)),
+                .init("elapsed_seconds", .number(metrics.elapsedSeconds)),
+                .init("peak_memory_bytes", .integer(metrics.peakMemoryBytes)),
+            ])
     }
 
     func append(_ metrics: EvaluationMetrics) throws {
         lastEvaluation = .init(step: metrics.step, loss: metrics.loss, scores: metrics.scores)
         try append(
+            metrics.step,
             [
                 .init("step", .integer(metrics.step)), .init("epoch", .number(metrics.epoch)),
                 .init("eval_loss", .number(metrics.loss)),
@@ -103,8 +121,10 @@ final class MetricsLog {
         try AtomicFile.write(content, to: FileSystem.join(folder, Self.fileName))
     }
 
-    private func append(_ members: [JSONValue.Member]) throws {
-        var rest = Array((JSONValue.object(members).text(.compact) + "\n").utf8)[...]
+    private func append(_ step: Int, _ members: [JSONValue.Member]) throws {
+        let line = Array((JSONValue.object(members).text(.compact) + "\n").utf8)
+        try line.withUnsafeBytes { try course.add($0, file: path, line: 1) }
+        var rest = line[...]
         while !rest.isEmpty {
             let written = rest.withUnsafeBytes { write(descriptor, $0.baseAddress, $0.count) }
             if written < 0 {
@@ -113,6 +133,7 @@ final class MetricsLog {
             }
             rest = rest.dropFirst(written)
         }
+        try events?.append(step: step, members)
     }
 
     private func writingProblem() -> Problem {

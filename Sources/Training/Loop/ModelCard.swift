@@ -33,8 +33,11 @@ struct ModelCard {
     private let facts: Facts
     private let losses: LossCourse
 
-    init(_ configuration: RunConfiguration, _ facts: Facts, _ losses: LossCourse) {
-        (self.configuration, self.facts, self.losses) = (configuration, facts, losses)
+    /// The file beside the card that has the curves of the losses.
+    private let picture: String?
+
+    init(_ configuration: RunConfiguration, _ facts: Facts, _ losses: LossCourse, picture: String?) {
+        (self.configuration, self.facts, self.losses, self.picture) = (configuration, facts, losses, picture)
     }
 
     var text: String {
@@ -125,6 +128,7 @@ struct ModelCard {
             "## Results", "", "Losses are means per target, in nats; `metrics.jsonl` holds their whole course.", "",
         ]
             + Markdown.table(["measure", "value"], rows + course) + [""]
+            + (picture.map { ["![The course of the losses](\($0))", ""] } ?? [])
     }
 
     private var delivered: [[String]] {

@@ -117,14 +117,17 @@ final class RunFolder {
 
     /// Writes the model card and the delivery.
     func finish(_ result: Delivery, _ facts: ModelCard.Facts) throws {
-        let card = ModelCard(configuration, facts, try LossCourse(folder: path))
+        let picture = LossPicture.fileName
+        let card = ModelCard(
+            configuration, facts, try LossCourse(folder: path),
+            picture: FileSystem.isFile(FileSystem.join(path, picture)) ? picture : nil)
         try AtomicFile.write(card.text, to: FileSystem.join(path, ModelCard.fileName))
         try delivery.write(result, to: path)
     }
 
     private static let names =
         DeliveryWriter.marks + AdapterFolder.fileNames
-        + [MetricsLog.fileName, ModelCard.fileName, KnownFiles.validationName]
+        + [MetricsLog.fileName, LossPicture.fileName, ModelCard.fileName, KnownFiles.validationName]
 
     /// A run's folder is known by its configuration, which is written before anything else. In one without, nothing may
     /// be replaced or removed.
@@ -160,6 +163,12 @@ final class RunFolder {
                 exitStatus: .cannotCreate)
         }
         for file in files { try FileSystem.remove(file) }
+        let events = FileSystem.join(path, EventLog.folderName)
+        if !FileSystem.isLink(events) {
+            for name in try EventLog.files(in: events) { try FileSystem.remove(FileSystem.join(events, name)) }
+            // Left where it holds anything else.
+            rmdir(events)
+        }
         if isLink {
             try FileSystem.remove(checkpoints)
         } else {
@@ -217,7 +226,7 @@ final class RunFolder {
         "training.eval_steps", "training.per_device_eval_batch_size", "training.gradient_checkpointing",
         "data.validation", "training.optim_paging_dir", "training.keep_hidden_states", "training.hidden_states_memory",
         "training.hidden_states_dir", "training.max_time", "training.memory_limit", "training.eval_strategy",
-        "training.save_strategy",
+        "training.save_strategy", "training.report_to", "training.logging_dir",
     ]
 
     /// Those of them that decide when and on what the loss is measured for which a learning rate waits.

@@ -15,6 +15,7 @@ extension Trainer {
         try rescueIfLost(progress, folder, log, data)
         try log?.synchronize()
         let path = try writeCheckpoint(progress, folder, data, to: folder.path)
+        try drawLosses(progress, log, in: folder)
         observer.saved(step: progress.step, folder: path)
     }
 

@@ -205,9 +205,7 @@ public final class Trainer {
             progress.plateau = PlateauState(rate: settings.learningRate)
         }
         progress.rankCount = ranks.count
-        let log = try ranks.onFirst {
-            try MetricsLog(folder: settings.outputFolder, continuingAfter: progress.step)
-        }
+        let log = try ranks.onFirst { try openLog(after: progress.step) }
         // All of it, because how the run goes on depends on it everywhere.
         let evaluation = try ranks.fromFirst(log?.lastEvaluationLine).flatMap {
             try MetricsLine($0, file: MetricsLog.fileName, line: 1).evaluation
@@ -266,6 +264,7 @@ public final class Trainer {
             best =
                 try ranks.onFirst { try folder.flatMap { try takeBest(progress, in: $0, warn: observer.warned) } }
                 ?? nil
+            try drawLosses(progress, log, in: folder)
             try folder?.finish(installation.deliver(), cardFacts(progress, best))
         }
         let summary = summary(progress, log, best, wasInterrupted: isStopping)
@@ -342,7 +341,8 @@ public final class Trainer {
             outputFolder: settings.outputFolder, steps: progress.step, wasInterrupted: wasInterrupted,
             finalLoss: log?.lastLoss, evaluationLoss: log?.lastEvaluation?.loss, tokens: progress.tokens,
             elapsedSeconds: progress.elapsedSeconds, peakMemoryBytes: ProcessMemory.peakBytes,
-            savedShare: sharing.savedShare, best: best, notes: wasInterrupted ? [] : endNotes(progress, best),
+            losses: log?.course.points(of: "loss") ?? [], savedShare: sharing.savedShare, best: best,
+            notes: wasInterrupted ? [] : endNotes(progress, best),
             nextCommands: wasInterrupted
                 ? []
                 : ResultUse(

@@ -1,3 +1,4 @@
+public import Charts
 public import Diagnostics
 
 /// What a run is about to do.
@@ -86,6 +87,8 @@ public struct TrainingSummary: Sendable, Hashable {
     public let tokens: Int
     public let elapsedSeconds: Double
     public let peakMemoryBytes: Int
+    /// The training loss by the step, from the first one on.
+    public let losses: [ChartPoint]
     /// The share of the tokens trained on since the start that others had computed; nil where there were none.
     public let savedShare: Double?
     /// The model of the best evaluation, where it was looked for.

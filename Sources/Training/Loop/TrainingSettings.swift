@@ -50,6 +50,7 @@ public struct TrainingSettings: Sendable, Hashable {
     /// How many checkpoints are kept; nil for all.
     public var savingLimit: Int?
     public var best: BestSettings
+    public var reports: ReportSettings
     public var batches: BatchSettings
 
     /// More than any run has, and small enough for counts to be multiplied and added.
@@ -110,6 +111,7 @@ public struct TrainingSettings: Sendable, Hashable {
         savingLimit = section.optionalInt("save_total_limit", in: 1...)
         let saving = section.optionalChoice("save_strategy", of: ["no", "steps", "epoch", "best"])
         best = BestSettings(section, isSaved: saving == "best")
+        reports = ReportSettings(section)
         readStrategies(section, saving: saving)
     }
 

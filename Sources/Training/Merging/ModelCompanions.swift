@@ -53,7 +53,7 @@ private func isCompanion(_ name: String) -> Bool {
         ".gguf", ".onnx", ".tflite", ".ot",
     ]
     let others = [
-        "metrics.jsonl", "training_config.yaml", "training_state.json", "adapter_config.json",
+        "metrics.jsonl", "loss.svg", "training_config.yaml", "training_state.json", "adapter_config.json",
         TrainedTemplates.fileName,
     ]
     return !name.hasPrefix(".") && !others.contains(name) && !weights.contains { name.hasSuffix($0) }

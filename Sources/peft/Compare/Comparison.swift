@@ -1,4 +1,5 @@
 import Datasets
+import Diagnostics
 import JSONText
 
 /// Runs what a plan says, each part in a process of its own.

@@ -22,6 +22,10 @@ enum Console {
     /// Whether stderr shows colours; https://no-color.org.
     static let errorHasColors = errorCanRedraw && (environment("NO_COLOR") ?? "").isEmpty
 
+    /// The same of stdout.
+    static let outputHasColors =
+        outputIsTerminal && environment("TERM") != "dumb" && (environment("NO_COLOR") ?? "").isEmpty
+
     /// Whether notes are left out.
     static var isQuiet: Bool {
         get { state.withLock { $0.isQuiet } }
@@ -51,6 +55,20 @@ enum Console {
 
     /// Writes a line of the result to stdout.
     static func line(_ text: String) { write(text + "\n") }
+
+    /// Writes a line of the result whose parts have colours, by their numbers, where there are any.
+    static func line(_ parts: [(text: String, color: Int?)]) {
+        guard outputHasColors, !isSilent else { return line(parts.map(\.text).joined()) }
+        let text = parts.map { part in
+            let text = part.text.harmless
+            guard let color = part.color else { return text }
+            return "\u{1B}[38;5;\(terminalColors[color % terminalColors.count])m\(text)\u{1B}[0m"
+        }
+        if !Output.write(text.joined() + "\n", to: STDOUT_FILENO) { write("") }
+    }
+
+    /// Those of `ChartPicture`, as near as terminals have them.
+    private static let terminalColors = [33, 202, 35, 175, 214, 117, 246, 133, 143, 73]
 
     /// Tells the user what happens, unless it is to be quiet.
     static func note(_ text: String) {
@@ -93,9 +111,14 @@ enum Console {
     }
 
     /// The width of the terminal.
-    static var columns: Int {
+    static var columns: Int { columns(of: STDERR_FILENO) }
+
+    /// The width of the terminal of stdout.
+    static var outputColumns: Int { columns(of: STDOUT_FILENO) }
+
+    private static func columns(of descriptor: Int32) -> Int {
         var size = winsize()
-        return ioctl(STDERR_FILENO, UInt(TIOCGWINSZ), &size) == 0 && size.ws_col > 0 ? Int(size.ws_col) : 80
+        return ioctl(descriptor, UInt(TIOCGWINSZ), &size) == 0 && size.ws_col > 0 ? Int(size.ws_col) : 80
     }
 
     /// Shows a line at the bottom of the terminal in place of the one before; an empty one takes it away.

@@ -1,3 +1,5 @@
+import Diagnostics
+
 extension Int {
     /// A number of bytes: `512 bytes`, `12.3 MB`.
     var asBytes: String {
@@ -14,19 +16,6 @@ extension Int {
 }
 
 extension Double {
-    /// The value with that many digits behind the point, `12.30`; `nan` and `inf` as such.
-    func text(decimals: Int) -> String {
-        var factor = 1.0
-        for _ in 0..<decimals { factor *= 10 }
-        guard magnitude < 1e15, let scaled = Int(exactly: (magnitude * factor).rounded(.toNearestOrEven)) else {
-            return "\(self)"
-        }
-        let sign = self < 0 && scaled > 0 ? "-" : ""
-        if decimals == 0 { return sign + String(scaled) }
-        let digits = String(repeating: "0", count: Swift.max(0, decimals + 1 - String(scaled).count)) + String(scaled)
-        return sign + digits.dropLast(decimals) + "." + digits.suffix(decimals)
-    }
-
     /// A number of seconds: `8 s`, `3:05`, `1:02:03`.
     var asDuration: String {
         guard isFinite, self >= 0, self < 1e9 else { return "?" }

@@ -21,8 +21,8 @@ private let interpreter = ProcessInfo.processInfo.environment["PEFT_REFERENCE_PY
         try training.run(["training.save_steps=8"])
         #expect(
             try training.scratch.names("run") == [
-                "README.md", "adapter_config.json", "adapter_model.safetensors", "checkpoints", "metrics.jsonl",
-                "training_config.yaml",
+                "README.md", "adapter_config.json", "adapter_model.safetensors", "checkpoints", "loss.svg",
+                "metrics.jsonl", "training_config.yaml",
             ])
         #expect(try training.scratch.names("run/checkpoints") == ["step-8"])
     }
@@ -157,8 +157,8 @@ private let interpreter = ProcessInfo.processInfo.environment["PEFT_REFERENCE_PY
         try training.run(full + ["model.path=\(training.scratch("half"))"])
         #expect(
             try training.scratch.names("run") == [
-                "README.md", "checkpoints", "config.json", "generation_config.json", "merges.txt", "metrics.jsonl",
-                "model.safetensors", "training_config.yaml", "vocab.json",
+                "README.md", "checkpoints", "config.json", "generation_config.json", "loss.svg", "merges.txt",
+                "metrics.jsonl", "model.safetensors", "training_config.yaml", "vocab.json",
             ])
         let configuration = try JSONNode.load(path: training.scratch("run/config.json"))
         #expect(try configuration.string("torch_dtype") == "float32")

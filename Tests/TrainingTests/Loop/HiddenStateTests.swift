@@ -173,8 +173,8 @@ private struct Case: CustomTestStringConvertible, Sendable {
         #expect(try training.metrics("run") == training.metrics("whole"))
         #expect(
             try FileSystem.names(in: training.scratch("run")).sorted() == [
-                "README.md", "adapter_config.json", "adapter_model.safetensors", "checkpoints", "metrics.jsonl",
-                "training_config.yaml",
+                "README.md", "adapter_config.json", "adapter_model.safetensors", "checkpoints", "loss.svg",
+                "metrics.jsonl", "training_config.yaml",
             ])
     }
 

@@ -70,14 +70,15 @@ import Training
         try training.run(["peft.method=full", "training.save_steps=5"])
         #expect(
             try training.scratch.names("run") == [
-                "README.md", "checkpoints", "config.json", "merges.txt", "metrics.jsonl", "model.safetensors",
-                "training_config.yaml", "vocab.json",
+                "README.md", "checkpoints", "config.json", "loss.svg", "merges.txt", "metrics.jsonl",
+                "model.safetensors", "training_config.yaml", "vocab.json",
             ])
         try training.scratch.write("mine", to: "run/notes.txt")
         try training.run(["training.max_steps=2"], .overwrite)
         #expect(
             try training.scratch.names("run") == [
-                "README.md", "adapter_config.json", "adapter_model.safetensors", "metrics.jsonl", "notes.txt",
+                "README.md", "adapter_config.json", "adapter_model.safetensors", "loss.svg", "metrics.jsonl",
+                "notes.txt",
                 "training_config.yaml",
             ])
     }
@@ -85,7 +86,7 @@ import Training
     @Test(
         "is refused where it holds what no run has written",
         arguments: [
-            ("README.md", []), ("model.safetensors", []), ("checkpoints/step-1/x", []),
+            ("README.md", []), ("loss.svg", []), ("model.safetensors", []), ("checkpoints/step-1/x", []),
             ("vocab.json", ["peft.method=full"]),
         ])
     func foreign(name: String, changes: [String]) throws {
