@@ -129,8 +129,9 @@ import Testing
                 "training.early_stopping_patience: needs evaluations, and with eval_strategy: no there are none\n"
             ),
             (
-                ["training.metric_for_best_model=accuracy"],
-                "training.metric_for_best_model: nothing here is measured by 'accuracy'; there are loss\n"
+                ["training.metric_for_best_model=mse"],
+                "training.metric_for_best_model: nothing here is measured by 'mse'; there are loss, rouge1, rouge2, rougeL, "
+                    + "rougeLsum, bleu, chrf, exact_match, f1, accuracy\n"
             ),
             (
                 ["training.early_stopping_threshold=0.1"],

@@ -94,6 +94,7 @@ struct RankedRunTests {
     func stopped(mpi: MPI) throws {
         let settings = [
             "training.max_steps=1500", "peft.lora_dropout=0.1", "training.save_steps=5000", "training.eval_steps=500",
+            "training.eval_metrics=chrf", "training.generation_max_new_tokens=4",
         ]
         #expect(try mpi.run(2, arguments("whole", batch: 2, settings)).status == 0)
         for (number, signal) in [SIGUSR1, SIGTERM].enumerated() {

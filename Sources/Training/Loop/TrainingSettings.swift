@@ -47,6 +47,8 @@ public struct TrainingSettings: Sendable, Hashable {
     /// How many checkpoints are kept; nil for all.
     public var savingLimit: Int?
     public var best: BestSettings
+    /// Texts that evaluations generate and score; nil for none.
+    public var texts: TextEvaluationSettings?
     public var batches: BatchSettings
 
     /// More than any run has, and small enough for counts to be multiplied and added.
@@ -99,6 +101,7 @@ public struct TrainingSettings: Sendable, Hashable {
         savingSteps = section.optionalInt("save_steps", in: 1...)
         savingLimit = section.optionalInt("save_total_limit", in: 1...)
         best = BestSettings(section)
+        texts = TextEvaluationSettings(section, best: best.metric)
         readStrategies(section)
     }
 
@@ -112,7 +115,7 @@ public struct TrainingSettings: Sendable, Hashable {
         case "no":
             isEvaluating = false
             note("eval_steps", "eval_strategy: no")
-            for key in best.evaluatingKeys(section) {
+            for key in best.evaluatingKeys(section) + (texts?.evaluatingKeys(section) ?? []) {
                 section.record("needs evaluations, and with eval_strategy: no there are none", at: key)
             }
         case "steps": evaluationSteps = evaluationSteps ?? loggingSteps
