@@ -93,7 +93,7 @@ let package = Package(
             name: "peft-bench",
             dependencies: [
                 "COpenBLAS", "Training", "Files", "Tensors", "Layers", "Models", "Methods", "Datasets", "Checkpoints",
-                "Configuration",
+                "Configuration", "Metrics",
                 "Tokenizers", "Batches", "JSONText", "Diagnostics",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],

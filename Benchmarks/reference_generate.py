@@ -25,6 +25,7 @@ def parse():
     parser.add_argument("--mode", choices=["decode", "records"], default="decode")
     parser.add_argument("--threads", type=int, required=True)
     parser.add_argument("--batch", type=int, default=1)
+    parser.add_argument("--beams", type=int, default=1, help="decode: beams of each prompt")
     parser.add_argument("--prompt-length", type=int, default=64, help="decode: tokens of a prompt")
     parser.add_argument("--new-tokens", type=int, help="decode: 32 by default; records: instead of the completions' lengths")
     parser.add_argument("--rounds", type=int, default=3, help="decode: how often it is timed")
@@ -68,7 +69,8 @@ class Limits(StoppingCriteria):
         self.prompt_length, self.limits = prompt_length, torch.tensor(limits)
 
     def __call__(self, input_ids, scores, **_):
-        return input_ids.shape[1] - self.prompt_length >= self.limits
+        limits = self.limits.repeat_interleave(len(input_ids) // len(self.limits))  # Each beam is a row.
+        return input_ids.shape[1] - self.prompt_length >= limits
 
 
 has_encoder = AutoConfig.from_pretrained(arguments.model).is_encoder_decoder
@@ -100,7 +102,7 @@ def generate(model, prompts, limits, clock):
     padding = model.config.vocab_size - 1
     ids = torch.tensor([[padding] * (length - len(prompt)) + prompt for prompt in prompts])
     mask = torch.tensor([[0] * (length - len(prompt)) + [1] * len(prompt) for prompt in prompts])
-    output = model.generate(ids, attention_mask=mask, do_sample=False, use_cache=True, max_new_tokens=max(limits),
+    output = model.generate(ids, attention_mask=mask, do_sample=False, num_beams=arguments.beams, use_cache=True, max_new_tokens=max(limits),
                             pad_token_id=padding, logits_processor=[clock],
                             stopping_criteria=StoppingCriteriaList([Limits(length, limits)]))
     return [row[length:length + limit].tolist() for row, limit in zip(output, limits)]
@@ -111,7 +113,7 @@ def generate_answers(model, prompts, limits, clock):
     length = max(map(len, prompts))
     ids = torch.tensor([prompt + [0] * (length - len(prompt)) for prompt in prompts])
     mask = torch.tensor([[1] * len(prompt) + [0] * (length - len(prompt)) for prompt in prompts])
-    output = model.generate(ids, attention_mask=mask, do_sample=False, use_cache=True, max_new_tokens=max(limits),
+    output = model.generate(ids, attention_mask=mask, do_sample=False, num_beams=arguments.beams, use_cache=True, max_new_tokens=max(limits),
                             pad_token_id=0, logits_processor=[clock],
                             stopping_criteria=StoppingCriteriaList([Limits(1, limits)]))
     return [row[1:1 + limit].tolist() for row, limit in zip(output, limits)]

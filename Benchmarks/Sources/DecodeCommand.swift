@@ -17,6 +17,9 @@ struct DecodeCommand: ParsableCommand {
     @Option(help: "Sequences side by side.")
     var batch = 1
 
+    @Option(help: "Beams of each prompt; 1 takes the most likely token.")
+    var beams = 1
+
     @Option(help: "Tokens of each prompt.")
     var promptLength = 64
 
@@ -48,10 +51,12 @@ struct DecodeCommand: ParsableCommand {
             warn: { _ in })
         let prompts = Self.prompts(count: batch, length: promptLength, vocabulary: base.model.vocabularySize)
         func generator(newTokens: Int) -> Generator {
-            Generator(
-                model: base.model, endIDs: [],
-                settings: GenerationSettings(maximumNewTokens: newTokens, sampling: nil), batchSize: batch,
-                sharesBeginnings: true)
+            var settings = GenerationSettings(maximumNewTokens: newTokens, sampling: nil)
+            if beams > 1 {
+                settings.beams = BeamSettings(count: beams, lengthPenalty: 1, earlyStopping: .no, returnedCount: 1)
+            }
+            return Generator(
+                model: base.model, endIDs: [], settings: settings, batchSize: batch * beams, sharesBeginnings: true)
         }
         let weightBytes = base.model.bytesReadPerToken
         let memory = MemoryRate(bytes: weightBytes)
@@ -85,7 +90,8 @@ struct DecodeCommand: ParsableCommand {
         let step = median(steps)
         emit([
             "side": "peft", "measurement": "decode", "threads": .integer(threads), "batch": .integer(batch),
-            "kernel": .string(Processor.matrixKernel), "prompt_length": .integer(promptLength),
+            "beams": .integer(beams), "kernel": .string(Processor.matrixKernel),
+            "prompt_length": .integer(promptLength),
             "new_tokens": .integer(newTokens), "prefill_seconds": .number(median(prefill)),
             "prefill_tokens_per_second": .number(Double(batch * promptLength) / median(prefill)),
             "seconds_per_token": .number(step), "tokens_per_second": .number(Double(batch) / step),

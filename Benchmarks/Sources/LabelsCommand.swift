@@ -59,11 +59,12 @@ struct LabelsCommand: ParsableCommand {
         }
         func shared() -> [[Double]] {
             let asked = LabelPrompting(
-                base.model, endings: endings, opening: codec.answerOpening,
+                base.model, opening: codec.answerOpening,
                 texts: Array(together.prefix(LabelPrompting.textsAtOnce)))
             var losses: [[Double]] = []
             while losses.count < together.count {
-                losses += asked.losses(behind: together[losses.count..<asked.passEnd(together, from: losses.count)])
+                let end = asked.passEnd(together, from: losses.count)
+                losses += asked.losses(behind: together[losses.count..<end], endings: endings)
             }
             return losses
         }

@@ -132,6 +132,11 @@ extension Measurement {
         if let peft = paths.peft {
             list.append(
                 Measurement(
+                    id: "evaluation", part: "generation",
+                    ours: ["evaluate", "--peft", peft, "--data", paths.evaluationData, "--limit", "600"] + common,
+                    rounds: 1))
+            list.append(
+                Measurement(
                     id: "start", part: "start", ours: ["start", "--peft", peft, "--data", paths.data] + common,
                     rounds: 2, dependsOnKernels: false))
         }
@@ -215,6 +220,11 @@ extension Measurement {
                     ["--batch", batch, "--prompt-length", "512", "--new-tokens", "1", "--rounds", "1"], rounds: 2),
             ]
         }
+            + [
+                measurement(
+                    "beams", "decode", mode: "decode", ["--batch", "4", "--beams", "4", "--new-tokens", "32"], rounds: 2
+                )
+            ]
             + [
                 measurement(
                     "generation", "generate", mode: "records",

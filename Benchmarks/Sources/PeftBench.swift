@@ -11,6 +11,7 @@ struct PeftBench: ParsableCommand {
             CompareCommand.self, ReportCommand.self, StepCommand.self, PairCommand.self, CeilingCommand.self,
             ModelCommand.self, KeptCommand.self,
             StartCommand.self, TextCommand.self, DecodeCommand.self, RecordsGenerationCommand.self,
+            EvaluationCommand.self,
             LabelsCommand.self, OptimizersCommand.self,
         ],
         defaultSubcommand: CompareCommand.self)

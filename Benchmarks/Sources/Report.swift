@@ -211,6 +211,7 @@ struct Report {
             ("decode-16", "prefill_tokens_per_second", "prompt, batch 16"),
             ("prompt-16", "prefill_tokens_per_second", "prompt of 512 tokens, batch 16"),
             ("decode-16", "tokens_per_second", "new tokens, batch 16"),
+            ("beams", "tokens_per_second", "new tokens by 4 beams, batch 4"),
             ("generation", "tokens_per_second", "new tokens for E2E dev prompts, batch 16"),
         ]
         return ratios("generation, tokens/s", names.map { ($0.0, $0.1, $0.2, 1) }, kernel)

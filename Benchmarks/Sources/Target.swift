@@ -146,6 +146,9 @@ struct Target {
             Target(
                 name: "greedy decoding, batch 16, against transformers", limit: "≥ 3 ×", text: ratio,
                 value: rate("decode-16", "tokens_per_second")),
+            Target(
+                name: "4 beams, batch 4, against transformers' beams", limit: "≥ 3 ×", text: ratio,
+                value: rate("beams", "tokens_per_second")),
         ] + prompts(limit: "≥ 1.6 ×") + [
             Target(
                 name: "generation for E2E dev, batch 16, against transformers", limit: "≥ 3 ×", text: ratio,
@@ -159,6 +162,9 @@ struct Target {
                     else { return nil }
                     return ratio * records / prompts
                 }),
+            Target(
+                name: "`peft eval` for E2E dev with all measures and predictions against generation alone",
+                limit: "≤ 1.05 ×", text: ratio, value: { $0.ours("evaluation", "ratio", $1) }),
             Target(
                 name: "E2E texts behind 5 shots, computed once against for each prompt", limit: "", text: ratio,
                 value: {

@@ -37,13 +37,32 @@ public struct PromptGroups: Sendable {
     }
 
     private init(paths: [String], limit: Int?, _ source: Source) throws {
-        let records = try RecordSet(paths: paths, limit: limit)
+        try self.init(RecordSet(paths: paths, limit: limit), source, only: nil)
+    }
+
+    /// The prompts of a data set's examples; nil where they have none.
+    ///
+    /// - Throws: as above.
+    package init?(of dataset: Dataset) throws {
+        if dataset.isInBlocks { return nil }
+        let source: Source
+        switch dataset.encoder.templates {
+        case .completion(let prompt, let completion): source = .templates(prompt: prompt, completion: completion)
+        case .conversation(let conversation): source = .conversations(field: conversation.field)
+        case .text, .labelled: return nil
+        }
+        try self.init(dataset.records, source, only: dataset.kept.map(Set.init))
+    }
+
+    /// - Parameter only: The records that are taken; nil for all.
+    private init(_ records: RecordSet, _ source: Source, only: Set<Int32>?) throws {
         self.records = records
         self.source = source
         // The groups whose prompts have a hash; nearly always one.
         var places: [UInt64: [Int32]] = [:]
         var members: [[Int32]] = []
         try records.forEachInParallel({ try Self.parts(source, $0, $1).prompt.source }) { index, prompt in
+            if only?.contains(Int32(index)) == false { return }
             let hash = Self.hash(prompt)
             let place = try places[hash, default: []].first { place in
                 let (file, local) = records.locate(Int(members[Int(place)][0]))

@@ -104,6 +104,9 @@ struct EvalCommand: RankedCommand {
     @Flag(help: "Let ROUGE compare words by themselves, not by their stems.")
     var noStemmer = false
 
+    @Flag(help: "Generate and score texts without measuring the loss.")
+    var noLoss = false
+
     @Flag(help: "Measure the base model too.")
     var compareBase = false
 
@@ -144,6 +147,9 @@ struct EvalCommand: RankedCommand {
         if rouge, metrics != nil {
             throw ValidationError("--rouge is short for --metrics rouge: name rouge among the --metrics")
         }
+        if noLoss, !rouge, metrics == nil {
+            throw ValidationError("--no-loss leaves nothing to measure: give --metrics too")
+        }
         if let metrics {
             do {
                 _ = try Training.textMetrics(named: metrics)
@@ -151,8 +157,8 @@ struct EvalCommand: RankedCommand {
                 throw ValidationError("--metrics: \(problem.message)")
             }
         }
-        if decoding.maxNewTokens < 1 {
-            throw ValidationError("--max-new-tokens must be at least 1, got \(decoding.maxNewTokens)")
+        if decoding.newTokenLimit < 1 {
+            throw ValidationError("--max-new-tokens must be at least 1, got \(decoding.newTokenLimit)")
         }
         if let limit, limit < 1 { throw ValidationError("--limit must be at least 1, got \(limit)") }
         if overwrite, savePredictions == nil {

@@ -258,6 +258,11 @@ struct EvaluationData {
             }
             return templates
         }
+        if choices.isEmpty {
+            throw Problem(
+                "--choices is empty: name the field that holds a record's answers, or give the answers of all with commas "
+                    + "between them", exitStatus: .usage)
+        }
         do {
             let values = choices.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
             return try templates.choosing(among: ChoiceSource(values))

@@ -127,8 +127,7 @@ struct EvaluationSession {
                 return try namingTemplates(of: variant) {
                     try beginPredictions(variant, questions, data)
                     if let labels = loaded.labels {
-                        let answers = try answers(questions, labels, label)
-                        try write(variant.label, questions.dataset, labels, answers)
+                        let answers = try answers(questions, labels, variant.label, label)
                         return EvaluationReport(adapter: variant.label, answers: answers, labels: labels)
                     }
                     if questions.dataset.hasChoices {
@@ -136,7 +135,7 @@ struct EvaluationSession {
                         let texts = try generate(questions, data, variant.label, label, note)
                         return EvaluationReport(adapter: variant.label, choices: scores, texts: texts)
                     }
-                    let loss = try loss(questions, label)
+                    let loss = command.noLoss ? nil : try loss(questions, label)
                     let texts = try generate(questions, data, variant.label, label, note)
                     return EvaluationReport(adapter: variant.label, loss: loss, texts: texts)
                 }
@@ -186,28 +185,61 @@ struct EvaluationSession {
     /// Rows of a pass: enough for the rate of the products, few enough for their results to stay small.
     private static let rowsPerPass = 2048
 
+    /// Seconds between two notes of how far the loss is measured.
+    private static let secondsBetweenNotes = 2.0
+
     private func loss(_ questions: Questions, _ label: String) throws -> LossSummary {
-        try evaluateLoss(
-            of: questions.loaded.base.model, on: questions.dataset, rowsPerPass: Self.rowsPerPass,
-            ranks: Communicator.current
-        ) { done in
-            status("\(label): loss, \(done.grouped) of \(questions.dataset.count.grouped) examples")
-        }
+        let ranks = Communicator.current
+        var noted = ContinuousClock.now
+        let known = ranks.fromFirst(output?.recordedLoss?.text).flatMap(LossSummary.init(text:)) ?? LossSummary()
+        let count = questions.dataset.count
+        return try evaluateLoss(
+            of: questions.loaded.base.model, on: questions.dataset, rowsPerPass: Self.rowsPerPass, goingOn: known,
+            ranks: ranks,
+            onSummary: { summary in
+                let isDue = noted.duration(to: .now) / .seconds(1) > Self.secondsBetweenNotes
+                guard let output, isDue || summary.examples == count else { return }
+                try output.record(summary)
+                noted = .now
+            },
+            onProgress: { done in status("\(label): loss, \(done.grouped) of \(count.grouped) examples") })
     }
 
-    private func answers(_ questions: Questions, _ labels: LabelSet, _ label: String) throws -> LabelAnswers {
+    /// Tells the labels, and writes a line for each.
+    private func answers(
+        _ questions: Questions, _ labels: LabelSet, _ adapter: String?, _ label: String
+    ) throws -> LabelAnswers {
         let (base, dataset) = (questions.loaded.base, questions.dataset)
+        var known = LabelAnswers()
+        let done = try recorded { line, index in
+            if index == dataset.count { return false }
+            guard try isSame(line, dataset.texts(of: index).given, adapter, in: "text") else { return nil }
+            let scores = try line.array("scores").map { try $0.asNumber() }
+            guard scores.count == (labels.isRegression ? 1 : labels.names.count),
+                try LabelLine(scores, of: index, in: dataset, labels).isSame(as: line)
+            else { return nil }
+            known.add(scores, of: try dataset.example(index))
+            return true
+        }
+        if Communicator.current != nil, done > 0 {
+            known = Communicator.current.fromFirst(known.text).flatMap(LabelAnswers.init(text:)) ?? known
+        }
         func show(_ done: Int) {
             status("\(label): labels, \(done.grouped) of \(dataset.count.grouped) examples")
         }
+        func write(_ index: Int, _ scores: [Double]) throws {
+            guard let output else { return }
+            try output.write(
+                .object(name(adapter) + (try LabelLine(scores, of: index, in: dataset, labels)).members))
+        }
         if base.labels != nil {
             return try evaluateLabels(
-                of: base.model, on: dataset, rowsPerPass: Self.rowsPerPass, ranks: Communicator.current,
-                onProgress: show)
+                of: base.model, on: dataset, rowsPerPass: Self.rowsPerPass, goingOn: known, behind: done,
+                ranks: Communicator.current, onAnswer: write, onProgress: show)
         }
         return try evaluateLabels(
-            byPrompting: base, on: dataset, labels: labels, shots: questions.shots, ranks: Communicator.current,
-            onProgress: show)
+            byPrompting: base, on: dataset, labels: labels, shots: questions.shots, goingOn: known, behind: done,
+            ranks: Communicator.current, onAnswer: write, onProgress: show)
     }
 
     /// Tells the file of predictions what those of a model depend on.
@@ -231,32 +263,37 @@ struct EvaluationSession {
         let asked = try ChoiceQuestions(
             base, questions.dataset, PromptCodec(base, shots: questions.shots, hasPlaces: data.hasPlaces),
             shots: questions.shots, hasPlaces: data.hasPlaces, drops: data.policy == .drop)
-        let usable = try asked.usable()
-        let tooLong = questions.dataset.count - usable.count
+        let tooLong = questions.dataset.count - asked.count
         if tooLong > 0 {
             note("\(tooLong.grouped) of \(questions.dataset.count.grouped) questions are too long and were left out")
         }
         var scores = ChoiceScores(command.normalization)
         let ranks = Communicator.current
         var done = try recorded { line, index in
-            if index == usable.count { return false }
-            let (prompt, choices) = try asked.question(usable[index])
+            if index == asked.count { return false }
+            let (prompt, choices) = try asked.question(index)
             guard try isSame(line, prompt, adapter), let known = try ChoiceAnswer(line, choices) else { return nil }
             scores.add(known)
             return true
         }
-        while done < usable.count {
-            let round = usable[done..<min(done + 4 * ranks.count, usable.count)].map { $0 }
-            let numbers = try ranks.map(round.count) { try asked.answer(round[$0]).numbers }
-            for (index, numbers) in zip(round, numbers) {
-                let (prompt, choices) = try asked.question(index)
-                let answer = ChoiceAnswer(choices, numbers: numbers)
-                let members = [JSONValue.Member("prompt", .string(prompt))] + answer.members(command.normalization)
-                try output?.write(.object(name(adapter) + members))
-                scores.add(answer)
+        while done < asked.count {
+            // Of a pass that was interrupted all is computed again, so that the rest has the same bits.
+            let passes = try asked.passes(with: done).filter { $0.upperBound > done }.prefix(ranks.count)
+            let numbers = try ranks.map(passes.count) { try asked.answers(passes[$0]).flatMap(\.numbers) }
+            for (pass, numbers) in zip(passes, numbers) {
+                var rest = numbers[...]
+                for index in pass {
+                    let (prompt, choices) = try asked.question(index)
+                    let answer = ChoiceAnswer(choices, numbers: Array(rest.prefix(2 * choices.texts.count)))
+                    rest = rest.dropFirst(2 * choices.texts.count)
+                    if index < done { continue }
+                    let members = [JSONValue.Member("prompt", .string(prompt))] + answer.members(command.normalization)
+                    try output?.write(.object(name(adapter) + members))
+                    scores.add(answer)
+                }
             }
-            done += round.count
-            status("\(label): choices, \(done.grouped) of \(usable.count.grouped) questions")
+            done = passes.last?.upperBound ?? done
+            status("\(label): choices, \(done.grouped) of \(asked.count.grouped) questions")
         }
         return scores
     }
@@ -370,9 +407,11 @@ struct EvaluationSession {
     }
 
     /// Whether a line that is there already is of this prompt and model.
-    private func isSame(_ line: JSONNode, _ prompt: String, _ adapter: String?) throws -> Bool {
+    private func isSame(
+        _ line: JSONNode, _ prompt: String, _ adapter: String?, in key: String = "prompt"
+    ) throws -> Bool {
         let names = line.member("adapter") != nil
-        return try sameBytes(line.string("prompt"), prompt) && names == (variants.count > 1)
+        return try sameBytes(line.string(key), prompt) && names == (variants.count > 1)
             && line.optionalString("adapter") == (names ? adapter : nil)
     }
 
@@ -390,28 +429,6 @@ struct EvaluationSession {
                 .init("prompt", .string(group.prompt.source)), .init("prediction", .string(text.prediction)),
                 .init("references", .array(text.references.map(JSONValue.string))),
             ])
-    }
-
-    /// Writes a line for each text that was labelled. Those that are there already were told anew with the others.
-    private func write(
-        _ adapter: String?, _ dataset: Dataset, _ labels: LabelSet, _ answers: LabelAnswers
-    ) throws {
-        guard let output else { return }
-        for index in 0..<answers.count {
-            if try output.nextRecorded() != nil { continue }
-            let predicted: JSONValue =
-                labels.isRegression
-                ? .number(answers.predictedValues[index]) : .string(labels.names[answers.predicted[index]])
-            let expected: JSONValue =
-                labels.isRegression
-                ? .number(answers.expectedValues[index]) : .string(labels.names[answers.expected[index]])
-            try output.write(
-                .object(
-                    name(adapter) + [
-                        .init("text", .string(try dataset.texts(of: index).given)), .init("prediction", predicted),
-                        .init("label", expected),
-                    ]))
-        }
     }
 }
 

@@ -89,8 +89,9 @@ struct GenerateCommand: RankedCommand {
     var etaCutoff: Double?
 
     @Option(
-        help: ArgumentHelp("Give the n best texts of a search by beams, each on a line of its own.", valueName: "n"))
-    var numReturnSequences = 1
+        help: ArgumentHelp(
+            "Give the n best texts of a search by beams, each on a line of its own. (default: 1)", valueName: "n"))
+    var numReturnSequences: Int?
 
     @Option(help: ArgumentHelp("Starts the random draws, and draws the shots.", valueName: "n"))
     var seed: UInt64 = 42
@@ -118,8 +119,8 @@ struct GenerateCommand: RankedCommand {
     @OptionGroup var common: CommonOptions
 
     func validate() throws {
-        if decoding.maxNewTokens < 0 {
-            throw ValidationError("--max-new-tokens must not be negative, got \(decoding.maxNewTokens)")
+        if decoding.newTokenLimit < 0 {
+            throw ValidationError("--max-new-tokens must not be negative, got \(decoding.newTokenLimit)")
         }
         if let temperature, !(temperature >= 0 && temperature.isFinite) {
             throw ValidationError("--temperature must not be negative, got \(temperature)")
@@ -143,28 +144,15 @@ struct GenerateCommand: RankedCommand {
             }
             if temperature ?? 0 == 0 { throw ValidationError("\(name) limits random draws: give --temperature too") }
         }
-        if decoding.numBeams > 1, temperature ?? 0 != 0 {
+        if decoding.beamCount > 1, temperature ?? 0 != 0 {
             throw ValidationError(
                 "--num-beams: beams are searched, not drawn: leave out --temperature, or the beams")
         }
-        if !(1...max(1, decoding.numBeams)).contains(numReturnSequences) {
+        if let numReturnSequences, !(1...max(1, decoding.beamCount)).contains(numReturnSequences) {
             throw ValidationError(
-                "--num-return-sequences must be between 1 and --num-beams, which is \(decoding.numBeams), got "
+                "--num-return-sequences must be between 1 and --num-beams, which is \(decoding.beamCount), got "
                     + "\(numReturnSequences)")
         }
-    }
-
-    private var settings: GenerationSettings {
-        let sampling =
-            (temperature ?? 0) == 0
-            ? nil
-            : temperature.map { temperature in
-                var sampling = SamplingSettings(temperature: temperature, topK: topK, topP: topP, seed: seed)
-                (sampling.minP, sampling.typicalP) = (minP, typicalP)
-                (sampling.epsilonCutoff, sampling.etaCutoff) = (epsilonCutoff, etaCutoff)
-                return sampling
-            }
-        return decoding.settings(sampling: sampling, returnedCount: numReturnSequences)
     }
 
     func run() throws {
@@ -174,7 +162,10 @@ struct GenerateCommand: RankedCommand {
         let given = data.isEmpty ? nil : try prompt.map { try EvaluationData.template($0, "--prompt") }
         var session = try ranks.agree {
             try GenerationSession(
-                ModelSelection(namedIn: models), settings: settings, decoding: decoding, shots: (shots, seed)
+                ModelSelection(namedIn: models),
+                manner: { base in
+                    try GenerationManner(self, SavedGeneration(folder: base.folder), base, warn: Console.report)
+                }, shots: (shots, seed)
             ) { variant, base in
                 if let chat = try chatStyle(variant, base) { return .chat(chat) }
                 if system != nil {
@@ -199,8 +190,8 @@ struct GenerateCommand: RankedCommand {
         } else if let prompt = prompt.map(unescaped) {
             // It can't name one: all answer.
             session.isRouted = false
-            if Console.outputIsTerminal, !json, session.variantCount == 1, !session.hasShots, !session.endsByText,
-                decoding.numBeams == 1, ranks == nil
+            if Console.outputIsTerminal, !json, session.variantCount == 1, !session.hasShots, session.comesByToken,
+                ranks == nil
             {
                 try session.stream(prompt)
             } else {

@@ -76,8 +76,7 @@ struct GenerationSession {
 
     private let base: BaseModel
     private let variants: [Variant]
-    private let settings: GenerationSettings
-    private let decoding: DecodingOptions
+    private let manner: GenerationManner
     /// Whether a question names the adapter that answers it.
     var isRouted: Bool
     /// The number of questions so far, and of those that got no answer.
@@ -90,10 +89,11 @@ struct GenerationSession {
     var hasShots: Bool { variants.contains { $0.shots != nil } }
 
     /// - Parameters:
+    ///   - manner: How texts are generated with a base.
     ///   - style: How a variant's prompts are made.
     ///   - shots: How many records of a variant's training data are shown before each prompt, drawn by a seed.
     init(
-        _ selection: ModelSelection, settings: GenerationSettings, decoding: DecodingOptions,
+        _ selection: ModelSelection, manner: (BaseModel) throws -> GenerationManner,
         shots: (count: Int, seed: UInt64),
         style: (ModelSelection.Variant, BaseModel) throws -> Style
     ) throws {
@@ -112,8 +112,7 @@ struct GenerationSession {
         if base.labels != nil { throw Self.classifierProblem(base.folder) }
         _ = try base.codec()
         self.base = base
-        self.settings = settings
-        self.decoding = decoding
+        self.manner = try manner(base)
         isRouted = selection.areNamed
         let adapters = try selection.variants.map { variant in
             let adapter = try variant.adapter.map { try AdapterFolder(path: $0, warn: Console.report) }
@@ -160,12 +159,12 @@ struct GenerationSession {
     private func codec(_ variant: Variant) throws -> PromptCodec {
         var codec = try PromptCodec(
             base, shots: variant.shots, hasPlaces: variant.form.hasPlaces, chat: variant.form.style.chat?.format)
-        codec.stopTexts = decoding.stopTexts
+        codec.stopTexts = manner.stopTexts
         return codec
     }
 
-    /// Whether a text may end an answer, which is no part of it then.
-    var endsByText: Bool { !decoding.stop.isEmpty }
+    /// Whether each token is known to belong to the answer as soon as it comes.
+    var comesByToken: Bool { manner.stopTexts.isEmpty && manner.settings.beams == nil }
 
     /// Prints a completion while it is generated.
     mutating func stream(_ prompt: String) throws {
@@ -174,8 +173,9 @@ struct GenerationSession {
             let codec = try codec(variant)
             let tokens = try encoded(.text(prompt, line: nil), variant, codec).tokens
             var text = codec.stream(after: tokens)
-            let results = try decoding.generator(base, codec, settings, prompts: [tokens]).generate(
-                [tokens], firstIndex: 0, onToken: { _, token in Console.write(text.append(token)) })
+            let results = try manner.decoding.generator(base, codec, manner.settings, prompts: [tokens]).generate(
+                [tokens], firstIndex: 0, limits: [manner.limit(for: tokens, base)],
+                onToken: { _, token in Console.write(text.append(token)) })
             Console.line(text.finish())
             return results
         }
@@ -188,7 +188,8 @@ struct GenerationSession {
             || variants.contains { variant in
                 switch variant.form.style {
                 case .chat: true
-                case .plain: (try? record.text(of: "prompt")) != nil
+                // One that is no text is an error of its own.
+                case .plain: (try? record.text(of: "prompt") != nil) ?? true
                 case .template(let template): (try? record.rendered(in: template)) != nil
                 }
             }
@@ -277,9 +278,9 @@ struct GenerationSession {
                 var failure: (any Error)?
                 // One that can't be used keeps its place, because the random draws go by the prompts' numbers.
                 let tokens = prompts.map { (try? $0?.get().tokens) ?? [0] }
-                _ = try decoding.generator(base, codec, settings, prompts: tokens).generate(
+                _ = try manner.decoding.generator(base, codec, manner.settings, prompts: tokens).generate(
                     tokens, firstIndex: questionCount,
-                    limits: prompts.map { (try? $0?.get()) == nil ? 0 : settings.maximumNewTokens },
+                    limits: zip(prompts, tokens).map { (try? $0?.get()) == nil ? 0 : manner.limit(for: $1, base) },
                     ranks: Communicator.current,
                     onFinish: { index, generation in
                         guard failure == nil, answers[number][index] == nil, let prompt = try? prompts[index]?.get()

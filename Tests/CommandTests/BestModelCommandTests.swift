@@ -156,8 +156,9 @@ import Testing
                 "training.save_strategy: needs data to evaluate on: give data.validation or data.validation_fraction\n"
             ),
             (
-                ["training.metric_for_best_model=accuracy"],
-                "training.metric_for_best_model: nothing here is measured by 'accuracy'; there are loss\n"
+                ["training.metric_for_best_model=mse"],
+                "training.metric_for_best_model: nothing here is measured by 'mse'; there are loss, rouge1, rouge2, rougeL, "
+                    + "rougeLsum, bleu, chrf, exact_match, f1, accuracy\n"
             ),
             (
                 ["training.early_stopping_threshold=0.1"],

@@ -106,6 +106,15 @@ import Testing
         #expect(table[1].hasPrefix("base ") && table[3] == "3 examples")
     }
 
+    @Test("needs a field or answers") func none() throws {
+        let outcome = try evaluate(#"{"q": "?", "a": "no"}"#, ["--choices", ""])
+        #expect(outcome.status == 64)
+        #expect(
+            outcome.errors
+                == "error: --choices is empty: name the field that holds a record's answers, or give the answers of all with "
+                + "commas between them\n")
+    }
+
     @Test(
         "says what is wrong with a record's answers",
         arguments: [

@@ -60,6 +60,17 @@ import Testing
         #expect(try text("--repetition-penalty", "5") != plain || Set(letters).count == letters.count)
     }
 
+    @Test("takes a line whose prompt is no text for a broken record, and others for texts") func lines() throws {
+        let outcome = try generate(
+            ["--base", small.model, "--json"], input: "{\"prompt\": [\"a\"]}\n{\"other\": 1}\n{no JSON\n")
+        #expect(outcome.status == 65)
+        let rows = try objects(outcome)
+        #expect(rows.count == 3)
+        #expect(rows[0].member("completion") == nil && rows[0].member("error") != nil)
+        #expect(try rows[1].string("prompt") == "{\"other\": 1}" && rows[2].string("prompt") == "{no JSON")
+        #expect(outcome.errors == "stdin:1:1: error: \(try rows[0].string("error"))\n")
+    }
+
     @Test("lets records choose among named adapters, each as alone, in order") func named() throws {
         let names = ["a", "b", "b", "a", "a", "b"]
         let records = names.enumerated().map { "{\"prompt\": \"abc \($0)\", \"adapter\": \"\($1)\", \"n\": \($0)}" }

@@ -62,6 +62,61 @@ import Testing
         #expect(!FileManager.default.fileExists(atPath: progress))
     }
 
+    @Test("of labels come as they are told, and go on where they were to the same lines and scores") func labels()
+        throws
+    {
+        let records = (0..<700).map { #"{"q": "text \#($0)?", "l": "\#(["good", "bad", "so so"][$0 % 3])"}"# + "\n" }
+        try small.folder.write(records.joined(), to: "labels.jsonl")
+        func run(_ more: [String]) throws -> Outcome {
+            try RunningTool(labelArguments + more).outcome()
+        }
+        let whole = try run([])
+        #expect(whole.status == 0, "\(whole.errors)")
+        let text = try small.folder.text("p.jsonl")
+        let first = try JSONNode.parse(String(text.prefix { $0 != "\n" }))
+        #expect(try first.asObject().map(\.key) == ["text", "prediction", "label", "scores"])
+        #expect(try first.array("scores").count == 3)
+        try FileManager.default.removeItem(atPath: out)
+        let tool = try RunningTool(labelArguments)
+        let deadline = Date(timeIntervalSinceNow: 60)
+        while lineCount() < 5, !tool.hasEnded, Date() < deadline { usleep(1000) }
+        tool.send(SIGKILL)
+        #expect(try tool.outcome().status == -9)
+        let left = try small.folder.text("p.jsonl")
+        #expect(left.utf8.count < text.utf8.count && text.hasPrefix(left))
+        // In the middle of a pass, and of a line.
+        let lines = left.split(separator: "\n").map(String.init)
+        try small.folder.write(lines.prefix(3).joined(separator: "\n") + "\n{\"text", to: "p.jsonl")
+        let resumed = try run(["--resume"])
+        #expect(resumed == whole, "\(resumed.errors)")
+        #expect(try small.folder.text("p.jsonl") == text)
+    }
+
+    private var labelArguments: [String] {
+        [
+            "eval", "--base", small.model, "--data", small.path("labels.jsonl"), "--text", "{q}", "--label", "{l}",
+            "--json", "--save-predictions", out,
+        ]
+    }
+
+    @Test("have the loss beside them, which isn't measured again") func loss() throws {
+        let whole = try run([])
+        try FileManager.default.removeItem(atPath: out)
+        try interrupt()
+        let noted = try JSONNode.load(path: progress).array("losses")
+        #expect(noted.count == 1)
+        #expect(try noted[0].integer("examples") == 300)
+        // Another number shows that it is taken from there.
+        let tokens = try noted[0].integer("tokens")
+        try small.folder.write(
+            try small.folder.text(".p.jsonl.progress").replacing(
+                "\"tokens\": \(tokens)", with: "\"tokens\": \(2 * tokens)"),
+            to: ".p.jsonl.progress")
+        let resumed = try JSONNode.parse(run(["--resume"]).output)
+        let expected = try JSONNode.parse(whole.output)
+        #expect(try resumed.number("loss") == expected.number("loss") / 2)
+    }
+
     @Test("are there as soon as those before them are, and only go on as they began") func refusals() throws {
         try interrupt()
         let left = try small.folder.text("p.jsonl")
@@ -106,6 +161,14 @@ import Testing
         try small.folder.write(lines.joined(separator: "\n") + "\n", to: "p.jsonl")
         let broken = try run(["--resume"])
         #expect(broken.status == 65 && broken.errors.hasPrefix("p.jsonl:3:2: error: "), "\(broken.errors)")
+        try small.folder.write("{", to: ".p.jsonl.progress")
+        #expect(
+            try run(["--resume"])
+                == Outcome(
+                    status: 65, output: "",
+                    errors:
+                        ".p.jsonl.progress:1:2: error: the text ends inside an object, so that the predictions beside it "
+                        + "can't be gone on with. Give --overwrite to begin anew\n"))
         #expect(try run(["--overwrite"]).status == 0)
         #expect(lineCount() == 300)
         #expect(

@@ -102,7 +102,7 @@ struct RankedRunTests {
     func stopped(mpi: MPI) throws {
         let settings = [
             "peft.lora_dropout=0.1", "training.save_steps=1000000", "training.eval_steps=1000000",
-            "training.lr_scheduler_type=constant",
+            "training.lr_scheduler_type=constant", "training.eval_metrics=chrf", "training.generation_max_new_tokens=4",
         ]
         // More steps than can be taken before the signal comes, however fast they are.
         let endless = settings + ["training.max_steps=100000000"]

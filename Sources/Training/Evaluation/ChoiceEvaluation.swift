@@ -100,31 +100,54 @@ public struct ChoiceScores: Sendable, Hashable {
     }
 }
 
-/// Asks a language model how probable the answers to a question are.
+/// Asks a language model how probable the answers to questions are. Each prompt is computed once for all its answers, and what
+/// prompts begin with alike once for many of them.
 public struct ChoiceQuestions {
-    private let base: BaseModel
-    private let dataset: Dataset
-    private let codec: TextCodec
-    private let prompts: PromptCodec
-    private let shots: FewShot?
-    /// Whether questions that the model can't take are left out.
-    private let drops: Bool
+    private struct Question {
+        let prompt: String
+        let ids: [Int32]
+        let endings: [[Int32]]
+        let choices: Choices
+    }
 
+    /// Questions that are put into passes together; what an answer is doesn't depend on where an evaluation went on.
+    public static let atOnce = LabelPrompting.textsAtOnce
+
+    private let base: BaseModel
+    private let question: (Int) throws -> Question?
+    private let prompting: LabelPrompting
+    /// The numbers of the questions that can be asked.
+    private let usable: [Int]
+
+    /// How many questions can be asked.
+    public var count: Int { usable.count }
+
+    /// - Parameter drops: Whether questions that the model can't take are left out.
+    /// - Throws: `Problem` with file and line where a question can't be asked, and where none can.
     public init(
         _ base: BaseModel, _ dataset: Dataset, _ prompts: PromptCodec, shots: FewShot?, hasPlaces: Bool, drops: Bool
     ) throws {
         self.base = base
-        self.dataset = dataset
-        self.prompts = prompts
-        self.shots = shots
-        self.drops = drops
-        codec = try base.codec(hasPlaces: hasPlaces)
+        let codec = try base.codec(hasPlaces: hasPlaces)
+        let question = { index in
+            try Self.tokens(index, base, dataset, codec, prompts, shots: shots, drops: drops)
+        }
+        self.question = question
+        usable = try (0..<dataset.count).filter { try question($0) != nil }
+        if usable.isEmpty { throw Problem("all \(dataset.count) questions are longer than the model takes") }
+        prompting = LabelPrompting(
+            base.model, opening: codec.answerOpening,
+            texts: try usable.prefix(Self.atOnce).compactMap { try question($0)?.ids })
     }
 
-    /// The tokens of question `index` and of each completion; nil where they are too long and such are left out.
+    /// Question `index` with its completions as tokens; nil where they are too long and such are left out.
     ///
     /// - Throws: `Problem` with file and line where the question can't be asked.
-    private func tokens(_ index: Int) throws -> (question: [Int32], endings: [[Int32]], choices: Choices)? {
+    private static func tokens(
+        _ index: Int, _ base: BaseModel, _ dataset: Dataset, _ codec: TextCodec, _ prompts: PromptCodec,
+        shots: FewShot?,
+        drops: Bool
+    ) throws -> Question? {
         let (prompt, choices, completions) = try dataset.choices(of: index)
         func problem(_ message: String) -> Problem {
             let place = dataset.place(of: index)
@@ -150,34 +173,43 @@ public struct ChoiceQuestions {
                 "\(length) tokens are more than what the model takes (\(limit))"
                     + (shots == nil ? "" : ": give fewer --shots"))
         }
-        return (question, endings, choices)
+        return Question(prompt: prompt.source, ids: question, endings: endings, choices: choices)
     }
 
-    /// The numbers of the questions that can be asked.
-    ///
-    /// - Throws: `Problem` with file and line where one can't, and where none can.
-    public func usable() throws -> [Int] {
-        let found = try (0..<dataset.count).filter { try tokens($0) != nil }
-        if found.isEmpty { throw Problem("all \(dataset.count) questions are longer than the model takes") }
-        return found
+    /// The prompt of a question, and its choices; here and below questions are numbered among those that can be asked.
+    public func question(_ number: Int) throws -> (prompt: String, choices: Choices) {
+        let question = try asked(number)
+        return (question.prompt, question.choices)
     }
 
-    /// The prompt of question `index`, and its choices.
-    public func question(_ index: Int) throws -> (prompt: String, choices: Choices) {
-        let (prompt, choices, _) = try dataset.choices(of: index)
-        return (prompt.source, choices)
+    private func asked(_ number: Int) throws -> Question {
+        guard let question = try question(usable[number]) else { defect("ChoiceQuestions: one that is too long") }
+        return question
     }
 
-    /// What the model says to question `index`, which is one of the usable ones.
-    public func answer(_ index: Int) throws -> ChoiceAnswer {
-        guard let (question, endings, choices) = try tokens(index) else {
-            defect("ChoiceQuestions.answer: a question that is too long")
+    /// The passes of those questions that stand together with one, in their order.
+    public func passes(with number: Int) throws -> [Range<Int>] {
+        let start = number / Self.atOnce * Self.atOnce
+        let end = min(start + Self.atOnce, count)
+        let texts = try (start..<end).map { try asked($0).ids }
+        var passes: [Range<Int>] = []
+        var first = 0
+        while first < texts.count {
+            let next = prompting.passEnd(texts, from: first)
+            passes.append(start + first..<start + next)
+            first = next
         }
-        let values = endings.map { ending in
-            let example = codec.example(given: question, wanted: ending)
-            return -base.model.loss(base.model.batch([example]), scale: 1, .inference()).sum
+        return passes
+    }
+
+    /// What the model says to the questions of a pass.
+    public func answers(_ pass: Range<Int>) throws -> [ChoiceAnswer] {
+        let questions = try pass.map(asked)
+        let losses = prompting.losses(behind: questions.map(\.ids), endings: questions.map(\.endings))
+        return try zip(questions, losses).map { question, losses in
+            if !losses.allSatisfy(\.isFinite) { throw nonFiniteResult("the loss", of: base.model) }
+            return ChoiceAnswer(
+                question.choices, numbers: losses.map(-) + question.endings.map { Double($0.count) })
         }
-        if !values.allSatisfy(\.isFinite) { throw nonFiniteResult("the loss", of: base.model) }
-        return ChoiceAnswer(choices, numbers: values + endings.map { Double($0.count) })
     }
 }

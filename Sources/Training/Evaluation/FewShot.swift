@@ -91,11 +91,15 @@ extension Dataset {
 ///
 /// - Parameters:
 ///   - ranks: The ranks that share the examples out, each of which gets all answers; no bit depends on them.
+///   - known: What an evaluation that was interrupted had of the first examples.
+///   - done: How many examples these are; on ranks that don't know their answers too.
+///   - onAnswer: Called with each other example's number, in their order, and log p of the labels behind it.
 ///   - onProgress: Called after some passes with the number of examples done.
 /// - Throws: `Problem` with file and line where a record can't be used, and where texts don't fit the model.
 public func evaluateLabels(
     byPrompting base: BaseModel, on dataset: Dataset, labels: LabelSet, shots: FewShot?,
-    ranks: Communicator? = nil, onProgress: (Int) throws -> Void
+    goingOn known: LabelAnswers = LabelAnswers(), behind done: Int = 0, ranks: Communicator? = nil,
+    onAnswer: (Int, [Double]) throws -> Void = { _, _ in }, onProgress: (Int) throws -> Void
 ) throws -> LabelAnswers {
     let codec = try base.codec()
     if labels.isRegression {
@@ -134,27 +138,32 @@ public func evaluateLabels(
         }
         return (question, Int(number))
     }
-    var answers = LabelAnswers()
-    var prompting: LabelPrompting?
-    for start in stride(from: 0, to: dataset.count, by: LabelPrompting.textsAtOnce) {
-        let questions = try (start..<min(dataset.count, start + LabelPrompting.textsAtOnce)).map(question)
+    var answers = known
+    let atOnce = LabelPrompting.textsAtOnce
+    // Of the first ones, wherever an evaluation goes on.
+    let prompting = LabelPrompting(
+        base.model, opening: codec.answerOpening,
+        texts: try (0..<min(dataset.count, atOnce)).map { try question($0).tokens })
+    for start in stride(from: done / atOnce * atOnce, to: dataset.count, by: atOnce) {
+        let questions = try (start..<min(dataset.count, start + atOnce)).map(question)
         let texts = questions.map(\.tokens)
-        let asked =
-            prompting
-            ?? LabelPrompting(base.model, endings: endings, opening: codec.answerOpening, texts: texts)
-        prompting = asked
         var passes: [Range<Int>] = []
         while let first = passes.isEmpty ? 0 : passes.last?.upperBound, first < texts.count {
-            passes.append(first..<asked.passEnd(texts, from: first))
+            passes.append(first..<prompting.passEnd(texts, from: first))
         }
+        passes.removeAll { start + $0.upperBound <= done }
         // Ranks share out whole passes, so that each has the bits that it has in one process.
-        let losses = try ranks.map(passes.count) { pass in
-            let losses = asked.losses(behind: texts[passes[pass]]).flatMap { $0 }
+        let found = try ranks.map(passes.count) { pass in
+            let losses = prompting.losses(behind: texts[passes[pass]], endings: endings).flatMap { $0 }
             if !losses.allSatisfy(\.isFinite) { throw nonFiniteResult("the loss", of: base.model) }
             return losses
-        }.flatMap { $0 }
-        for (place, question) in questions.enumerated() {
-            answers.add(losses[place * endings.count..<(place + 1) * endings.count].map(-), question.label)
+        }
+        for (pass, losses) in zip(passes, found) {
+            for (row, place) in pass.enumerated() where start + place >= done {
+                let scores = losses[row * endings.count..<(row + 1) * endings.count].map(-)
+                answers.add(scores, questions[place].label)
+                try onAnswer(start + place, scores)
+            }
         }
         try onProgress(start + texts.count)
     }

@@ -1,4 +1,4 @@
-import Batches
+public import Batches
 public import Datasets
 import Diagnostics
 import Glibc
@@ -27,19 +27,16 @@ public struct LabelAnswers: Sendable, Hashable {
     /// The mean over the examples.
     public var loss: Double { lossSum / Double(count) }
 
-    /// Adds one pass: the outputs of the head for each of the examples, one after the other.
-    mutating func add(_ outputs: [Double], _ examples: [Example]) {
-        let width = outputs.count / max(1, examples.count)
-        for (row, example) in examples.enumerated() {
-            switch example.label {
-            case .category(let label): add(Array(outputs[row * width..<(row + 1) * width]), Int(label))
-            case .value(let target):
-                let value = outputs[row]
-                predictedValues.append(value)
-                expectedValues.append(Double(target))
-                lossSum += (value - Double(target)) * (value - Double(target))
-            case nil: defect("LabelAnswers: an example without a label")
-            }
+    /// Adds the outputs of the head for one example, which has a label.
+    public mutating func add(_ outputs: [Double], of example: Example) {
+        switch example.label {
+        case .category(let label): add(outputs, Int(label))
+        case .value(let target):
+            let value = outputs[0]
+            predictedValues.append(value)
+            expectedValues.append(Double(target))
+            lossSum += (value - Double(target)) * (value - Double(target))
+        case nil: defect("LabelAnswers: an example without a label")
         }
     }
 
@@ -96,16 +93,19 @@ public struct NamedScore: Sendable, Hashable {
 ///
 /// - Parameters:
 ///   - ranks: The ranks that share the passes out, each of which gets all answers; no bit depends on them.
+///   - known: What an evaluation that was interrupted had of the first examples.
+///   - done: How many examples these are; on ranks that don't know their answers too.
+///   - onAnswer: Called with each other example's number, in their order, and the outputs of the head for it.
 ///   - onProgress: Called now and then with the number of examples done.
 /// - Throws: `Problem` with file and line where a record can't be used, and where an answer is no number.
 public func evaluateLabels(
     of model: any LanguageModel, on dataset: Dataset, rowsPerPass: Int, examplesPerPass: Int = .max,
-    ranks: Communicator? = nil, onProgress: (Int) throws -> Void
+    goingOn known: LabelAnswers = LabelAnswers(), behind done: Int = 0, ranks: Communicator? = nil,
+    onAnswer: (Int, [Double]) throws -> Void = { _, _ in }, onProgress: (Int) throws -> Void
 ) throws -> LabelAnswers {
     let answers = try measureLabels(
         of: model, on: dataset, rowsPerPass: rowsPerPass, examplesPerPass: examplesPerPass, sharingPrompts: true,
-        ranks: ranks,
-        onProgress: onProgress)
+        goingOn: known, behind: done, ranks: ranks, onAnswer: onAnswer, onProgress: onProgress)
     if !answers.lossSum.isFinite { throw nonFiniteResult("the loss", of: model) }
     return answers
 }
@@ -115,21 +115,30 @@ public func evaluateLabels(
 /// - Parameter kept: The states that each pass goes on from, in their order.
 func measureLabels(
     of model: any LanguageModel, on dataset: Dataset, rowsPerPass: Int, examplesPerPass: Int, sharingPrompts: Bool,
-    ranks: Communicator?, startingFrom kept: ((TokenBatch) throws -> KeptStates)? = nil, labelSmoothing: Double = 0,
-    onProgress: (Int) throws -> Void
+    goingOn known: LabelAnswers = LabelAnswers(), behind done: Int = 0, ranks: Communicator?,
+    startingFrom kept: ((TokenBatch) throws -> KeptStates)? = nil, labelSmoothing: Double = 0,
+    onAnswer: (Int, [Double]) throws -> Void = { _, _ in }, onProgress: (Int) throws -> Void
 ) throws -> LabelAnswers {
-    var answers = LabelAnswers()
+    var answers = known
+    var reached = done
     answers.labelSmoothing = labelSmoothing
     try forEachPass(
-        over: dataset, rowsPerPass: rowsPerPass, examplesPerPass: examplesPerPass, ranks: ranks, rows: \.passCount
+        over: dataset, rowsPerPass: rowsPerPass, examplesPerPass: examplesPerPass, behind: done, ranks: ranks,
+        rows: \.passCount
     ) { examples in
         let batch = model.batch(examples, sharingPrompts: sharingPrompts)
         let context = ForwardContext.inference(startingFrom: try kept?(batch))
         return model.logits(batch, rows: batch.labelledRows, context).values.map(Double.init)
-    } consume: { examples, outputs in
-        answers.add(outputs, examples)
+    } consume: { first, examples, outputs in
+        let width = outputs.count / examples.count
+        for (row, example) in examples.enumerated() where first + row >= done {
+            let own = Array(outputs[row * width..<(row + 1) * width])
+            answers.add(own, of: example)
+            try onAnswer(first + row, own)
+        }
+        reached = first + examples.count
     } onProgress: {
-        try onProgress(answers.count)
+        try onProgress(reached)
     }
     return answers
 }

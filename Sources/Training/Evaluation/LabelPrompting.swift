@@ -3,25 +3,23 @@ import Layers
 package import Models
 import Tensors
 
-/// Asks a language model which of some endings it would write behind texts. What the texts begin with alike is computed once,
-/// a text once for all endings, and an encoder's source too; the endings go on from there side by side.
+/// Asks a language model which of some endings it would write behind texts, labels for all of them or choices of each. What
+/// the texts begin with alike is computed once, a text once for all its endings, and an encoder's source too; the endings go
+/// on from there side by side.
 package struct LabelPrompting {
     /// Texts among which a common beginning is looked for.
     package static let textsAtOnce = 64
 
     private let model: any LanguageModel
-    private let endings: [[Int32]]
     /// What a decoder begins with where an encoder reads the texts; nil where the endings go on from the texts themselves.
     private let opening: [Int32]?
     private let pass: SharedPass
     private let common: CommonBeginning?
 
     /// - Parameters:
-    ///   - endings: One token each at least.
     ///   - texts: The first of those that will come.
-    package init(_ model: any LanguageModel, endings: [[Int32]], opening: [Int32]?, texts: [[Int32]]) {
+    package init(_ model: any LanguageModel, opening: [Int32]?, texts: [[Int32]]) {
         self.model = model
-        self.endings = endings
         self.opening = opening
         pass = SharedPass(model)
         common = CommonBeginning(of: texts, model, keepsBits: false)
@@ -50,8 +48,15 @@ package struct LabelPrompting {
         return end
     }
 
-    /// −log p of each ending behind each text.
-    package func losses(behind texts: some Sequence<[Int32]>) -> [[Double]] {
+    /// −log p of each of the same endings behind each text.
+    package func losses(behind texts: some Collection<[Int32]>, endings: [[Int32]]) -> [[Double]] {
+        losses(behind: texts, endings: texts.map { _ in endings })
+    }
+
+    /// −log p of a text's endings behind it.
+    ///
+    /// - Parameter endings: Those of each text, one token each at least.
+    package func losses(behind texts: some Collection<[Int32]>, endings: [[[Int32]]]) -> [[Double]] {
         let cache = model.makeCache(prompts: [], capacity: 0)
         var (rests, starts): ([[Int32]], [Int]) = ([], [])
         for text in texts {
@@ -69,20 +74,22 @@ package struct LabelPrompting {
         }
         let batch = TokenBatch(newTokens: rests, positions: starts)
         let logits = model.logits(batch, rows: batch.offsets.dropFirst().map { $0 - 1 }, .inference(cache: cache))
-        let firsts = endings.map { $0[0] }
-        var losses = rests.indices.map { crossEntropies(of: firsts, in: logits, row: $0) }
-        let longer = rests.indices.flatMap { text in
-            endings.indices.filter { endings[$0].count > 1 }.map { (text: text, ending: $0) }
+        var losses = rests.indices.map { row in
+            crossEntropies(of: endings[row].map { $0[0] }, in: logits, row: row)
         }
+        let longer = rests.indices.flatMap { text in
+            endings[text].indices.filter { endings[text][$0].count > 1 }.map { (text: text, ending: $0) }
+        }
+        func length(_ place: (text: Int, ending: Int)) -> Int { endings[place.text][place.ending].count - 1 }
         var first = 0
         while first < longer.count {
             var (end, rows) = (first, 0)
-            while end < longer.count, end == first || rows + endings[longer[end].ending].count - 1 <= mostRows {
-                rows += endings[longer[end].ending].count - 1
+            while end < longer.count, end == first || rows + length(longer[end]) <= mostRows {
+                rows += length(longer[end])
                 end += 1
             }
             let group = longer[first..<end]
-            let parts = group.map { endings[$0.ending] }
+            let parts = group.map { endings[$0.text][$0.ending] }
             var batch = TokenBatch(
                 newTokens: parts.map { Array($0.dropLast()) },
                 positions: group.map { starts[$0.text] + rests[$0.text].count })

@@ -26,16 +26,18 @@ public struct LossSummary: Sendable, Hashable {
 ///
 /// - Parameters:
 ///   - ranks: The ranks that share the passes out, each of which gets the whole result; no bit depends on them.
+///   - known: What an evaluation that was interrupted had, to the bit; nothing without.
+///   - onSummary: Called now and then with what there is, which may be gone on from.
 ///   - onProgress: Called now and then with the number of examples done.
 /// - Throws: `Problem` with file and line where a record can't be used, and where the loss is no number.
 public func evaluateLoss(
     of model: any LanguageModel, on dataset: Dataset, rowsPerPass: Int, examplesPerPass: Int = .max,
-    ranks: Communicator? = nil, onProgress: (Int) throws -> Void
+    goingOn known: LossSummary = LossSummary(), ranks: Communicator? = nil,
+    onSummary: (LossSummary) throws -> Void = { _ in }, onProgress: (Int) throws -> Void
 ) throws -> LossSummary {
     let summary = try measureLoss(
         of: model, on: dataset, rowsPerPass: rowsPerPass, examplesPerPass: examplesPerPass, sharingPrompts: true,
-        ranks: ranks, sharesBeginnings: true,
-        onProgress: onProgress)
+        goingOn: known, ranks: ranks, sharesBeginnings: true, onSummary: onSummary, onProgress: onProgress)
     if !summary.sum.isFinite { throw nonFiniteResult("the loss", of: model) }
     return summary
 }
@@ -48,10 +50,12 @@ public func evaluateLoss(
 ///   - kept: The states that each pass goes on from, in their order.
 func measureLoss(
     of model: any LanguageModel, on dataset: Dataset, rowsPerPass: Int, examplesPerPass: Int, sharingPrompts: Bool,
-    ranks: Communicator?, sharesBeginnings: Bool, startingFrom kept: ((TokenBatch) throws -> KeptStates)? = nil,
-    labelSmoothing: Double = 0, onProgress: (Int) throws -> Void
+    goingOn known: LossSummary = LossSummary(), ranks: Communicator?, sharesBeginnings: Bool,
+    startingFrom kept: ((TokenBatch) throws -> KeptStates)? = nil,
+    labelSmoothing: Double = 0, onSummary: (LossSummary) throws -> Void = { _ in },
+    onProgress: (Int) throws -> Void
 ) throws -> LossSummary {
-    var summary = LossSummary()
+    var summary = known
     // Of the first examples, so that all ranks have the same.
     var prompts: [[Int32]] = []
     if sharesBeginnings, !model.hasEncoder {
@@ -71,7 +75,8 @@ func measureLoss(
         common == nil ? example.passCount : 4 * (example.passCount - shared(example))
     }
     try forEachPass(
-        over: dataset, rowsPerPass: rowsPerPass, examplesPerPass: examplesPerPass, ranks: ranks, rows: rows
+        over: dataset, rowsPerPass: rowsPerPass, examplesPerPass: examplesPerPass, behind: known.examples,
+        ranks: ranks, rows: rows
     ) { examples in
         let loss: Loss
         if let common {
@@ -93,11 +98,12 @@ func measureLoss(
                 batch, scale: 1, .inference(startingFrom: try kept?(batch), labelSmoothing: labelSmoothing))
         }
         return [loss.sum, Double(loss.count)]
-    } consume: { examples, loss in
+    } consume: { _, examples, loss in
         summary.sum += loss[0]
         summary.tokens += Int(loss[1])
         summary.examples += examples.count
     } onProgress: {
+        try onSummary(summary)
         try onProgress(summary.examples)
     }
     return summary

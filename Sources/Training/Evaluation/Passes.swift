@@ -10,19 +10,21 @@ private let passesPerRound = 4
 ///
 /// - Parameters:
 ///   - count: The rows that an example takes.
+///   - done: Of so many examples, from the first on, the numbers are known. Passes are the same as if none were, and those
+///     with these alone aren't computed.
 ///   - compute: Gives a pass's numbers.
-///   - consume: Called with each pass, in their order, and its numbers.
+///   - consume: Called with the first number of each pass's examples, in their order, the pass and its numbers.
 ///   - onProgress: Called on all ranks after the same passes.
 func forEachPass(
-    over dataset: Dataset, rowsPerPass: Int, examplesPerPass: Int, ranks: Communicator?,
+    over dataset: Dataset, rowsPerPass: Int, examplesPerPass: Int, behind done: Int, ranks: Communicator?,
     rows count: (Example) -> Int, compute: ([Example]) throws -> [Double],
-    consume: ([Example], [Double]) throws -> Void,
+    consume: (Int, [Example], [Double]) throws -> Void,
     onProgress: () throws -> Void
 ) throws {
-    var round: [[Example]] = []
+    var round: [(first: Int, examples: [Example])] = []
     func endRound() throws {
-        let numbers = try ranks.map(round.count) { try compute(round[$0]) }
-        for (examples, numbers) in zip(round, numbers) { try consume(examples, numbers) }
+        let numbers = try ranks.map(round.count) { try compute(round[$0].examples) }
+        for (pass, numbers) in zip(round, numbers) { try consume(pass.first, pass.examples, numbers) }
         round = []
         try onProgress()
     }
@@ -33,7 +35,7 @@ func forEachPass(
         let example = try dataset.example(index)
         let isFull = pending.count == examplesPerPass || rows + count(example) > rowsPerPass
         if !pending.isEmpty, isFull {
-            round.append(pending)
+            if index > done { round.append((index - pending.count, pending)) }
             pending = []
             rows = 0
             if round.count == passes { try endRound() }
@@ -41,6 +43,6 @@ func forEachPass(
         pending.append(example)
         rows += count(example)
     }
-    if !pending.isEmpty { round.append(pending) }
+    if dataset.count > done { round.append((dataset.count - pending.count, pending)) }
     if !round.isEmpty { try endRound() }
 }

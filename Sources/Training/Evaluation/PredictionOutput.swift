@@ -13,6 +13,8 @@ public final class PredictionOutput {
     /// What the lines of each model depend on, in the order of the models; those of the file to be gone on with first.
     private var identities: [EvaluationIdentity] = []
     private var begun = 0
+    /// The loss of each model, as far as it was measured.
+    private var losses: [LossSummary?] = []
     /// How many of `identities` the progress file has.
     private var saved = 0
     /// The lines that were there; nil where there were none, and once others are written.
@@ -48,7 +50,15 @@ public final class PredictionOutput {
         }
         recorded = try FileBytes(path: path)
         beginning = .keeping(0)
-        identities = try JSONNode.load(path: progressPath).array("models").map(EvaluationIdentity.init)
+        do {
+            let progress = try JSONNode.load(path: progressPath)
+            identities = try progress.array("models").map(EvaluationIdentity.init)
+            losses = try progress.optionalArray("losses")?.map { $0.isNull ? nil : try LossSummary($0) } ?? []
+        } catch var problem as Problem {
+            problem.message +=
+                ", so that the predictions beside it can't be gone on with. Give --overwrite to begin anew"
+            throw problem
+        }
         saved = identities.count
     }
 
@@ -64,6 +74,28 @@ public final class PredictionOutput {
                 "can't be gone on with: the \(difference) of its predictions was another. Give --overwrite to begin anew",
                 file: path)
         }
+    }
+
+    /// What the interrupted evaluation had of the loss of the model at hand; nil where it had nothing.
+    public var recordedLoss: LossSummary? { losses.indices.contains(begun - 1) ? losses[begun - 1] : nil }
+
+    /// Notes what there is of the loss of the model at hand.
+    public func record(_ loss: LossSummary) throws {
+        while losses.count < begun { losses.append(nil) }
+        losses[begun - 1] = loss
+        // Lines that are there already aren't read yet.
+        if file == nil, recorded == nil { _ = try opened() }
+        try save()
+    }
+
+    /// Says beside the file what all its lines depend on.
+    private func save() throws {
+        let members = [
+            JSONValue.Member("models", .array(identities.map(\.json))),
+            .init("losses", .array(losses.map { $0?.json ?? nil })),
+        ]
+        try AtomicFile.write(JSONValue.object(members).text(.indented), to: progressPath)
+        saved = identities.count
     }
 
     /// The next line that is there already; nil where there is none. What a stopped process left of a line is none.
@@ -120,11 +152,20 @@ public final class PredictionOutput {
             // What was cut off can't be read any more.
             recorded = nil
         }
-        if saved < identities.count {
-            let models = JSONValue.array(identities.map(\.json))
-            try AtomicFile.write(JSONValue.object([.init("models", models)]).text(.indented), to: progressPath)
-            saved = identities.count
-        }
+        if saved < identities.count { try save() }
         return opened
+    }
+}
+
+extension LossSummary {
+    fileprivate init(_ node: JSONNode) throws {
+        self.init()
+        sum = try node.number("sum")
+        tokens = try node.integer("tokens")
+        examples = try node.integer("examples")
+    }
+
+    fileprivate var json: JSONValue {
+        ["sum": .number(sum), "tokens": .integer(tokens), "examples": .integer(examples)]
     }
 }

@@ -28,6 +28,8 @@ struct BeamGeneration {
         let opening: [Int32]
         /// Tokens that its beams may have in the cache.
         let ownTokens: Int
+        /// New tokens at most.
+        let limit: Int
         var search: BeamSearch
         var length: Int { opening.count + search.length }
     }
@@ -40,7 +42,8 @@ struct BeamGeneration {
         var lines: [Line] = []
         let cache = model.makeCache(prompts: [], capacity: 0)
         var next = 0
-        let promptCount = max(1, min(batchSize, pass.rows) / settings.count)
+        // With more rows of the output layer, the bits of one would depend on the others.
+        let promptCount = max(1, min(batchSize, pass.rows, pass.outputs) / settings.count)
         func finish(_ index: Int, _ generation: Generation) {
             results[index] = generation
             onFinish(index, generation)
@@ -60,10 +63,9 @@ struct BeamGeneration {
                     next += 1
                     continue
                 }
-                // At most what the model takes, which for some families is any length.
-                let capacity = opening.count + limit
-                let ownTokens = capacity.addingClamping(model.hasEncoder ? prompt.count : 0)
-                    .multipliedClamping(by: settings.count)
+                // At most what the model takes, which for some families is any length. All beams read one prompt.
+                let ownTokens = limit.multipliedClamping(by: settings.count)
+                    .addingClamping(opening.count + (model.hasEncoder ? prompt.count : 0))
                 let known = lines + added
                 let total = known.reduce(ownTokens) { $0.addingClamping($1.ownTokens) }
                 if !known.isEmpty, (known.count + 1) * settings.count > certainSequences, total > tokensAtOnce { break }
@@ -73,24 +75,27 @@ struct BeamGeneration {
                 let count = opening.count - seen + (seen == 0 ? model.leadingRows : 0)
                 if !added.isEmpty, rows + count > pass.rows { break }
                 rows += count
-                let own = model.makeCache(prompts: [prompt], capacity: capacity)
+                let own = model.makeCache(prompts: [prompt], capacity: opening.count)
                 model.read(opening, pieces.dropLast(), own)
                 prefilled.append(own)
                 starts.append(seen)
                 added.append(
                     Line(
-                        index: next, prompt: prompt, opening: opening, ownTokens: ownTokens,
+                        index: next, prompt: prompt, opening: opening, ownTokens: ownTokens, limit: limit,
                         search: BeamSearch(settings, endIDs: endIDs, limit: limit)))
                 next += 1
             }
             if !added.isEmpty {
                 let logits = try lastLogits(
                     zip(added, starts).map { Array($0.opening[$1...]) }, starts: starts, prefilled)
-                // Each beam begins as the prompt.
-                prefilled.keep(added.indices.flatMap { [Int](repeating: $0, count: settings.count) })
+                // Each beam goes on from the prompt's keys and values, which lie in memory once.
                 let rows = added.indices.map { [Int](repeating: $0, count: settings.count) }
-                advance(&added, logits, rows: rows, prefilled)
-                cache.append(prefilled)
+                let beams = rows.flatMap { $0 }
+                let beginnings = added.indices.map { prefilled.beginning(of: $0) }
+                let continued = KeyValueCache(
+                    continuing: beams.map { beginnings[$0] }, capacities: beams.map { added[$0].limit })
+                advance(&added, logits, rows: rows, continued)
+                cache.append(continued)
                 lines += added
             } else if lines.isEmpty {
                 return results

@@ -127,8 +127,8 @@ public enum ForeignKeys {
         training("eval_use_gather_object", .nothing(gpu)),
         training("eval_accumulation_steps", .nothing("no logits are kept")),
         training("include_for_metrics", .answer("peft eval has the metrics of texts", harmless: ["[]"])),
-        training("predict_with_generate", .answer("peft eval generates, and measures ROUGE", harmless: off)),
-        training("generation_*", .answer("generation has its own options: peft generate --help", harmless: off)),
+        training(
+            "generation_config", .answer("generation has its own options: peft generate --help", harmless: off)),
     ]
 
     private static let precision: [ForeignKey] = [

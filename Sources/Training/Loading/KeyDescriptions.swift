@@ -213,6 +213,18 @@ enum KeyDescriptions {
         "training.early_stopping_patience": "ends the run after so many evaluations in a row that were no better",
         "training.early_stopping_threshold":
             "by more than this an evaluation must be better to count as such for patience; 0 if absent",
+        "training.eval_metrics":
+            "measures of texts, as of peft eval --metrics: evaluations generate for prompts of the validation data, see texts in evaluations",
+        "training.predict_with_generate":
+            "true generates without eval_metrics too, and measures ROUGE then",
+        "training.eval_generation_samples":
+            "for how many prompts an evaluation generates, drawn by the seed; 64 if absent",
+        "training.generation_max_new_tokens":
+            "tokens of such a text at most; 128 if absent and generation_max_length too",
+        "training.generation_max_length":
+            "the same with the prompt, or behind an encoder with what the text begins with; no such limit if absent",
+        "training.generation_num_beams":
+            "beams of their search; 1 if absent, which takes the most likely token",
         "training.lr_scheduler_kwargs.num_cycles": "periods of the cosine; with restarts, how often it begins anew",
         "training.lr_scheduler_kwargs.min_lr": "the least rate",
         "training.lr_scheduler_kwargs.min_lr_rate": "the least rate as a share of the peak",

@@ -49,7 +49,7 @@ extension Trainer {
             trainableCount: counts.trainable, totalCount: counts.total,
             dataSummaries: [
                 "training: \(batches.dataset.summary)", validation.map { "validation: \($0.summary)" },
-                validationNote, batches.dataset.targetSummary(base.labels), batches.groupingSummary,
+                validationNote, texts?.note, batches.dataset.targetSummary(base.labels), batches.groupingSummary,
             ].compactMap { $0 }, stepCount: stepCount, stepsPerEpoch: stepsPerEpoch, firstStep: firstStep,
             outputFolder: folder, threadCount: WorkerPool.shared.threadCount, rankCount: ranks.count,
             learningRate: settings.learningRate,

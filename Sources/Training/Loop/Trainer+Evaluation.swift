@@ -63,7 +63,7 @@ extension Trainer {
                 sharingPrompts: settings.sharesInEvaluation, ranks: ranks, sharesBeginnings: false,
                 startingFrom: hiddenStates?.evaluation(), labelSmoothing: settings.labelSmoothing,
                 onProgress: progressed)
-            return (loss.loss, loss.tokens, [])
+            return (loss.loss, loss.tokens, try textScores(shouldStop))
         }
         let answers = try measureLabels(
             of: base.model, on: validation, rowsPerPass: .max, examplesPerPass: batchSize,
@@ -74,4 +74,4 @@ extension Trainer {
 }
 
 /// Ends an evaluation before its end.
-private struct Stopped: Error {}
+struct Stopped: Error {}

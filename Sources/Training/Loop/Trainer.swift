@@ -27,6 +27,8 @@ public final class Trainer {
     let validation: Dataset?
     /// Those of the training data that aren't learned, by `data.validation_fraction`; nil without it.
     let heldOut: Dataset?
+    /// What evaluations generate for; nil where they don't.
+    let texts: TextEvaluation?
     /// How conversations are written; nil where the data has none.
     let chat: ChatFormat?
     let observer: any TrainingObserver
@@ -155,9 +157,7 @@ public final class Trainer {
             } else {
                 try configuration.method.installWithHead(into: base.model, context)
             }
-        try settings.best.check(
-            self.configuration.trainingSection, hasValidation: validation != nil,
-            measures: BestSettings.measures(labels))
+        texts = try Self.texts(self.configuration, base, validation, chat)
         optimizer = try self.configuration.optimizer(of: installation.trainable, in: base.model)
         warnings =
             RunForesight(

@@ -51,6 +51,8 @@ public struct TrainingSettings: Sendable, Hashable {
     public var savingLimit: Int?
     public var best: BestSettings
     public var reports: ReportSettings
+    /// Texts that evaluations generate and score; nil for none.
+    public var texts: TextEvaluationSettings?
     public var batches: BatchSettings
 
     /// More than any run has, and small enough for counts to be multiplied and added.
@@ -111,6 +113,7 @@ public struct TrainingSettings: Sendable, Hashable {
         savingLimit = section.optionalInt("save_total_limit", in: 1...)
         let saving = section.optionalChoice("save_strategy", of: ["no", "steps", "epoch", "best"])
         best = BestSettings(section, isSaved: saving == "best")
+        texts = TextEvaluationSettings(section, best: best.metric)
         reports = ReportSettings(section)
         readStrategies(section, saving: saving)
     }
@@ -124,7 +127,7 @@ public struct TrainingSettings: Sendable, Hashable {
         case "no":
             isEvaluating = false
             note("eval_steps", "eval_strategy: no")
-            for key in best.evaluatingKeys(section) {
+            for key in best.evaluatingKeys(section) + (texts?.evaluatingKeys(section) ?? []) {
                 section.record("needs evaluations, and with eval_strategy: no there are none", at: key)
             }
         case "steps": evaluationSteps = evaluationSteps ?? loggingSteps

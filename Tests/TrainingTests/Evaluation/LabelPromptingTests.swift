@@ -16,13 +16,13 @@ import Training
     private func expectWhole(
         _ model: any LanguageModel, _ texts: [[Int32]], opening: [Int32]?, _ example: ([Int32], [Int32]) -> Example
     ) throws {
-        let prompting = LabelPrompting(model, endings: Self.endings, opening: opening, texts: texts)
+        let prompting = LabelPrompting(model, opening: opening, texts: texts)
         var found: [[Double]] = []
         var passes = 0
         while found.count < texts.count {
             let end = prompting.passEnd(texts, from: found.count)
             try #require(end > found.count)
-            found += prompting.losses(behind: texts[found.count..<end])
+            found += prompting.losses(behind: texts[found.count..<end], endings: Self.endings)
             passes += 1
         }
         #expect(found.count == texts.count && passes < texts.count)
@@ -46,6 +46,33 @@ import Training
     }
 
     @Test(
+        "are so where each text has endings of its own, as choices are", arguments: GeneratorTests.models + ["t5/gated"]
+    )
+    func choices(name: String) throws {
+        let model = try BaseModel.quietly(fixture(name).path()).model
+        let opening = model.hasEncoder ? model.opening([1]) : nil
+        let texts = (0..<17).map { tokens(1 + 3 * ($0 % 4), 11 * $0) }
+        let endings = texts.indices.map { text in
+            (0..<2 + text % 3).map { Self.endings[(text + $0) % Self.endings.count] }
+        }
+        let prompting = LabelPrompting(model, opening: opening, texts: texts)
+        let found = prompting.losses(behind: texts, endings: endings)
+        #expect(found.map(\.count) == endings.map(\.count))
+        for (index, text) in texts.enumerated() {
+            for (ending, loss) in zip(endings[index], found[index]) {
+                let start = opening ?? text
+                let example =
+                    opening == nil
+                    ? Example(tokens: text + ending, firstTarget: text.count)
+                    : Example(
+                        source: text, tokens: start + ending, targets: [start.count..<start.count + ending.count])
+                let whole = model.loss(model.batch([example]), scale: 1, .inference()).sum
+                #expect((loss - whole).magnitude <= 1e-6 * whole, "\(text) and \(ending)")
+            }
+        }
+    }
+
+    @Test(
         "are so with adapters, and behind virtual tokens",
         arguments: [
             "adapters/all-linear", "adapters/head", "adapters/head-dora", "prompts/prompt", "prompts/prefix",
@@ -58,8 +85,8 @@ import Training
         let endings = Self.endings.filter { $0.count <= most }
         let room = base.model.maximumLength - most
         let texts = (0..<40).map { tokens(max(1, room - 2), 3) + tokens(1 + $0 % 2, 11 * $0) }
-        let prompting = LabelPrompting(base.model, endings: endings, opening: nil, texts: texts)
-        let found = prompting.losses(behind: texts)
+        let prompting = LabelPrompting(base.model, opening: nil, texts: texts)
+        let found = prompting.losses(behind: texts, endings: endings)
         for (text, losses) in zip(texts, found) {
             for (ending, loss) in zip(endings, losses) {
                 let example = Example(tokens: text + ending, firstTarget: text.count)

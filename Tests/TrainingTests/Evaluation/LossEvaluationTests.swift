@@ -58,6 +58,37 @@ import Training
         #expect((log(alone.perplexity) - alone.loss).magnitude < 1e-12)
     }
 
+    @Test("goes on where it was interrupted, to the same bits and without the passes before")
+    func interrupted() throws {
+        struct Interruption: Error {}
+        let scratch = try Scratch()
+        let dataset = try dataset(scratch, Self.records)
+        let model = try model()
+        var passes = 0
+        let whole = try evaluateLoss(of: model, on: dataset, rowsPerPass: 60, onSummary: { _ in passes += 1 }) { _ in }
+        try #require(passes > 3)
+        for stop in 1..<passes {
+            var known = LossSummary()
+            var count = 0
+            #expect(throws: Interruption.self) {
+                try evaluateLoss(
+                    of: model, on: dataset, rowsPerPass: 60,
+                    onSummary: { summary in
+                        known = summary
+                        count += 1
+                        if count == stop { throw Interruption() }
+                    }, onProgress: { _ in })
+            }
+            let resumed = try evaluateLoss(
+                of: model, on: dataset, rowsPerPass: 60, goingOn: known, onSummary: { _ in count += 1 }
+            ) { _ in }
+            #expect(resumed == whole && count == passes)
+        }
+        #expect(
+            try evaluateLoss(of: model, on: dataset, rowsPerPass: 60, goingOn: whole) { _ in Issue.record("a pass") }
+                == whole)
+    }
+
     @Test("is that of whole examples within 1e-6 where what they begin with is computed once")
     func shared() throws {
         let scratch = try Scratch()
