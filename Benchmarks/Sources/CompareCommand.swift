@@ -80,6 +80,8 @@ struct CompareCommand: ParsableCommand {
                     measure(measurement, round, [reference] + arguments, nil, &results)
                 }
             }
+            // A run takes long enough to be broken off.
+            try report.keep(results)
         }
         try report.write(results, isComplete: names.isEmpty)
     }

@@ -33,6 +33,12 @@ struct ReportOptions: ParsableArguments {
 
     func earlier(_ name: String) -> Results? { try? Results(path: path(name)) }
 
+    /// Writes what was measured so far.
+    func keep(_ results: Results) throws {
+        try FileSystem.createFolder(output)
+        try AtomicFile.write(results.json.text(.indented) + "\n", to: path("partial.json"))
+    }
+
     /// Writes a run that was just measured, and says how it differs from the last one.
     func write(_ results: Results, isComplete: Bool) throws {
         try FileSystem.createFolder(output)
