@@ -14,7 +14,7 @@ import Testing
         try run.folder.write(records.joined(separator: "\n") + "\n", to: "other.jsonl")
         changes = [
             "training.max_steps=12", "training.eval_steps=1", "training.save_steps=5",
-            "training.lr_scheduler_type=constant", "training.learning_rate=30",
+            "training.lr_scheduler_type=constant", "training.learning_rate=300",
             "data.validation=\(run.folder.path)/other.jsonl",
         ]
     }
