@@ -32,7 +32,8 @@ public enum KnownFiles {
     public static let notes = ["README.md", "LICENSE", "LICENSE.md", "LICENSE.txt"]
 
     private static let others: Set<String> = [
-        AdapterFolder.configurationName, "metrics.jsonl", "loss.svg", "training_state.json", "training_state.safetensors",
+        AdapterFolder.configurationName, "metrics.jsonl", "loss.svg", "training_state.json",
+        "training_state.safetensors",
         validationName,
     ]
 
