@@ -16,6 +16,9 @@ public enum Processor {
         #endif
     }
 
+    /// Whether it has vectors of 512 bits, and the instructions for them that the kernels take.
+    package static var hasWideVectors: Bool { peft_has_wide_vectors() != 0 }
+
     /// Keeps the kernels to vectors of 256 bits where there are wider ones too; no result depends on it.
     package static func useNarrowVectors(_ isNarrow: Bool) { peft_use_narrow_vectors(isNarrow ? 1 : 0) }
 

@@ -66,6 +66,7 @@ import Testing
 
         // The other way round, from what was learned.
         let adapter = try train(
+            "training.max_steps=150", "training.lr_scheduler_type=linear",
             data: #"prompt: "attributes: {ref}", completion: "{mr}""#,
             peft: "method: lora, r: 16, lora_alpha: 32, target_modules: all-linear", model: base)
         #expect(adapter.status == 0, "\(adapter.errors)")

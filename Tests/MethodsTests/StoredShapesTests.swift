@@ -183,15 +183,14 @@ import Testing
         #expect(complaint { _ = try small.install(method, #"{"\#(key)": 0.9999999\#(more)}"#) } == "no error")
     }
 
-    @Test("takes no alpha that makes a scale beyond all numbers")
+    @Test("takes no alpha beyond the numbers of 32 bits")
     func scale() throws {
         for (name, key) in [("lora", "lora_alpha"), ("loha", "alpha"), ("lokr", "alpha")] {
             let method = try #require(methods.first { $0.name == name })
             let small = try SmallModel()
             #expect(
                 complaint { _ = try small.install(method, #"{"\#(key)": 1e300}"#) }
-                    == "1:\(key.count + 6): error: \(key): 1e+300 makes a scale that is no number for "
-                    + "transformer.h.0.attn.c_attn")
+                    == "1:\(key.count + 6): error: \(key): the number 1e+300 is out of range")
         }
     }
 }

@@ -84,7 +84,7 @@ import Training
             changes + [
                 "training.metric_for_best_model=eval_chrf", "training.load_best_model_at_end=true",
                 "training.eval_steps=1",
-                "training.lr_scheduler_type=constant", "training.learning_rate=0.3",
+                "training.lr_scheduler_type=constant", "training.learning_rate=30",
             ]
         let run = try training.run(best)
         let values = run.evaluated.map { $0.scores[0].value ?? 0 }
