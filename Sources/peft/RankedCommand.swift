@@ -30,7 +30,10 @@ struct RankedEnd {
         }
         status = Failure(error).report()
         guard let ranks else { return }
-        if isAgreed { ranks.finish() } else { ranks.abort(status: status) }
+        if isAgreed { return ranks.finish() }
+        // MPICH's launcher may end without having read what was just said.
+        usleep(200_000)
+        ranks.abort(status: status)
     }
 
     /// Where all fail alike the first one says so, and the launcher ends the others meanwhile.

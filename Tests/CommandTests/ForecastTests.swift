@@ -157,7 +157,8 @@ import Testing
 
     @Test("of memory in each of several processes is that of its share of a batch", arguments: MPI.installed)
     func ranks(mpi: MPI) throws {
-        try makeModel("gpt2", width: 256, layers: 4)
+        // Large enough for MPI's own memory not to show.
+        try makeModel("gpt2", width: 512, layers: 4)
         let alone = try told([])
         let outcome = try mpi.run(2, try arguments([], ["--dry-run", "--json"]))
         #expect(outcome.status == 0, "\(outcome.errors)")
