@@ -18,6 +18,8 @@ public struct ChartAxis: Sendable {
     public let isLogarithmic: Bool
 
     private static let (factorOfLogarithm, factorOfMost) = (1000.0, 50.0)
+    /// The power of ten below a smaller value may be 0, whose logarithm is infinite.
+    private static let leastOfLogarithm = 1e-290
 
     /// An axis for `values`; nil where there are none.
     ///
@@ -26,7 +28,7 @@ public struct ChartAxis: Sendable {
     ///   - isRounded: Whether the axis begins and ends at ticks.
     public init?(_ kind: Kind, _ values: [Double], ticks count: Int, isRounded: Bool = true) {
         guard var low = values.min(), var high = values.max() else { return nil }
-        if isRounded, low > 0, high / low >= Self.factorOfLogarithm,
+        if isRounded, low >= Self.leastOfLogarithm, low <= high / Self.factorOfLogarithm,
             2 * values.count(where: { $0 < high / Self.factorOfMost }) > values.count
         {
             isLogarithmic = true
@@ -62,7 +64,8 @@ public struct ChartAxis: Sendable {
 
     /// Where a value lies, from 0 at the lower end to 1 at the upper one.
     public func position(_ value: Double) -> Double {
-        isLogarithmic ? log10(value / low) / log10(high / low) : (value - low) / (high - low)
+        // The quotient of a huge value and a tiny one is infinite, the difference of their logarithms isn't.
+        isLogarithmic ? (log10(value) - log10(low)) / (log10(high) - log10(low)) : (value - low) / (high - low)
     }
 
     /// The smallest round number that is no less than `wanted`: 1, 2 or 5 with zeros, a whole one for counts; of seconds

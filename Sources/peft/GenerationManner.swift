@@ -43,7 +43,11 @@ struct GenerationManner {
             taken.fill(&decoding.numBeams, saved.beamCount, "num_beams", none: 1)
         }
         if decoding.beamCount > 1 {
-            taken.fill(&decoding.lengthPenalty, saved.lengthPenalty, "length_penalty", none: 1)
+            if (saved.lengthPenalty ?? 1).magnitude <= DecodingOptions.largestPenalty {
+                taken.fill(&decoding.lengthPenalty, saved.lengthPenalty, "length_penalty", none: 1)
+            } else if decoding.lengthPenalty == nil {
+                taken.left.append("length_penalty")
+            }
             if decoding.earlyStopping == nil, let stopping = saved.earlyStopping, stopping != .no {
                 decoding.earlyStopping = stopping
                 taken.done.append("early_stopping \(stopping.rawValue)")

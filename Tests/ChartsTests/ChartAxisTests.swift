@@ -69,7 +69,8 @@ import Testing
     func extremes() throws {
         for values in [
             [-1e299, 1e299], [1e-300, 2e-300], [0, .leastNonzeroMagnitude], [1e15, 1e15 + 1], [1e17, 1e17 + 16],
-            [7e299, 7e299], [-1e-9, 1e-9], [3.0, 3.0000000001],
+            [7e299, 7e299], [-1e-9, 1e-9], [3.0, 3.0000000001], [1e-10, 1e-10, 1e299], [1e-300, 1e-300, 1e299],
+            [.leastNonzeroMagnitude, .leastNonzeroMagnitude, 1],
         ] {
             let axis = try #require(ChartAxis(.number, values, ticks: 6), "\(values)")
             #expect(axis.ticks.count < 40, "\(values)")

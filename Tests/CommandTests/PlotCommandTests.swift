@@ -203,6 +203,10 @@ import Testing
         #expect(try failure(path("begun")) == "65 \(path("begun"))/metrics.jsonl: error: no step was logged yet\n")
         try folder.write(#"{"step": 1, "loss": NaN}"# + "\n", to: "nan/metrics.jsonl")
         #expect(try failure(path("nan")).hasPrefix("65 \(path("nan"))/metrics.jsonl:1:21: error: "))
+        try folder.write(#"{"step": 1, "loss": 1e305}"# + "\n", to: "huge/metrics.jsonl")
+        #expect(
+            try failure(path("huge"), "-o", path("huge.svg"))
+                == "65 \(path("huge")): error: no value of 'loss' is small enough to be drawn\n")
         try folder.write(#"{"step": 1, "loss": 2}"# + "\n", to: "short/metrics.jsonl")
         #expect(
             try failure(path("short"), "--x", "epoch")

@@ -112,6 +112,19 @@ import Testing
             try small.folder.text(".p.jsonl.progress").replacing(
                 "\"tokens\": \(tokens)", with: "\"tokens\": \(2 * tokens)"),
             to: ".p.jsonl.progress")
+        let text = try small.folder.text(".p.jsonl.progress")
+        for count in ["-1", "9223372036854775807"] {
+            try small.folder.write(
+                text.replacing("\"tokens\": \(2 * tokens)", with: "\"tokens\": \(count)"), to: ".p.jsonl.progress")
+            let outcome = try run(["--resume"])
+            #expect(outcome.status == 65 && outcome.output == "")
+            let message = outcome.errors.split(separator: ": ", maxSplits: 1).last.map(String.init)
+            #expect(
+                message
+                    == "error: losses[0].tokens: must be a count up to 9,007,199,254,740,992, got \(count), so that the "
+                    + "predictions beside it can't be gone on with. Give --overwrite to begin anew\n")
+        }
+        try small.folder.write(text, to: ".p.jsonl.progress")
         let resumed = try JSONNode.parse(run(["--resume"]).output)
         let expected = try JSONNode.parse(whole.output)
         #expect(try resumed.number("loss") == expected.number("loss") / 2)

@@ -127,6 +127,15 @@ private let interpreter = ProcessInfo.processInfo.environment["PEFT_REFERENCE_PY
         try check()
     }
 
+    @Test("begin beside files of any names")
+    func others() throws {
+        try folder.write("", to: "events/events.out.tfevents.\(Int.max).host.1.peft")
+        let outcome = try train(
+            "--quiet", "--set", "training.report_to=tensorboard", "--set", "training.logging_dir=\(folder.path)/events")
+        #expect(outcome.status == 0 && outcome.errors == "", "\(outcome.errors)")
+        #expect(names("events").count == 2)
+    }
+
     @Test("are whole up to the last logged step when the run is killed")
     func killed() throws {
         let settings = ["training.report_to=tensorboard", "training.max_steps=100000", "training.logging_steps=1"]

@@ -161,9 +161,19 @@ extension LossSummary {
     fileprivate init(_ node: JSONNode) throws {
         self.init()
         sum = try node.number("sum")
-        tokens = try node.integer("tokens")
-        examples = try node.integer("examples")
+        (tokens, examples) = (try Self.count("tokens", node), try Self.count("examples", node))
     }
+
+    private static func count(_ key: String, _ node: JSONNode) throws -> Int {
+        let count = try node.integer(key)
+        if !(0...largestCount).contains(count) {
+            throw try node.required(key).problem("must be a count up to \(largestCount.grouped), got \(count)")
+        }
+        return count
+    }
+
+    /// More than any evaluation has, and small enough to be added to.
+    private static let largestCount = 1 << 53
 
     fileprivate var json: JSONValue {
         ["sum": .number(sum), "tokens": .integer(tokens), "examples": .integer(examples)]

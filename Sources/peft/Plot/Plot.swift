@@ -52,6 +52,15 @@ struct Plot {
             file: whose)
     }
 
+    /// Throws a `Problem` where no value can be drawn.
+    func requireDrawable() throws {
+        if chart.isEmpty {
+            throw Problem(
+                "no value of '\(metric ?? Self.keys[0])' is small enough to be drawn",
+                file: runs.count == 1 ? runs[0].folder : nil)
+        }
+    }
+
     private var title: String {
         let what = metric ?? (curves.contains { $0.key != Self.keys[0] } ? "loss, dashed the validation loss" : "loss")
         return runs.count == 1 ? "\(metric ?? "loss") of \(runs[0].name)" : what

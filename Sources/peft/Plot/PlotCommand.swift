@@ -76,7 +76,10 @@ struct PlotCommand: ParsableCommand {
         let plot = try Plot(runs, metric: metric, window: smooth, over: x)
         if json {
             Console.line(plot.json.text(.indented))
-        } else if output == nil, Console.outputIsTerminal {
+            return
+        }
+        try plot.requireDrawable()
+        if output == nil, Console.outputIsTerminal {
             plot.show()
         } else {
             let picture = ChartPicture(plot.chart, for: .file).svg + "\n"

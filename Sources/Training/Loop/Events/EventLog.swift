@@ -31,7 +31,7 @@ final class EventLog {
         let former = try Self.files(in: folder)
         let now = Self.now
         let newest = former.compactMap { Int($0.dropFirst(Self.prefix.count).prefix { $0 != "." }) }.max()
-        let number = "\(max(Int(now), newest.map { $0 + 1 } ?? 0))"
+        let number = "\(max(Int(now), newest?.addingClamping(1) ?? 0))"
         let name =
             Self.prefix + String(repeating: "0", count: max(0, 10 - number.count)) + number
             + ".\(Self.host).\(getpid())" + Self.ending
