@@ -36,7 +36,7 @@ struct GenerationManner {
         let sampling = isDrawn ? Self.sampling(command, saved, &taken) : nil
         var returnedCount = command.numReturnSequences
         if isDrawn {
-            if saved.samples, saved.beamCount ?? 1 > 1 { taken.left.append("num_beams") }
+            if saved.beamCount ?? 1 > 1 { taken.left.append("num_beams") }
         } else if saved.beamCount ?? 1 > DecodingOptions.mostBeams {
             taken.left.append("num_beams")
         } else {

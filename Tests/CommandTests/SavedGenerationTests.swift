@@ -95,6 +95,11 @@ import Testing
                 == "as model/generation_config.json says: max_new_tokens 6; options come before it\n"
                 + "model/generation_config.json: warning: nothing here does what sequence_bias, guidance_scale ask for: "
                 + "texts may be others than transformers'\n")
+        let beamed = try generate(#"{"num_beams": 4}"#, ["--temperature", "0.5", "--max-new-tokens", "6"])
+        #expect(
+            beamed.errors
+                == "model/generation_config.json: warning: nothing here does what num_beams asks for: texts may be others than "
+                + "transformers'\n")
         // What the option doesn't take isn't taken from the file either.
         let steep = try generate(#"{"num_beams": 2, "length_penalty": 1e308, "max_new_tokens": 6}"#)
         #expect(steep.output == searched.output)

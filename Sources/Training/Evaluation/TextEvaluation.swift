@@ -13,6 +13,8 @@ struct TextEvaluation {
     private let prompts: [[Int32]]
     private let references: [[String]]
     private let limits: [Int]
+    /// Whether any prompt leaves room for a text.
+    let hasRoom: Bool
     /// What is said of it before the run.
     let note: String
 
@@ -59,11 +61,14 @@ struct TextEvaluation {
             let room = settings.maximumLength.map { max(0, $0 - (opening ?? prompt.count)) }
             return min(settings.maximumNewTokens, room ?? .max)
         }
+        let full = limits.count { $0 == 0 }
+        hasRoom = full < limits.count
         let share = chosen.count < groups.count ? "\(chosen.count.grouped) of \(groups.count.grouped)" : "all"
         let passed = tooLong == 0 ? "" : "; \(tooLong.grouped) too long for the model were passed over"
+        let silent = full == 0 ? "" : "; \(full.grouped) leave no room for any by generation_max_length"
         note =
             "evaluations generate for \(share) \(groups.count == 1 ? "prompt" : "prompts") and score the texts by "
-            + settings.metrics.joined(separator: ", ") + passed
+            + settings.metrics.joined(separator: ", ") + passed + silent
     }
 
     /// Generates for all prompts with the model as it is now.

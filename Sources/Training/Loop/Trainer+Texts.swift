@@ -1,3 +1,4 @@
+import Configuration
 import Datasets
 import Diagnostics
 import Metrics
@@ -24,7 +25,15 @@ extension Trainer {
         try settings.best.check(
             section, hasValidation: validation != nil, measures: BestSettings.measures(base.labels) + ofTexts)
         guard instead == nil, let texts = settings.texts, let validation else { return nil }
-        return try TextEvaluation(texts, base, validation, chat: chat, seed: settings.seed)
+        let evaluation = try TextEvaluation(texts, base, validation, chat: chat, seed: settings.seed)
+        if !evaluation.hasRoom {
+            throw Problems([
+                section.problem(
+                    "leaves no room for a text behind any prompt, whose tokens count: give generation_max_new_tokens, or a "
+                        + "greater length", at: "generation_max_length")
+            ])
+        }
+        return evaluation
     }
 
     /// What the texts get that are generated now; nothing where none are.

@@ -33,6 +33,10 @@ import Training
         #expect(found.points(of: "eval_loss", over: .time).map(\.x) == [5, 9])
         #expect(found.points(of: "eval_f1").isEmpty && found.points(of: "x").isEmpty)
         #expect(found.steps(of: "eval_loss") == [2, 4])
+        // Before the first step there were none, and without a count there is no place.
+        #expect(
+            try metrics(evaluation(0, 7) + step(2, 5)).points(of: "eval_loss", over: .tokens) == [.init(x: 0, y: 7)])
+        #expect(try metrics(#"{"step": 1, "loss": 3}"# + "\n").points(of: "loss", over: .tokens).isEmpty)
     }
 
     @Test("hold the last course of a run whose steps are there twice")
@@ -70,6 +74,10 @@ import Training
         #expect(problem(step(1, 2) + "[]\n") == "metrics.jsonl:2:1: error: expected an object, got an array")
         #expect(
             problem(#"{"step": 1, "loss": NaN}"# + "\n")?.hasPrefix("metrics.jsonl:1:21: error: ") == true)
+        let keys = (1...1001).map { #"{"step": \#($0), "k\#($0)": 1}"# + "\n" }.joined()
+        #expect(
+            problem(keys)
+                == "metrics.jsonl:1001:1: error: more than 1,000 different keys: these aren't a run's metrics")
     }
 
     @Test("know of which more is better")

@@ -142,6 +142,11 @@ import Training
                 "--set training.metric_for_best_model=rougeL: error: training.metric_for_best_model: nothing here is "
                     + "measured by 'rougeL'; there are loss"
             ),
+            (
+                ["training.eval_metrics=bleu", "training.generation_max_length=1"],
+                "--set training.generation_max_length=1: error: training.generation_max_length: leaves no room for a text "
+                    + "behind any prompt, whose tokens count: give generation_max_new_tokens, or a greater length"
+            ),
         ])
     func problems(settings: [String], message: String) throws {
         #expect(training.failure(changes.filter { !$0.contains("generation_max") } + settings) == message)

@@ -34,6 +34,7 @@ public struct RunMetrics: Sendable {
 
     public static let fileName = "metrics.jsonl"
     private static let (tokensKey, secondsKey) = ("tokens", "elapsed_seconds")
+    private static let mostKeys = 1000
 
     /// All keys but `step`, in the order in which they came.
     public private(set) var keys: [String] = []
@@ -77,6 +78,12 @@ public struct RunMetrics: Sendable {
                 return
             }
             let index = column(key, &next)
+            // Each is a column, and so a file of nothing but different keys would take memory by its length squared.
+            if index >= Self.mostKeys {
+                throw Problem(
+                    "more than \(Self.mostKeys.grouped) different keys: these aren't a run's metrics", file: file,
+                    position: TextPosition(line: line, column: 1))
+            }
             if key.starts(with: "eval_".utf8) { isEvaluation = true }
             guard isKept[index], try reader.peek() == .number else { return }
             if index >= values.count {
@@ -143,7 +150,7 @@ public struct RunMetrics: Sendable {
         }
         // An evaluation doesn't count tokens; those before it do.
         let (tokens, steps) = (values(Self.tokensKey, in: training), training.steps)
-        var (index, last) = (0, 0.0)
+        var (index, last) = (0, tokens.allSatisfy(\.isNaN) ? Double.nan : 0)
         return table.steps.map { step in
             while index < min(steps.count, tokens.count), steps[index] <= step {
                 last = tokens[index].isNaN ? last : tokens[index]
