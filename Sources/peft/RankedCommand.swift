@@ -30,7 +30,10 @@ struct RankedEnd {
         }
         status = Failure(error).report()
         guard let ranks else { return }
-        if isAgreed { return ranks.finish() }
+        if isAgreed {
+            ranks.finish()
+            return
+        }
         // MPICH's launcher may end without having read what was just said.
         usleep(200_000)
         ranks.abort(status: status)
