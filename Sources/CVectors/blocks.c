@@ -221,8 +221,9 @@ int peft_block_product(const struct peft_block *whole) {
         block.a_stride = stride;
     }
 #if defined(__x86_64__)
-    // Zen 4 computes 512 bits in two halves, and panels for them leave the first level of cache: 5 % behind.
-    if (peft_uses_wide_vectors() && !__builtin_cpu_is("znver4")) {
+    // Zen 4 computes 512 bits in two halves, and with many rows panels for them leave the first level of cache: 5 % behind.
+    const int isBehind = block.rows > 32 && __builtin_cpu_is("znver4");
+    if (peft_uses_wide_vectors() && !isBehind) {
         block_product_wide(&block, memory);
         return 1;
     }
