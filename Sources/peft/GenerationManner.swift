@@ -126,7 +126,18 @@ struct GenerationManner {
     /// New tokens of a prompt at most.
     func limit(for prompt: [Int32], _ base: BaseModel) -> Int {
         guard let maximumLength else { return settings.maximumNewTokens }
-        let length = base.model.hasEncoder ? base.model.opening(prompt).count : prompt.count
-        return min(settings.maximumNewTokens, max(0, maximumLength - length))
+        return min(settings.maximumNewTokens, max(0, maximumLength - length(of: prompt, base)))
+    }
+
+    /// What is wrong with a prompt that the file's `max_length`, the prompt included, leaves no token for; nil for others.
+    func complaint(aboutLengthOf prompt: [Int32], _ base: BaseModel) -> String? {
+        guard let maximumLength, length(of: prompt, base) >= maximumLength else { return nil }
+        let count = length(of: prompt, base)
+        return "the prompt has \(count) \(count == 1 ? "token" : "tokens"), and max_length in generation_config.json is "
+            + "\(maximumLength) with the prompt: nothing can follow, give --max-new-tokens"
+    }
+
+    private func length(of prompt: [Int32], _ base: BaseModel) -> Int {
+        base.model.hasEncoder ? base.model.opening(prompt).count : prompt.count
     }
 }

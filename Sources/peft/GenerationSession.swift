@@ -388,7 +388,9 @@ struct GenerationSession {
         func problem(_ message: String) -> Problem { place(message, of: question, severity: .error) }
         do {
             let (text, ids) = try written(question, variant, codec)
-            if let complaint = codec.complaint(aboutLengthOf: ids) { throw problem(complaint) }
+            if let complaint = codec.complaint(aboutLengthOf: ids) ?? manner.complaint(aboutLengthOf: ids, base) {
+                throw problem(complaint)
+            }
             return (text, ids)
         } catch let found as Problem {
             throw found.file == nil || variant.form.style.chat?.format.template.file == found.file

@@ -62,14 +62,22 @@ import Testing
     }
 
     @Test("goes by its max_length as transformers does, the prompt included") func length() throws {
-        let found = try generate(#"{"max_length": 8, "num_beams": 1, "temperature": 0.3}"#)
-        #expect(found.errors == "as model/generation_config.json says: max_length 8; options come before it\n")
+        let found = try generate(#"{"max_length": 12, "num_beams": 1, "temperature": 0.3}"#)
+        #expect(found.errors == "as model/generation_config.json says: max_length 12; options come before it\n")
         let rows = try found.output.split(separator: "\n").map { try JSONNode.parse(String($0)) }
-        let alone = try ["5", "0", "7"].enumerated().map { index, count in
+        let alone = try ["9", "2", "11"].enumerated().map { index, count in
             let all = try generate(nil, ["--max-new-tokens", count]).output.split(separator: "\n")
             return try JSONNode.parse(String(all[index])).string("completion")
         }
         #expect(try rows.map { try $0.string("completion") } == alone)
+        // Nothing could follow one of them, which is no empty text.
+        let short = try generate(#"{"max_length": 8}"#)
+        #expect(short.status == 65)
+        #expect(
+            short.errors
+                == "as model/generation_config.json says: max_length 8; options come before it\n"
+                + "stdin:2:1: error: the prompt has 10 tokens, and max_length in generation_config.json is 8 with the "
+                + "prompt: nothing can follow, give --max-new-tokens\n")
         #expect(
             try generate(#"{"max_length": 8}"#, ["--max-new-tokens", "3"]).output
                 == generate(nil, ["--max-new-tokens", "3"]).output)
