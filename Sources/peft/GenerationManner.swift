@@ -133,7 +133,8 @@ struct GenerationManner {
     func complaint(aboutLengthOf prompt: [Int32], _ base: BaseModel) -> String? {
         guard let maximumLength, length(of: prompt, base) >= maximumLength else { return nil }
         let count = length(of: prompt, base)
-        return "the prompt has \(count) \(count == 1 ? "token" : "tokens"), and max_length in generation_config.json is "
+        return
+            "the prompt has \(count) \(count == 1 ? "token" : "tokens"), and max_length in generation_config.json is "
             + "\(maximumLength) with the prompt: nothing can follow, give --max-new-tokens"
     }
 
